@@ -1,0 +1,56 @@
+"""The words of the language itself: which functions there are and what arguments they take. Behaviour is in `calls`."""
+
+from __future__ import annotations
+
+from rldsl.elaborate.arguments import Slot, slots
+from rldsl.graph.model import Function, ReadKind, Reduction
+from rldsl.rewards.signatures import PRIMITIVES
+
+UNARY = {function.value: function for function in (
+    Function.EXP, Function.LOG, Function.SQRT, Function.SIGMOID, Function.LOG_SIGMOID, Function.TANH, Function.RELU,
+    Function.SOFTPLUS, Function.FLOOR, Function.SIGN, Function.LOG1P, Function.EXPM1)} | {"abs": Function.ABSOLUTE}
+
+REDUCTIONS = {reduction.value: reduction for reduction in Reduction}
+
+READS = {kind.value: kind for kind in (ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.LOGZ, ReadKind.VALUE, ReadKind.KL,
+                                       ReadKind.JS, ReadKind.TV)}
+TWO_MODELS = frozenset({ReadKind.KL, ReadKind.JS, ReadKind.TV})
+
+SIGNATURES: dict[str, tuple[Slot, ...]] = {
+    **{name: slots("x") for name in UNARY},
+    **{name: slots("x, per:?, where:?") for name in REDUCTIONS},
+    "quantile": slots("x, q, per:?, where:?"),
+    "logp": slots("model, response, temperature:?"),
+    "entropy": slots("model, response, temperature:?"),
+    "logz": slots("model, response, temperature:?"),
+    "value": slots("model, response"),
+    **{name: slots("model, other, response, temperature:?") for name in ("kl", "js", "tv")},
+    "clip": slots("x, bounds"),
+    "where": slots("condition, then, otherwise"),
+    "is_missing": slots("x"),
+    "spread": slots("x, to:"),
+    "frozen": slots("x"),
+    "scan": slots("x, decay:, from:, per:?"),
+    "next": slots("x, fill:?, per:?"),
+    "prev": slots("x, fill:?, per:?"),
+    "rank": slots("x, per:, descending:?"),
+    "top": slots("x, k, per:"),
+    "position": slots("response"),
+    "pass_at": slots("k, x, per:?"),
+    "majority": slots("x, per:"),
+    "gradient": slots("x, of:"),
+    "live": slots("values"),
+    "iteration": slots(""),
+}
+BUILTIN_NAMES = frozenset(SIGNATURES)
+HOST_NAMES = frozenset(PRIMITIVES)
+NAMESPACES = frozenset(name.split(".", 1)[0] for name in PRIMITIVES if "." in name)
+
+_REWARD_GRAPH = "it arrives with the reward graph (rubrics, process rewards, contrast)."
+_ROLLOUTS = "it arrives with turns, tools and trees."
+LATER = {
+    **{name: _REWARD_GRAPH for name in ("split", "prm", "contrast", "infonce", "embed", "hidden", "verify.tests",
+                                        "best_of")},
+    **{name: _ROLLOUTS for name in ("prefix", "branch", "tree")},
+    "size": "it arrives with buffers.",
+}

@@ -1,0 +1,158 @@
+"""Calls that run on the host: primitives such as `verify.math`, extern functions, rubrics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rldsl.data.signatures import Form, Parameter, match_arguments
+from rldsl.diagnostics import error
+from rldsl.elaborate.constants import constant_number
+from rldsl.elaborate.context import Context, Environment
+from rldsl.elaborate.expressions import as_key, elaborate, host
+from rldsl.elaborate.values import (
+    BoundsValue,
+    FailedValue,
+    GraphValue,
+    ResponseValue,
+    Value,
+    WordValue,
+)
+from rldsl.graph.model import Constant, Setting
+from rldsl.rewards.signatures import check_constant, primitive_for, result_of
+from rldsl.syntax import tree
+from rldsl.types import NUMERIC, UNIT, Element, Type
+
+
+def call_host(ctx: Context, env: Environment, call: tree.Call, name: str) -> Value:
+    """A primitive of `rewards.signatures`."""
+    named = [argument.name for argument in call.arguments if argument.name is not None]
+    positional = len(call.arguments) - len(named)
+    full = primitive_for(name, [])
+    if full is None:
+        return FailedValue()
+    from rldsl.rewards.signatures import PRIMITIVES
+    written = match_arguments(PRIMITIVES[name].parameters, positional, named, others=PRIMITIVES[name].others)
+    if written.problems:
+        return _problems(ctx, env, call, name, written.problems)
+    primitive = primitive_for(name, written.names)
+    assert primitive is not None
+    by_name = {parameter.name: parameter for parameter in primitive.parameters}
+    ordered = [entry for entry in call.arguments if entry.name is None] + \
+        [entry for entry in call.arguments if entry.name is not None]
+    inputs: list[tuple[str, int]] = []
+    settings: dict[str, Setting] = {}
+    parts: list[tree.Expr] = []
+    for word, argument in zip(written.names, ordered, strict=True):
+        parameter = by_name.get(word, Parameter(word, tuple(Element)))
+        if not _take(ctx, env, primitive.name, parameter, argument.value, inputs, settings, parts):
+            return FailedValue()
+    result = result_of(primitive, settings)
+    if not inputs:
+        return _problems(ctx, env, call, name, ("at least one argument has to be a value, not a constant",))
+    kind = Type(result.element, result.interval, optional=result.optional)
+    return GraphValue(host(ctx, env, primitive.name, inputs, tuple(settings.items()), call, kind, parts))
+
+
+def _problems(ctx: Context, env: Environment, call: tree.Call, name: str, problems: tuple[str, ...]) -> Value:
+    ctx.report(error("RL021", f"`{name}` is called with other arguments"[:60], env.span(call), "this call",
+                     others=env.labels(call, "in here"), why="; ".join(problems) + ".",
+                     fix=f"see the form of `{name}` in docs/language.md"))
+    return FailedValue()
+
+
+def _take(ctx: Context, env: Environment, name: str, parameter: Parameter, expr: tree.Expr,
+          inputs: list[tuple[str, int]], settings: dict[str, Setting], parts: list[tree.Expr]) -> bool:
+    if parameter.constant:
+        return _take_constant(ctx, env, name, parameter, expr, settings)
+    value = elaborate(ctx, env, expr)
+    if isinstance(value, ResponseValue):
+        value = elaborate(ctx, env, tree.Field(expr, "text", span=expr.span))
+    key = as_key(ctx, env, value, expr)
+    found = ctx.type_of(key)
+    if found.is_error:
+        return False
+    if found.element not in parameter.elements and not (found.element in NUMERIC and Element.REAL in parameter.elements):
+        wanted = " or ".join(element.value for element in parameter.elements)
+        ctx.report(error("RL026", f"`{parameter.name}` of `{name}` must be {wanted}"[:60], env.span(expr),
+                         f"this is {found}"[:40], why=f"`{name}` reads {wanted} there.", fix=f"give {wanted}"))
+        return False
+    inputs.append((parameter.name, key))
+    parts.append(expr)
+    return True
+
+
+def _take_constant(ctx: Context, env: Environment, name: str, parameter: Parameter, expr: tree.Expr,
+                   settings: dict[str, Setting]) -> bool:
+    value = _constant(ctx, env, parameter, expr)
+    trouble = "it must be known when the spec is compiled" if value is None else check_constant(name, parameter.name, value)
+    if trouble is None and parameter.form is Form.CHOICE and value not in parameter.choices:
+        trouble = f"it is one of {', '.join(parameter.choices)}"
+    if trouble is not None:
+        ctx.report(error("RL028", f"`{parameter.name}` of `{name}` does not fit"[:60], env.span(expr), "this argument",
+                         why=trouble + ".", fix=f"`{parameter.name}: {_example(parameter)}`"))
+        return False
+    settings[parameter.name] = value
+    return True
+
+
+def _example(parameter: Parameter) -> str:
+    match parameter.form:
+        case Form.CHOICE:
+            return parameter.choices[0]
+        case Form.DURATION:
+            return "5s"
+        case Form.RANGE:
+            return "0 .. 1"
+        case _:
+            return '"…"' if Element.TEXT in parameter.elements else "true" if Element.BOOL in parameter.elements else "1"
+
+
+def _constant(ctx: Context, env: Environment, parameter: Parameter, expr: tree.Expr) -> Setting:
+    if parameter.form is Form.CHOICE and isinstance(expr, tree.Name):
+        return expr.text
+    value = elaborate(ctx, env, expr)
+    match value:
+        case BoundsValue(low=low, high=high):
+            ends = constant_number(ctx, low), constant_number(ctx, high)
+            return None if None in ends else ends
+        case WordValue(word=word):
+            return word
+        case GraphValue(key=key):
+            operation = ctx.node(key).operation
+            if isinstance(operation, Constant) and isinstance(operation.value, (str, bool)):
+                return operation.value
+            return constant_number(ctx, key)
+        case _:
+            return None
+
+
+def call_extern(ctx: Context, env: Environment, call: tree.Call, name: str) -> Value:
+    """An `extern fn`: inputs by its declared parameters, result by its promise."""
+    spec = ctx.tables.externs[name]
+    parameters = [Parameter(word, (element,)) for word, element in spec.parameters]
+    named = [argument.name for argument in call.arguments if argument.name is not None]
+    matched = match_arguments(parameters, len(call.arguments) - len(named), named)
+    if matched.problems:
+        return _problems(ctx, env, call, name, matched.problems)
+    ordered = sorted(call.arguments, key=lambda argument: argument.name is not None)
+    inputs: list[tuple[str, int]] = []
+    parts: list[tree.Expr] = []
+    elements = dict(spec.parameters)
+    for word, argument in zip(matched.names, ordered, strict=True):
+        if not _take(ctx, env, name, Parameter(word, (elements[word],)), argument.value, inputs, {}, parts):
+            return FailedValue()
+    return GraphValue(host(ctx, env, f"extern:{name}", inputs, (), call, replace(spec.result), parts))
+
+
+def call_rubric(ctx: Context, env: Environment, call: tree.Call, name: str) -> Value:
+    """A rubric of texts: `Real in [0, 1]`. It type-checks; judging arrives with the reward graph."""
+    inputs: list[tuple[str, int]] = []
+    parts: list[tree.Expr] = []
+    for index, argument in enumerate(call.arguments):
+        parameter = Parameter(argument.name or f"text{index + 1}", (Element.TEXT, Element.JSON))
+        if not _take(ctx, env, name, parameter, argument.value, inputs, {}, parts):
+            return FailedValue()
+    if not inputs:
+        return _problems(ctx, env, call, name, ("a rubric judges at least one text",))
+    ctx.defer("rubric", f"the rubric `{name}` needs a judge, and judging is not built yet", call.span)
+    return GraphValue(host(ctx, env, f"rubric:{name}", inputs, (), call, Type(Element.REAL, UNIT), parts))

@@ -1,0 +1,138 @@
+"""The state of one elaboration: the builder, the findings, and what has been declared so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from rldsl.diagnostics import Diagnostic, Label
+from rldsl.elaborate.values import Value
+from rldsl.graph.model import Constant, Node
+from rldsl.graph.spec import (
+    DataSpec,
+    Deferred,
+    EvalSpec,
+    ExternSpec,
+    ModelSpec,
+    ParamSpec,
+    ResponseSpec,
+    StateSpec,
+)
+from rldsl.infer.builder import Builder
+from rldsl.resolve.modules import ModuleTable, Scope
+from rldsl.source import Source, Span
+from rldsl.syntax import tree
+from rldsl.types import BATCH, ERROR_TYPE, Axis, Level, Type
+
+
+@dataclass(slots=True)
+class Tables:
+    """Declarations by name."""
+
+    params: dict[str, ParamSpec] = field(default_factory=dict)
+    data: dict[str, DataSpec] = field(default_factory=dict)
+    models: dict[str, ModelSpec] = field(default_factory=dict)
+    responses: dict[str, ResponseSpec] = field(default_factory=dict)
+    states: dict[str, StateSpec] = field(default_factory=dict)
+    externs: dict[str, ExternSpec] = field(default_factory=dict)
+    rubrics: dict[str, tree.Rubric] = field(default_factory=dict)
+    evals: dict[str, EvalSpec] = field(default_factory=dict)
+    buffers: dict[str, tree.Buffer] = field(default_factory=dict)
+    samplers: dict[str, tree.Sampler] = field(default_factory=dict)
+    objectives: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Context:
+    """Everything that elaboration collects. `trained` are the models that some objective trains."""
+
+    modules: ModuleTable
+    root: Scope
+    builder: Builder
+    overrides: Mapping[str, str]
+    trained: frozenset[str]
+    tables: Tables = field(default_factory=Tables)
+    values: dict[tuple[str, str], Value] = field(default_factory=dict)
+    found: list[Diagnostic] = field(default_factory=list)
+    deferred: list[Deferred] = field(default_factory=list)
+    in_test: bool = False
+    test_axes: dict[Level, Axis] = field(default_factory=dict)
+    test: object = None
+
+    def report(self, diagnostic: Diagnostic) -> None:
+        """Keep a finding."""
+        self.found.append(diagnostic)
+
+    def type_of(self, key: int) -> Type:
+        """Type of a node."""
+        return self.builder[key].type
+
+    def node(self, key: int) -> Node:
+        """The node of a key."""
+        return self.builder[key]
+
+    def failed(self) -> int:
+        """The node that stands for a mistake that was already reported."""
+        return self.builder.add(Constant(math.nan), (), type=ERROR_TYPE)
+
+    def sources_of(self, env: Environment) -> Source:
+        """The text in which an expression stands."""
+        return env.scope.source
+
+    def defer(self, what: str, sentence: str, span: Span) -> None:
+        """Note a construct that type-checks but cannot run yet."""
+        self.deferred.append(Deferred(what, sentence, span))
+
+    def root_model(self, name: str) -> str:
+        """The model whose weights `name` uses."""
+        seen = set()
+        while name in self.tables.models and self.tables.models[name].shares_weights and name not in seen:
+            seen.add(name)
+            name = self.tables.models[name].base or name
+        return name
+
+    def axis_at(self, axis: Axis, level: Level) -> Axis | None:
+        """The axis of `level` above (or at) `axis`; None where `axis` is coarser than `level`."""
+        if level is Level.BATCH:
+            return BATCH
+        response = self.tables.responses.get(axis.owner)
+        if response is not None:
+            return _axis_of_response(response, axis, level)
+        if axis.level < level:
+            return None
+        return next((above for above in axis.chain() if above.level <= level), None)
+
+
+def _axis_of_response(response: ResponseSpec, axis: Axis, level: Level) -> Axis | None:
+    if level is Level.PROMPT:
+        return response.prompt_axis
+    if level is Level.SAMPLE:
+        return response.sample_axis
+    if axis.level < level and axis is not response.sample_axis:
+        return None
+    own = [above for above in axis.chain() if above.owner == axis.owner]
+    return next((above for above in own if above.level <= level), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where an expression stands: its module, local names, the model being trained, and the call it was inlined from."""
+
+    scope: Scope
+    local: Mapping[str, Value] = field(default_factory=dict)
+    call_site: Span | None = None
+    trained: str | None = None
+    depth: int = 0
+
+    def span(self, node: tree.Node) -> Span:
+        """The place to blame: the user's call where `node` is in an inlined function."""
+        return self.call_site or node.span
+
+    def labels(self, node: tree.Node, text: str) -> tuple[Label, ...]:
+        """A further label at `node` itself where the blame lies on a call."""
+        return (Label(node.span, text),) if self.call_site is not None else ()
+
+    def with_local(self, name: str, value: Value) -> Environment:
+        """The same with one more name."""
+        return replace(self, local={**self.local, name: value})

@@ -1,0 +1,239 @@
+"""What a name or a field stands for. Declarations are elaborated before by `declare`; nothing is built twice."""
+
+from __future__ import annotations
+
+import math
+
+from rldsl.diagnostics import error
+from rldsl.elaborate.builtins import BUILTIN_NAMES, HOST_NAMES, LATER, NAMESPACES
+from rldsl.elaborate.context import Context, Environment
+from rldsl.elaborate.faults import unknown_field
+from rldsl.elaborate.values import (
+    BoundsValue,
+    BuiltinValue,
+    DataValue,
+    FailedValue,
+    GraphValue,
+    HostValue,
+    LevelValue,
+    NamespaceValue,
+    OtherValue,
+    ResponseValue,
+    Value,
+    WordValue,
+    describe,
+)
+from rldsl.graph.model import Constant, Leaf, SourceKind
+from rldsl.graph.spec import FieldSpec, ResponseSpec
+from rldsl.resolve.modules import Scope
+from rldsl.resolve.names import did_you_mean, listed
+from rldsl.syntax import tree
+from rldsl.types import (
+    BATCH,
+    BINARY,
+    EVERYTHING,
+    Element,
+    Interval,
+    Level,
+    LogProbability,
+    Stage,
+    Type,
+    Version,
+)
+
+LEVELS = {level.word: level for level in Level}
+OPTION_WORDS = frozenset({"start", "end"})
+CONSTANTS = {"inf": math.inf, "absent": math.nan}
+RESPONSE_FIELDS = ("text", "logp", "prompt", "length", "finished")
+
+
+def lookup_name(ctx: Context, env: Environment, name: tree.Name) -> Value:
+    """Local names, then the module's, then the prelude's, then the language's own words."""
+    word = name.text
+    if word in env.local:
+        return env.local[word]
+    bound = env.scope.bindings.get(word)
+    if bound is None and ctx.modules.prelude is not None and env.scope is not ctx.modules.prelude:
+        bound = ctx.modules.prelude.bindings.get(word)
+    if bound is not None:
+        return lookup_declaration(ctx, env, bound[0], bound[1], word, name)
+    if word in env.scope.modules:
+        return NamespaceValue(word, env.scope.modules[word])
+    return _own_word(ctx, env, name)
+
+
+def _own_word(ctx: Context, env: Environment, name: tree.Name) -> Value:
+    word = name.text
+    if word in BUILTIN_NAMES:
+        return BuiltinValue(word)
+    if word in HOST_NAMES:
+        return HostValue(word)
+    if word in NAMESPACES:
+        return NamespaceValue(word)
+    if word in LEVELS:
+        return LevelValue(LEVELS[word])
+    if word in OPTION_WORDS:
+        return WordValue(word)
+    if word == "absent":
+        return GraphValue(ctx.builder.add(Constant(math.nan), type=Type(Element.REAL, optional=True), span=env.span(name)))
+    if word in CONSTANTS:
+        return GraphValue(ctx.builder.constant(CONSTANTS[word], env.span(name)))
+    if word in LATER:
+        ctx.report(error("RL030", f"`{word}` is not built yet"[:60], env.span(name), "this function comes later",
+                         why=LATER[word], fix="leave it out for now, or write it as an `extern fn`"))
+        return FailedValue()
+    _report_unknown(ctx, env, name)
+    return FailedValue()
+
+
+def _report_unknown(ctx: Context, env: Environment, name: tree.Name) -> None:
+    known = [*env.local, *env.scope.bindings, *env.scope.modules, *BUILTIN_NAMES, *HOST_NAMES, *NAMESPACES, *LEVELS]
+    if ctx.modules.prelude is not None:
+        known += ctx.modules.prelude.bindings
+    near = did_you_mean(name.text, known)
+    own = sorted(env.scope.bindings)
+    where = _library_home(ctx, name.text)
+    ctx.report(error("RL011", f"nothing here is called `{name.text[:30]}`", env.span(name), "this name is not declared",
+                     others=env.labels(name, "in here"),
+                     why=f"this file declares {listed(own)}." if own else "this file declares no names.",
+                     fix=where or near or f"declare it: `let {name.text[:30]} = …`"))
+
+
+def _library_home(ctx: Context, word: str) -> str:
+    from rldsl.elaborate.library import library_index
+    home = library_index().get(word)
+    return f"`import {home} ({word})`" if home is not None else ""
+
+
+def lookup_declaration(ctx: Context, env: Environment, scope: Scope, item: tree.Item, word: str,
+                       at: tree.Node) -> Value:
+    """The value of a declaration, which `declare` has elaborated or which is elaborated now."""
+    from rldsl.elaborate.declare import value_of_declaration
+    return value_of_declaration(ctx, env, scope, item, word, at)
+
+
+def lookup_field(ctx: Context, env: Environment, field: tree.Field, base: Value) -> Value:
+    """`y.text`, `problems.answer`, `verify.math`, `bounds.low`."""
+    match base:
+        case FailedValue():
+            return base
+        case NamespaceValue(name=name, scope=None):
+            return _host_field(ctx, env, field, name)
+        case NamespaceValue(scope=Scope() as scope):
+            return _module_field(ctx, env, field, scope)
+        case DataValue(name=name):
+            return _data_field(ctx, env, field, name)
+        case ResponseValue(name=name):
+            return _response_field(ctx, env, field, name)
+        case BoundsValue() if field.name in ("low", "high"):
+            return GraphValue(base.low if field.name == "low" else base.high)
+        case _:
+            ctx.report(error("RL023", f"this has no field `{field.name}`"[:60], env.span(field),
+                             f"the part before the dot is {describe(base)}",
+                             why="data sets, responses, ranges and modules have fields.", fix=_field_hint(base)))
+            return FailedValue()
+
+
+def _field_hint(base: Value) -> str:
+    return f"see `{base.name}`'s declaration" if isinstance(base, OtherValue) else "use it without the dot"
+
+
+def _host_field(ctx: Context, env: Environment, field: tree.Field, namespace: str) -> Value:
+    full = f"{namespace}.{field.name}"
+    if full in HOST_NAMES:
+        return HostValue(full)
+    if full in LATER:
+        ctx.report(error("RL030", f"`{full}` is not built yet"[:60], env.span(field), "this function comes later",
+                         why=LATER[full], fix="leave it out for now, or write it as an `extern fn`"))
+        return FailedValue()
+    own = [name.split(".", 1)[1] for name in HOST_NAMES if name.startswith(namespace + ".")]
+    ctx.report(error("RL011", f"`{namespace}` has no `{field.name[:30]}`"[:60], env.span(field),
+                     "this name is not known", why=f"`{namespace}` has {listed(sorted(own))}.",
+                     fix=did_you_mean(field.name, own) or f"one of {listed(sorted(own), 4)}"))
+    return FailedValue()
+
+
+def _module_field(ctx: Context, env: Environment, field: tree.Field, scope: Scope) -> Value:
+    bound = scope.bindings.get(field.name)
+    if bound is not None:
+        return lookup_declaration(ctx, env, bound[0], bound[1], field.name, field)
+    ctx.report(error("RL014", f"`{scope.name}` has no `{field.name}`"[:60], env.span(field),
+                     "this name is not declared there", why=f"it declares {listed(sorted(scope.bindings))}.",
+                     fix=did_you_mean(field.name, scope.bindings) or "one of those"))
+    return FailedValue()
+
+
+def data_field_type(field: FieldSpec, axis_of: ResponseSpec | None = None) -> Type:
+    """The element of a column, everything else unknown."""
+    interval = BINARY if field.element is Element.BOOL else EVERYTHING
+    return Type(field.element, interval, stage=Stage.DATA)
+
+
+def _data_field(ctx: Context, env: Environment, field: tree.Field, name: str) -> Value:
+    data = ctx.tables.data[name]
+    found = next((column for column in data.fields if column.name == field.name), None)
+    if found is None:
+        names = [column.name for column in data.fields]
+        ctx.report(unknown_field(env.span(field), data.span, name, field.name, names,
+                                 did_you_mean(field.name, names)))
+        return FailedValue()
+    kind = Type(found.element, BINARY if found.element is Element.BOOL else EVERYTHING, data.axis, stage=Stage.DATA)
+    return GraphValue(ctx.builder.leaf(SourceKind.DATA, name, field.name, kind, env.span(field)))
+
+
+def _response_field(ctx: Context, env: Environment, field: tree.Field, name: str) -> Value:
+    response = ctx.tables.responses[name]
+    match field.name:
+        case "text" if response.text is not None:
+            return GraphValue(response.text)
+        case "prompt":
+            return GraphValue(response.prompt)
+        case "length":
+            return GraphValue(ctx.builder.size(response.token_axis, response.sample_axis, env.span(field)))
+        case "text" | "logp" | "finished" if response.is_sampled:
+            return GraphValue(_recorded(ctx, env, field, response))
+        case "logp" | "finished":
+            return _not_sampled(ctx, env, field, response)
+        case _:
+            ctx.report(error("RL023", f"a response has no field `{field.name[:30]}`", env.span(field),
+                             "this field does not exist", why=f"it has {listed(RESPONSE_FIELDS)}.",
+                             fix=did_you_mean(field.name, RESPONSE_FIELDS) or f"`{name}.text`"))
+            return FailedValue()
+
+
+def _not_sampled(ctx: Context, env: Environment, field: tree.Field, response: ResponseSpec) -> Value:
+    ctx.report(error("RL024", f"`{response.name}` was not sampled"[:60], env.span(field), "no sampler recorded this",
+                     why="a `response` is text from the data; only a `rollout` has what its sampler recorded.",
+                     fix=f"`logp({response.model}, {response.name})` scores it"))
+    return FailedValue()
+
+
+def _recorded(ctx: Context, env: Environment, field: tree.Field, response: ResponseSpec) -> int:
+    settings = dict(response.settings)
+    match field.name:
+        case "text":
+            kind = Type(Element.TEXT, axis=response.sample_axis, stage=Stage.ROLLOUT)
+        case "finished":
+            kind = Type(Element.BOOL, BINARY, response.sample_axis, stage=Stage.ROLLOUT)
+        case _:
+            origin = LogProbability(response.model, response.name, Version.SAMPLER, _number(settings, "temperature", 1.0),
+                                    _number(settings, "top_p", 1.0), int(_number(settings, "top_k", 0)))
+            kind = Type(Element.REAL, Interval(-math.inf, 0.0), response.token_axis, stage=Stage.ROLLOUT,
+                        provenance=origin)
+    return ctx.builder.leaf(SourceKind.RECORDED, response.name, field.name, kind, env.span(field))
+
+
+def _number(settings: dict[str, object], name: str, default: float) -> float:
+    value = settings.get(name, default)
+    return float(value) if isinstance(value, (int, float)) else default
+
+
+def is_scalar(ctx: Context, key: int) -> bool:
+    """Whether a value stands on the batch."""
+    return ctx.type_of(key).axis == BATCH
+
+
+def is_leaf(ctx: Context, key: int, kind: SourceKind) -> bool:
+    """Whether a node is a leaf of that kind."""
+    operation = ctx.node(key).operation
+    return isinstance(operation, Leaf) and operation.kind is kind

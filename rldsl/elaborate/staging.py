@@ -1,0 +1,29 @@
+"""Binding times that the context of an expression does not decide: host calls and reads of models that do not move."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rldsl.elaborate.context import Context, Environment
+from rldsl.types import Axis, Stage, Type, Version
+
+
+def host_type(ctx: Context, result: Type, axis: Axis, inputs: list[int]) -> Type:
+    """A host call is made once for each iteration, even where it is written inside an objective."""
+    stage = max([Stage.REWARD, *(ctx.type_of(key).stage for key in inputs)])
+    optional = result.optional
+    return replace(result, axis=axis, stage=stage, live=frozenset(), optional=optional)
+
+
+def version_of(ctx: Context, env: Environment, model: str) -> Version:
+    """Which weights a read of `model` sees where it is written."""
+    root = ctx.root_model(model)
+    if env.trained is not None and ctx.root_model(env.trained) == root:
+        return Version.CURRENT
+    spec = ctx.tables.models.get(root)
+    return Version.ITERATION if root in ctx.trained and not (spec and spec.frozen) else Version.FROZEN
+
+
+def read_stage(version: Version) -> Stage:
+    """Reads of current weights happen at each update; all others once for each iteration."""
+    return Stage.UPDATE if version is Version.CURRENT else Stage.STATISTICS

@@ -1,0 +1,76 @@
+"""Emits the numba rows of a vocabulary head: one text for each set of reads, shared by all objectives that read the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rldsl.emit.templates import render
+from rldsl.graph.model import Read, ReadKind
+from rldsl.graph.staged import HeadGroup
+from rldsl.types import Version
+
+DIVERGENCES = {ReadKind.KL: "kl", ReadKind.JS: "js", ReadKind.TV: "tv"}
+
+
+@dataclass(frozen=True, slots=True)
+class RowRead:
+    """One statistic of a row. `kind`: logp, entropy, logz, kl, reverse_kl, js, tv. `other` is the place of the second
+    policy among the row's others. `gradient`: whether one flows back through it."""
+
+    kind: str
+    other: int | None = None
+    gradient: bool = False
+
+    @property
+    def name(self) -> str:
+        """As it is called in the emitted text."""
+        return self.kind if self.other is None else f"{self.kind}{self.other}"
+
+
+@dataclass(frozen=True, slots=True)
+class RowShape:
+    """What is read of each row, in the order of the group, beside how many other policies."""
+
+    reads: tuple[RowRead, ...]
+    others: int = 0
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether rows are written at all."""
+        return any(read.gradient for read in self.reads)
+
+    @property
+    def keeps_exponentials(self) -> bool:
+        """Whether the first pass may leave e^x in the row: the gradient needs p, but not log p."""
+        bent = any(read.gradient and read.kind not in ("logp", "logz") for read in self.reads)
+        return self.has_gradient and not bent and not self.others
+
+    @property
+    def width(self) -> int:
+        """How many statistics of a row are kept between reading and writing it."""
+        return 2 + 4 * self.others
+
+
+def row_shape(group: HeadGroup) -> RowShape:
+    """The shape of the rows of one group."""
+    reads = tuple(_row_read(live.read, group.others, live.coefficient is not None) for live in group.reads)
+    return RowShape(reads, len(group.others))
+
+
+def _row_read(read: Read, others: tuple[str, ...], gradient: bool) -> RowRead:
+    if read.kind not in DIVERGENCES:
+        return RowRead(read.kind.value, None, gradient)
+    backwards = read.version is not Version.CURRENT
+    name = DIVERGENCES[read.kind]
+    if backwards and read.kind is ReadKind.KL:
+        name = "reverse_kl"
+    second = read.model if backwards else read.other
+    assert second is not None
+    return RowRead(name, others.index(second), gradient)
+
+
+def emit_rows(shape: RowShape) -> str:
+    """The text of the module with `read` and `write` for rows of this shape."""
+    alone: dict[str, RowRead | None] = {"logp": None, "entropy": None, "logz": None}
+    alone.update({read.kind: read for read in shape.reads if read.other is None})
+    return render("numba/head.py.jinja", reads=shape.reads, others=shape.others, keep=shape.keeps_exponentials, **alone)

@@ -1,0 +1,61 @@
+"""Orders and reachability: the one place that uses networkx. Sees keys and inputs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import networkx as nx  # type: ignore[import-untyped]
+
+from rldsl.graph.model import Graph, Node
+
+_OUTSIDE = -1  # no node's key
+
+
+def topological_order(graph: Graph) -> tuple[int, ...]:
+    """Keys so that each stands after its inputs, the least key first among those that are free to stand."""
+    return tuple(nx.lexicographical_topological_sort(_uses(graph)))
+
+
+def sorted_graph(nodes: Iterable[Node]) -> Graph:
+    """The graph of these nodes, in that order."""
+    unsorted = Graph(tuple(nodes))
+    return Graph(tuple(unsorted[key] for key in topological_order(unsorted)))
+
+
+def ancestors(graph: Graph, keys: Iterable[int]) -> frozenset[int]:
+    """The nodes that these need, themselves included."""
+    return _reachable(_uses(graph).reverse(), keys)
+
+
+def descendants(graph: Graph, keys: Iterable[int]) -> frozenset[int]:
+    """The nodes that need these, themselves included."""
+    return _reachable(_uses(graph), keys)
+
+
+def pruned(graph: Graph, roots: Iterable[int]) -> Graph:
+    """What the roots need, in the order of the graph."""
+    keep = ancestors(graph, roots)
+    return Graph(tuple(node for node in graph.nodes if node.key in keep))
+
+
+def is_in_order(graph: Graph) -> bool:
+    """Whether each node comes after its inputs."""
+    seen: set[int] = set()
+    for node in graph.nodes:
+        if not seen.issuperset(node.inputs):
+            return False
+        seen.add(node.key)
+    return True
+
+
+def _uses(graph: Graph) -> nx.DiGraph:
+    """An edge from each node to each that uses it."""
+    uses = nx.DiGraph()
+    uses.add_nodes_from(node.key for node in graph.nodes)
+    uses.add_edges_from((key, node.key) for node in graph.nodes for key in node.inputs)
+    return uses
+
+
+def _reachable(edges: nx.DiGraph, keys: Iterable[int]) -> frozenset[int]:
+    edges.add_edges_from((_OUTSIDE, key) for key in keys)
+    return frozenset(nx.descendants(edges, _OUTSIDE)) if _OUTSIDE in edges else frozenset()

@@ -1,0 +1,74 @@
+"""What the passes hand to the emitters: one objective, cut into what is known before, the reads, and the coefficients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rldsl.graph.model import Graph, Read
+from rldsl.types import Axis, Level
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A frozen value that the caller hands over for the whole update batch: packed, one number for each place of
+    `axis` (a scalar for the batch). `key` is its `Leaf(GIVEN)` node. `source` is the key of the node of the spec's
+    whole graph that computes it, or None for a parameter, whose name is `name`."""
+
+    key: int
+    name: str
+    axis: Axis
+    source: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRead:
+    """A read of the model under training, at each token of one response (or turn, ...): its node, and the node that
+    holds its coefficient, the derivative of what is *minimised* by that read. None where nothing flows back."""
+
+    key: int
+    read: Read
+    axis: Axis
+    coefficient: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeadGroup:
+    """The reads that share one vocabulary row: one model, one response, one temperature."""
+
+    model: str
+    response: str
+    temperature: float
+    axis: Axis
+    reads: tuple[LiveRead, ...]
+    others: tuple[str, ...]  # the second models of exact divergences, sorted
+
+
+@dataclass(frozen=True, slots=True)
+class StagedObjective:
+    """One objective, staged. All keys are of `graph`, which holds nothing of the spec that the objective does not use.
+
+    The loss that is minimised is node `loss` (a scalar): the sum of the minimised terms less the maximised ones.
+    Every function below works on packed arrays, axis by axis:
+
+    1. `prepare(layout, inputs) -> prepared`: the nodes `prepared`, over the whole update batch, once;
+    2. `coefficients(layout, piece, inputs, prepared, reads) -> coefficients`: for one piece;
+    3. `values(layout, inputs, prepared, reads) -> values`: loss, terms and metrics, over the whole update batch.
+
+    A piece is a run of places of `piece_axis` with everything below them. `coupling` is the coarsest level at which
+    live values meet before the coefficients are known; pieces may be as fine as `piece_axis`, whose level it is
+    (`BATCH`: the whole update batch is the only piece).
+    """
+
+    name: str
+    model: str
+    graph: Graph
+    inputs: tuple[Input, ...]
+    groups: tuple[HeadGroup, ...]      # reads of the vocabulary distribution
+    direct: tuple[LiveRead, ...]       # reads that are a plain output of the model (value, probe)
+    prepared: tuple[int, ...]
+    loss: int
+    values: tuple[tuple[str, int], ...]  # label -> scalar node; `objective/<label>` for terms, others are metrics
+    coupling: Level
+    piece_axis: Axis
+    axes: tuple[Axis, ...]             # every axis in use, coarse to fine, parents first; BATCH included
+    blocker: int | None = None         # the node that couples, for messages

@@ -1,0 +1,225 @@
+"""The host primitives (names of `Foreign` calls) as plain data: parameters, result, range. Computes nothing.
+
+Three rules hold for all of them. An absent argument gives an absent result, and nothing is run. What a
+policy wrote never makes a verifier *fail*, unless it runs into the deadline: a text without a number simply
+does not have the right number. What cannot be checked (a reference without a number, a crash, a timeout, a
+broken promise) has failed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from rldsl.data.signatures import REQUIRED, Default, Form, Parameter
+from rldsl.graph.model import Setting
+from rldsl.types import BINARY, EVERYTHING, UNIT, Element, Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a call gives: `optional` says that it may be absent."""
+
+    element: Element
+    interval: Interval = EVERYTHING
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Primitive:
+    """A host function. `others`: further named arguments of any element are handed on under their names.
+
+    `without` holds pairs (parameter, primitive): where that parameter is not written, the call means the
+    other primitive (`verify.number(text)` is `text.number(text)`).
+    """
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    result: Element
+    interval: Interval
+    optional: bool
+    doc: str
+    others: bool = False
+    without: tuple[tuple[str, str], ...] = ()
+
+
+_TEXT = (Element.TEXT,)
+_NUMBER = (Element.REAL, Element.INT)
+_COUNT = Interval(0.0, float("inf"), high_open=True)
+
+
+def _input(name: str, elements: tuple[Element, ...] = _TEXT) -> Parameter:
+    return Parameter(name, elements)
+
+
+def _flag(name: str, default: bool) -> Parameter:
+    return Parameter(name, (Element.BOOL,), default, constant=True)
+
+
+def _choice(name: str, *choices: str) -> Parameter:
+    return Parameter(name, _TEXT, choices[0], constant=True, form=Form.CHOICE, choices=choices)
+
+
+def _constant(name: str, elements: tuple[Element, ...], default: Default = REQUIRED) -> Parameter:
+    return Parameter(name, elements, default, constant=True)
+
+
+def _timeout(seconds: float) -> Parameter:
+    return Parameter("timeout", (Element.REAL,), seconds, constant=True, form=Form.DURATION)
+
+
+def _verifier(name: str, parameters: tuple[Parameter, ...], doc: str, interval: Interval = BINARY,
+              **more: Iterable[tuple[str, str]]) -> Primitive:
+    without = tuple(more.get("without", ()))
+    return Primitive(name, parameters, Element.REAL, interval, False, doc, without=without)
+
+
+def _text(name: str, parameters: tuple[Parameter, ...], doc: str, optional: bool = False) -> Primitive:
+    return Primitive(name, parameters, Element.TEXT, EVERYTHING, optional, doc)
+
+
+def _holds(name: str, parameters: tuple[Parameter, ...], doc: str) -> Primitive:
+    return Primitive(name, parameters, Element.BOOL, BINARY, False, doc)
+
+
+def _measure(name: str, parameters: tuple[Parameter, ...], doc: str, interval: Interval = _COUNT,
+             element: Element = Element.INT, optional: bool = False) -> Primitive:
+    return Primitive(name, parameters, element, interval, optional, doc)
+
+
+_VERIFIERS = (
+    _verifier("verify.equal",
+              (_input("text"), _input("answer"), _flag("ignore_case", False), _flag("strip", True)),
+              "1 where the texts are the same, else 0. White space around them does not count unless "
+              "`strip: false`."),
+    _verifier("verify.number",
+              (_input("text"), Parameter("answer", (Element.TEXT, *_NUMBER), None),
+               _constant("tolerance", _NUMBER, 0.0)),
+              "1 where the last number in the text is at most `tolerance` from the last number in `answer` "
+              "(a text or a number), else 0; exact decimals. Without `answer`: the last number itself, as "
+              "`text.number`. An answer without a number has failed.", without=(("answer", "text.number"),)),
+    _verifier("verify.regex",
+              (_input("text"), _input("pattern"), _choice("match", "anywhere", "whole", "start"),
+               _flag("ignore_case", False), _timeout(1.0)),
+              "1 where the Python pattern matches, else 0: `anywhere` in the text, the `whole` text, or at "
+              "its `start`. `.` does not match a line end; write `(?s)` where it should."),
+    _verifier("verify.json_schema",
+              (_input("text"), _input("schema", (Element.TEXT, Element.JSON)), _timeout(2.0)),
+              "1 where the text is JSON that satisfies the schema, else 0. The schema is JSON, JSON text, "
+              "or the path of a `.json` file of the project."),
+    _verifier("verify.math", (_input("text"), _input("answer"), _timeout(5.0)),
+              "1 where math-verify finds the text's final expression equal to the answer, else 0. An answer "
+              "in which it finds no expression has failed."),
+    _verifier("verify.reasoning_gym", (_input("text"), _input("entry", (Element.JSON,)), _timeout(5.0)),
+              "Score of the text by the task's own scorer; `entry` is the field of `reasoning_gym` data. "
+              "Some scorers give a little to any text.", interval=UNIT),
+    Primitive("verify.python",
+              (_constant("function", _TEXT), _input("text"),
+               Parameter("range", _NUMBER, REQUIRED, constant=True, form=Form.RANGE),
+               _flag("may_be_absent", False), _timeout(5.0),
+               _choice("isolate", "process", "none"),
+               _choice("call", "signature", "item", "batch", "trl", "verl"),
+               _flag("chat", False)),
+              Element.REAL, EVERYTHING, False,
+              "What `module:function` of the project says about the text, within the promised `range`. "
+              "Further named arguments are handed to it under their names. None is absent, and allowed "
+              "where `may_be_absent: true`.",
+              others=True),
+)
+
+_TEXTS = (
+    _measure("text.length", (_input("text"),), "Number of characters (Unicode code points)."),
+    _measure("text.words", (_input("text"),), "Number of words, separated by white space."),
+    _measure("text.lines", (_input("text"),), "Number of lines that are not blank."),
+    _measure("text.count", (_input("text"), _input("part")),
+             "How often `part` occurs, without overlap; 0 if empty."),
+    _measure("text.number", (_input("text"),),
+             "The last number written in the text; absent if there is none.",
+             EVERYTHING, Element.REAL, optional=True),
+    _measure("text.matching_places", (_input("text"), _input("answer")),
+             "Share of places at which two texts have the same character; 0 where their lengths differ, 1 "
+             "for two empty texts.", UNIT, Element.REAL),
+    _holds("text.equal", (_input("text"), _input("other")),
+           "Whether two texts are the same, character by character."),
+    _holds("text.contains", (_input("text"), _input("part")), "Whether `part` occurs in the text."),
+    _holds("text.starts_with", (_input("text"), _input("part")), "Whether the text starts with `part`."),
+    _holds("text.ends_with", (_input("text"), _input("part")), "Whether the text ends with `part`."),
+    _text("text.lower", (_input("text"),), "The text in lower case."),
+    _text("text.strip", (_input("text"),), "The text without white space around it."),
+    _text("text.concat", (_input("text"), _input("other")),
+          "One text after the other; `a + b` of texts means this."),
+    _text("text.prefix", (_input("text"), _input("share", _NUMBER)),
+          "The first `share` (0 to 1) of the characters, rounded down."),
+    _text("text.between", (_input("text"), _input("start"), _input("end")),
+          "What stands between the last `start` that has an `end` after it, and that `end`; absent if there "
+          "is none.",
+          optional=True),
+    _text("answer", (_input("text"), _choice("from", "anywhere", "boxed", "marker", "line")),
+          "The final answer, stripped: the last `\\boxed{}`, else what follows the last `####` on its line, "
+          "else the last line that is not blank. `from` asks for one of the three alone. Absent if it is "
+          "not there.",
+          optional=True),
+)
+
+PRIMITIVES: dict[str, Primitive] = {primitive.name: primitive for primitive in (*_VERIFIERS, *_TEXTS)}
+
+
+def primitive_for(name: str, given: Iterable[str]) -> Primitive | None:
+    """The primitive that a call of `name` with the arguments `given` means; None if there is no such name."""
+    primitive = PRIMITIVES.get(name)
+    if primitive is None:
+        return None
+    written = frozenset(given)
+    for parameter, other in primitive.without:
+        if parameter not in written:
+            return PRIMITIVES[other]
+    return primitive
+
+
+def result_of(primitive: Primitive, settings: Mapping[str, Setting]) -> Result:
+    """Element, range, and whether it may be absent, under the settings `range` and `may_be_absent`."""
+    promised = settings.get("range")
+    interval = primitive.interval
+    if isinstance(promised, tuple) and len(promised) == 2:
+        low, high = promised
+        if isinstance(low, (int, float)) and isinstance(high, (int, float)):
+            interval = Interval(float(low), float(high))
+    optional = primitive.optional or settings.get("may_be_absent") is True
+    return Result(primitive.result, interval, optional)
+
+
+def check_constant(primitive: str, parameter: str, value: Setting) -> str | None:
+    """What is wrong with a constant that is written in a spec, as a sentence; None if nothing is."""
+    if parameter == "pattern" and isinstance(value, str):
+        return _check_pattern(value)
+    if parameter == "schema" and isinstance(value, str) and value.lstrip().startswith("{"):
+        return _check_json(value)
+    if parameter == "function" and isinstance(value, str) and not re.fullmatch(r"[\w.]+:\w+", value):
+        return f'a Python function is written "module:function", not "{value}"'
+    if parameter in ("timeout", "tolerance") and isinstance(value, (int, float)):
+        return _check_amount(parameter, value)
+    return None
+
+
+def _check_pattern(pattern: str) -> str | None:
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as fault:
+        return f"this pattern cannot be read: {fault}"
+    return None
+
+
+def _check_json(text: str) -> str | None:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as fault:
+        return f"this schema is not JSON: {fault}"
+    return None
+
+
+def _check_amount(parameter: str, value: float) -> str | None:
+    if parameter == "timeout":
+        return None if value > 0 else "`timeout` must be above 0"
+    return None if value >= 0 else f"`{parameter}` must not be below 0"

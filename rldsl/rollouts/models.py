@@ -1,0 +1,201 @@
+"""Models of a spec, loaded: random small ones, local Hugging Face folders, snapshots, other roles, critics.
+
+Loads and holds; it neither samples (`sampler`), scores (`score`) nor moves weights (`weights`). Modules stay in
+evaluation mode, trained ones too: dropout would make the sampler and the trainer two different policies.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, cast
+from zlib import crc32
+
+import torch
+from torch import Tensor
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+
+from rldsl.graph.spec import Invocation, ModelSpec, Role
+from rldsl.rollouts.critics import Critic, load_critic
+from rldsl.rollouts.folders import check_loaded, find_folder
+from rldsl.rollouts.heads import body_of, check_head, vocabulary_head
+from rldsl.rollouts.signatures import (
+    HF_ARGUMENTS,
+    MODEL_SETTINGS,
+    TINY_ARGUMENTS,
+    ModelError,
+    arguments_of,
+    checked,
+)
+from rldsl.rollouts.tokenizers import Codec, tokenizer_from
+
+DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16}
+_FAMILIES: Final = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "llama": (LlamaConfig, LlamaForCausalLM)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """A model that can be sampled, scored or trained. Models that share weights share `module`.
+
+    `ends` are the tokens that end an answer; given texts end with the first. `system` stands before each prompt;
+    `chat` says that prompts take the tokenizer's chat form.
+    """
+
+    name: str
+    module: PreTrainedModel | Critic
+    codec: Codec
+    trainable: bool
+    ends: tuple[int, ...]
+    system: str = ""
+    chat: bool = False
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The Hugging Face tokenizer."""
+        return self.codec.tokenizer
+
+    @property
+    def is_critic(self) -> bool:
+        """Whether it gives values rather than a distribution over the vocabulary."""
+        return isinstance(self.module, Critic)
+
+    @property
+    def body(self) -> Any:
+        """The transformer without vocabulary or value head."""
+        return self.module.backbone if isinstance(self.module, Critic) else body_of(self.module)
+
+    @property
+    def head_weight(self) -> Tensor:
+        """The vocabulary head's weight [V, H]; tied models share it with the embedding."""
+        if isinstance(self.module, Critic):
+            raise ModelError(f"critic `{self.name}` has no vocabulary head; it gives values")
+        return vocabulary_head(self.module)[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.module.parameters()).device
+
+    @property
+    def positions(self) -> int | None:
+        """The longest prompt and answer together, where the architecture names a limit."""
+        config: Any = self.module.config.get_text_config()
+        return getattr(config, "max_position_embeddings", None)
+
+
+def load_model(spec: ModelSpec, *, seed: int, base: LoadedModel | None = None, root: Path = Path("."),
+               device: str = "cpu") -> LoadedModel:
+    """The model that `spec` declares. `base` is what `spec.base` names, loaded; `root` the project's folder.
+
+    Random weights depend on `seed` and the model's name alone. Raises `ModelError` for the user's mistakes.
+    """
+    if spec.role not in (Role.POLICY, Role.CRITIC):
+        raise ModelError(f"{spec.role} `{spec.name}` cannot be loaded as a language model yet: only policies "
+                         "and critics can")
+    settings = checked(dict(spec.settings), MODEL_SETTINGS, f"{spec.role} `{spec.name}`")
+    if spec.origin is None:
+        if base is None:
+            raise ModelError(f"`{spec.name}` is made from `{spec.base}`, which is not loaded")
+        return _derived(spec, settings, base)
+    module, tokenizer = _from_origin(spec, spec.origin, DTYPES[settings["dtype"]], seed, root)
+    cast(Any, module).to(device).eval().requires_grad_(not spec.frozen)
+    if isinstance(module, PreTrainedModel):
+        check_head(module)
+    return _with_settings(LoadedModel(spec.name, module, Codec.of(tokenizer), not spec.frozen,
+                                      _ends(spec.name, module, tokenizer)), settings)
+
+
+def _from_origin(spec: ModelSpec, origin: Invocation, dtype: torch.dtype, seed: int,
+                 root: Path) -> tuple[PreTrainedModel | Critic, PreTrainedTokenizerBase]:
+    match origin.name:
+        case "tiny":
+            given = checked(arguments_of(origin, TINY_ARGUMENTS), TINY_ARGUMENTS, "tiny")
+            tokenizer = tokenizer_from(given["tokenizer"])
+            drawn = seed if given["seed"] is None else given["seed"]
+            module = _tiny(given, tokenizer, [drawn, crc32(spec.name.encode())], dtype)
+            return (Critic(module.base_model) if spec.role is Role.CRITIC else module), tokenizer
+        case "hf":
+            given = checked(arguments_of(origin, HF_ARGUMENTS), HF_ARGUMENTS, "hf")
+            return _from_folder(find_folder(given["folder"], root), spec.role, dtype)
+        case other:
+            raise ModelError(f"`{spec.name}`: there is no model `{other}(...)`; there are tiny(...) and "
+                             'hf("folder")')
+
+
+def _tiny(given: dict[str, Any], tokenizer: PreTrainedTokenizerBase, seeds: list[int],
+          dtype: torch.dtype) -> Any:
+    """Random weights; the process's own random state is left as it was."""
+    width, heads, kv_heads = given["width"], given["heads"], given["kv_heads"] or given["heads"]
+    if width % (2 * heads):
+        raise ModelError(f"tiny: `width: {width}` must be an even multiple of `heads: {heads}`, for example "
+                         f"{max(1, round(width / (2 * heads))) * 2 * heads}")
+    if heads % kv_heads:
+        raise ModelError(f"tiny: `kv_heads: {kv_heads}` must divide `heads: {heads}`")
+    config_class, module_class = _FAMILIES[given["family"]]
+    config = config_class(
+        vocab_size=len(tokenizer), hidden_size=width, intermediate_size=given["inner"] or 4 * width,
+        num_hidden_layers=given["layers"], num_attention_heads=heads, num_key_value_heads=kv_heads,
+        max_position_embeddings=given["positions"], tie_word_embeddings=given["tied"],
+        initializer_range=given["initial"], pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.bos_token_id)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed((seeds[0] * 0x9E3779B97F4A7C15 + seeds[1]) % 2**63)
+        return module_class(config).to(dtype)
+
+
+def _from_folder(folder: Path, role: Role,
+                 dtype: torch.dtype) -> tuple[PreTrainedModel | Critic, PreTrainedTokenizerBase]:
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    if role is Role.CRITIC:
+        return load_critic(folder, dtype), tokenizer
+    loader: Any = AutoModelForCausalLM
+    module, found = loader.from_pretrained(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
+    check_loaded(folder, found)
+    return module, tokenizer
+
+
+def _derived(spec: ModelSpec, settings: dict[str, Any], base: LoadedModel) -> LoadedModel:
+    """A snapshot, a critic that starts from another model's body, or another role of the same weights."""
+    if any(name == "dtype" for name, _ in spec.settings):
+        raise ModelError(f"`{spec.name}` has the number format of `{spec.base}`; write `dtype` there")
+    kept = {name: value for name, value in settings.items() if name in dict(spec.settings)}
+    inherited = {"system": base.system, "chat": base.chat, **kept}
+    module = base.module
+    if spec.role is Role.CRITIC and not base.is_critic:
+        module = Critic(copy.deepcopy(base.body))
+    elif not spec.shares_weights:
+        module = copy.deepcopy(module)
+    if module is not base.module:
+        module.eval().requires_grad_(not spec.frozen).zero_grad(set_to_none=True)
+    trainable = base.trainable if spec.shares_weights else not spec.frozen
+    return _with_settings(LoadedModel(spec.name, module, base.codec, trainable, base.ends), inherited)
+
+
+def _with_settings(model: LoadedModel, settings: dict[str, Any]) -> LoadedModel:
+    has_form = getattr(model.tokenizer, "chat_template", None) is not None
+    if settings["chat"] and not has_form:
+        raise ModelError(f"`{model.name}` has `chat: true`, but its tokenizer has no chat form; leave it out")
+    chat = has_form if settings["chat"] is None else settings["chat"]
+    return replace(model, system=settings["system"], chat=chat)
+
+
+def _ends(name: str, module: PreTrainedModel | Critic, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """The tokenizer's end token, then those that the checkpoint's generation settings name."""
+    config = getattr(module, "generation_config", None)
+    named = getattr(config, "eos_token_id", None)
+    also = named if isinstance(named, list) else [named]
+    ends = tuple(dict.fromkeys(end for end in [tokenizer.eos_token_id, *also] if end is not None))
+    if not ends:
+        raise ModelError(f"the tokenizer of `{name}` has no end token (eos_token), so no answer could end; set "
+                         "one in its tokenizer_config.json")
+    return ends

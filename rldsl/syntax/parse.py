@@ -1,0 +1,112 @@
+"""From a text to its syntax tree: `parse`. Pure. Reports every faulty declaration and returns all that are well formed.
+
+Does not resolve names, check types or read other files; the words of its messages are in `mistakes`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from rldsl.diagnostics.model import Diagnostic
+from rldsl.source import Source, Span
+from rldsl.syntax import build_declarations, build_expressions, mistakes, tree
+from rldsl.syntax.machine import Action, Limits, Machine, Stuck
+from rldsl.syntax.table import Table, load_table
+from rldsl.syntax.tokens import Comment, Token, read_docs, read_tokens
+
+MAX_CHARACTERS = 4_000_000
+MAX_ERRORS = 20
+MAX_DEPTH = 200
+_MAX_STACK = 10 * MAX_DEPTH
+
+_NESTING = ("atom", "call", "field_of", "list_of", "otherwise", "disjunction", "conjunction", "negation", "comparison",
+            "given", "addition", "subtraction", "multiplication", "division", "minus", "power", "block")
+LIMITS = Limits(MAX_DEPTH, _MAX_STACK, dict.fromkeys(_NESTING, 1))
+
+
+def parse(source: Source) -> tuple[tree.Module | None, tuple[Diagnostic, ...]]:
+    """The module of a text and what is wrong with its form; the module holds every declaration that is well formed."""
+    if len(source.text) > MAX_CHARACTERS:
+        return None, (mistakes.too_large(source, MAX_CHARACTERS),)
+    table = syntax_table()
+    comments: list[Comment] = []
+    items, found = read_items(source, Machine(table, _tree_actions(table, source.name), LIMITS), comments)
+    doc, docs = read_docs(source.text, comments)
+    if docs:
+        items = [replace(item, doc=docs[item.span.start]) if item.span.start in docs else item for item in items]
+    return tree.Module(tuple(items), doc, span=Span(source.name, 0, len(source.text))), tuple(found)
+
+
+@cache
+def syntax_table() -> Table:
+    """The tables of the grammar, read once for each process."""
+    return load_table()
+
+
+def read_items(source: Source, machine: Machine, comments: list[Comment]) -> tuple[list[Any], list[Diagnostic]]:
+    """The values of all well formed declarations, and a diagnostic for each other, up to `MAX_ERRORS`.
+
+    After a fault it goes on at the next line that begins a declaration and is indented no deeper than the faulty one.
+    """
+    items: list[Any] = []
+    found: list[Diagnostic] = []
+    offset: int | None = 1 if source.text.startswith("\ufeff") else 0
+    while offset is not None and len(found) < MAX_ERRORS:
+        tokens = read_tokens(source.text, offset, machine.table.keywords, comments)
+        read, stuck = machine.run(tokens)
+        items += read
+        if stuck is None:
+            break
+        found.append(mistakes.explain(source, machine.table, stuck, MAX_DEPTH))
+        offset = _next_declaration(source, stuck)
+    return items, found
+
+
+_DECLARATIONS = ("import|param|data|policy|critic|scorer|embedder|judge|rollout|response|rubric|reward|let|fn|extern|state"
+                 "|sampler|buffer|objective|guard|eval|test|train|plan")
+_BEGINNING = re.compile(rf"(?:^[ \t]*##[^\n]*\n)*^([ \t]*)(?:(?:{_DECLARATIONS})\b(?![ \t]*(?::|<-))|[A-Za-z_]\w*[ \t]*<-)",
+                        re.MULTILINE)
+
+
+def _next_declaration(source: Source, stuck: Stuck) -> int | None:
+    first = stuck.seen[0] if stuck.seen else stuck.token
+    indent = _indent(source, first)
+    line, column = source.position(stuck.token.start)
+    begins_line = not source.text[stuck.token.start - column + 1 : stuck.token.start].strip()
+    if not (stuck.seen and begins_line):
+        line += 1
+    if line > len(source.line_starts):
+        return None
+    for match in _BEGINNING.finditer(source.text, source.line_starts[line - 1]):
+        if len(match[1]) <= indent:
+            return match.start()
+    return None
+
+
+def _indent(source: Source, token: Token) -> int:
+    _, column = source.position(token.start)
+    line_start = token.start - column + 1
+    before = source.text[line_start : token.start]
+    return len(before) - len(before.lstrip(" \t"))
+
+
+def _tree_actions(table: Table, file: str) -> dict[str, Action]:
+    return {name: _with_span(function, file) for name, function in _builders(table).items()}
+
+
+def _with_span(function: Callable[..., Any], file: str) -> Action:
+    def action(start: int, end: int, *parts: Any) -> Any:
+        return function(Span(file, start, end), *parts)
+
+    return action
+
+
+@cache
+def _builders(table: Table) -> dict[str, Callable[..., Any]]:
+    """The function that builds the node of each rule."""
+    known = {**vars(build_expressions), **vars(build_declarations)}
+    return {rule.name: known[rule.name] for rule in table.rules if rule.name in known}

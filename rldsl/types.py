@@ -1,0 +1,218 @@
+"""Types of values: element, interval, level with its origin, liveness, binding time, provenance. No inference here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import IntEnum, StrEnum
+
+
+class Element(StrEnum):
+    """What one value is. `NONE` is the type of a value whose computation already failed to type-check."""
+
+    REAL = "Real"
+    INT = "Int"
+    BOOL = "Bool"
+    TEXT = "Text"
+    JSON = "Json"
+    NONE = "?"
+
+
+NUMERIC = frozenset({Element.REAL, Element.INT, Element.BOOL})
+
+
+class Level(IntEnum):
+    """Nesting of levels, coarse to fine: `batch > prompt > sample > turn > step > token`."""
+
+    BATCH = 0
+    PROMPT = 1
+    SAMPLE = 2
+    TURN = 3
+    STEP = 4
+    TOKEN = 5
+
+    @property
+    def word(self) -> str:
+        """As it is written in a spec."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A ragged index set: the rows of `problems`, the samples of `y`, the tokens of `y`. The root is the batch.
+
+    `name` is `batch`, a data set's name (its rows), or `rollout.level`. Values of an axis are stored packed, in the
+    order of its parent. `owner` is the data, rollout or response whose axis this is.
+    """
+
+    name: str
+    level: Level
+    owner: str
+    parent: Axis | None
+
+    def chain(self) -> tuple[Axis, ...]:
+        """This axis and its ancestors, finest first; the last is `BATCH`."""
+        found: list[Axis] = [self]
+        while found[-1].parent is not None:
+            found.append(found[-1].parent)
+        return tuple(found)
+
+    def is_within(self, other: Axis) -> bool:
+        """Whether `other` is this axis or one of its ancestors (a value of `other` spreads to this axis)."""
+        return other in self.chain()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+BATCH = Axis("batch", Level.BATCH, "", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """All values lie in it. `values` lists them where they are finitely many (`{0, 1}`)."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
+    values: tuple[float, ...] | None = None
+
+    def contains(self, value: float) -> bool:
+        """Whether `value` may occur."""
+        if self.values is not None:
+            return value in self.values
+        above = value > self.low or (value == self.low and not self.low_open)
+        below = value < self.high or (value == self.high and not self.high_open)
+        return above and below
+
+    @property
+    def span(self) -> float:
+        """Width of the interval; `inf` where unbounded."""
+        return self.high - self.low
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is known."""
+        return self.low == -math.inf and self.high == math.inf
+
+    def __str__(self) -> str:
+        if self.values is not None:
+            return "{" + ", ".join(format_number(value) for value in self.values) + "}"
+        left = "(" if self.low_open or self.low == -math.inf else "["
+        right = ")" if self.high_open or self.high == math.inf else "]"
+        return f"{left}{format_number(self.low)}, {format_number(self.high)}{right}"
+
+
+def format_number(value: float) -> str:
+    """A number as a spec would write it: `1`, `0.5`, `inf`."""
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
+
+
+EVERYTHING = Interval()
+UNIT = Interval(0.0, 1.0)
+BINARY = Interval(0.0, 1.0, values=(0.0, 1.0))
+
+
+def point(value: float) -> Interval:
+    """The interval of one known value."""
+    return Interval(value, value, values=(value,))
+
+
+class Stage(IntEnum):
+    """Binding time: when a value is known. A value is as late as its latest part."""
+
+    CONSTANT = 0
+    DATA = 1
+    ROLLOUT = 2
+    REWARD = 3
+    STATISTICS = 4
+    OBJECTIVE = 5
+    UPDATE = 6
+
+
+class Version(StrEnum):
+    """Which weights a model read sees."""
+
+    SAMPLER = "sampler"      # as recorded while sampling
+    ITERATION = "iteration"  # the trainer's weights at the start of the iteration (the proximal policy)
+    CURRENT = "current"      # the trainer's weights at each update: live
+    FROZEN = "frozen"        # a model that no update changes
+
+
+@dataclass(frozen=True, slots=True)
+class LogProbability:
+    """Where a log-probability comes from: whose, of which response, under which weights and transforms."""
+
+    model: str
+    response: str
+    version: Version
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogRatio:
+    """Difference of two log-probabilities, or a reduction of one. `summed` holds the level it was summed to."""
+
+    numerator: LogProbability
+    denominator: LogProbability
+    summed: Level | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Exponential of a `LogRatio`: an importance ratio."""
+
+    log: LogRatio
+
+
+Provenance = LogProbability | LogRatio | Ratio | None
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """Type of a value, as in `Real in [0, 1] @ y.sample`.
+
+    `live` names the trained models whose gradient flows through the value (empty: frozen). `optional` says that the
+    value may be absent. `extra` are named axes beside the level (`criterion`, `member`).
+    """
+
+    element: Element
+    interval: Interval = EVERYTHING
+    axis: Axis = BATCH
+    extra: tuple[str, ...] = ()
+    live: frozenset[str] = frozenset()
+    stage: Stage = Stage.CONSTANT
+    optional: bool = False
+    provenance: Provenance = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a gradient flows through."""
+        return bool(self.live)
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the value stands for a mistake that was already reported."""
+        return self.element is Element.NONE
+
+    def frozen(self) -> Type:
+        """The same type without a gradient."""
+        return replace(self, live=frozenset())
+
+    def __str__(self) -> str:
+        text = self.element.value
+        if self.extra:
+            text += "[" + ", ".join(self.extra) + "]"
+        if self.element in (Element.REAL, Element.INT) and not self.interval.is_everything:
+            text += f" in {self.interval}"
+        if self.optional:
+            text += " or absent"
+        return text if self.axis == BATCH else f"{text} @ {self.axis.name}"
+
+
+ERROR_TYPE = Type(Element.NONE)
