@@ -1,32 +1,45 @@
-## GRPO: group-normalised advantage, clipped token ratio, k3 penalty, every answer counts the same.
+## GRPO: group-normalised advantage, clipped token ratio, k3 penalty; every answer counts the same.
 ## Shao et al. 2024, "DeepSeekMath", equation 3.
 
 import std.surrogate (clipped)
 import std.divergence (k3)
 
 param prompts: Int in [1, 4096] = 32
-param steps: Int in [1, 100000] = 40
+param steps: Int in [1, 100000] = 60
 
-data problems from python("tasks.sort_letters:problems", count: 4096, letters: 4) { question: Text  answer: Text target }
+data problems from python("tasks.sort_letters:problems", count: 4096, letters: 3) {
+  question: Text
+  answer: Text target
+}
 
 policy actor from tiny(layers: 2, width: 96, heads: 4, tokenizer: characters("abcdefgh>"))
 policy ref = frozen(actor)
 
-rollout y ~ actor(problems.question) { samples: 8, max_tokens: 6, temperature: 1.0 }
+rollout y ~ actor(problems.question) { samples: 8, max_tokens: 5, temperature: 1.0 }
 
 reward correct = verify.equal(y.text, problems.answer)
+reward places = text.matching_places(y.text, problems.answer)
+reward total = 0.5 * correct + 0.5 * places
 
-let advantage = (correct - mean(correct, per: prompt)) / (std(correct, per: prompt) + 1e-4)
+let advantage = (total - mean(total, per: prompt)) / (std(total, per: prompt) + 1e-4)
 
 objective grpo for actor {
   let ratio = exp(logp(actor, y) - y.logp)
   maximize surrogate: mean(mean(clipped(ratio, advantage, 0.8 .. 1.2), per: sample))
-  minimize kl: 0.04 * mean(mean(k3(actor, ref, y), per: sample))
+  minimize kl: 0.001 * mean(mean(k3(actor, ref, y), per: sample))
+}
+
+eval heldout on unseen { greedy: true, samples: 1, rows: 256 report mean(correct) }
+
+data unseen from python("tasks.sort_letters:problems", count: 256, letters: 3, seed: 1) {
+  question: Text
+  answer: Text target
 }
 
 train {
   repeat steps {
     draw prompts prompts
-    update actor with grpo { minibatch: 16 prompts, optimizer: adamw(lr: 5e-4), clip_gradient: 1.0 }
+    update actor with grpo { minibatch: 16 prompts, optimizer: adamw(lr: 1e-3), clip_gradient: 1.0 }
+    every 20 { evaluate heldout }
   }
 }

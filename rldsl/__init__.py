@@ -1,1 +1,65 @@
+"""rldsl: a compiled language for RL objectives and rewards of language models.
 
+`check(text)` says what is wrong with a spec; `compile(text)` gives a `Program` whose objectives are
+`torch.autograd.Function`s usable in any trainer. Importing this package imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rldsl.diagnostics import Diagnostic, SpecError
+
+if TYPE_CHECKING:
+    from rldsl.program import Program
+
+__version__ = "0.1.0"
+__all__ = ["Diagnostic", "Program", "SpecError", "__version__", "check", "compile", "load"]
+
+
+def check(text: str, *, project: Path | str | None = None,
+          overrides: Mapping[str, str] | None = None) -> tuple[Diagnostic, ...]:
+    """Everything that is wrong with a spec, sorted by position; empty if nothing is.
+
+    `project` is the folder that imports and data paths start from; without it only `std` can be imported.
+    `overrides` sets parameters, as `--set` does. Never raises for a fault of the spec.
+    """
+    return _checked(text, "<spec>", project, overrides).diagnostics
+
+
+def compile(text: str, *, project: Path | str | None = None, overrides: Mapping[str, str] | None = None,
+            backend: str = "numba", name: str = "<spec>") -> Program:
+    """A `Program` from the text of a spec. Raises `SpecError`, with all diagnostics, if it has errors.
+
+    `backend` is `numba` (fused CPU kernels) or `torch` (the reference: any dtype, autograd).
+    """
+    from rldsl.diagnostics.render import render_diagnostics
+    from rldsl.program import Program
+    result = _checked(text, name, project, overrides)
+    if result.errors or result.spec is None:
+        raise SpecError(result.errors, "\n" + render_diagnostics(result.errors, result.sources, color=False))
+    return Program(result.spec, backend)
+
+
+def load(path: Path | str, *, overrides: Mapping[str, str] | None = None, backend: str = "numba") -> Program:
+    """`compile` of a file; its folder is the project."""
+    file = Path(path)
+    return compile(file.read_text(encoding="utf-8"), project=file.parent, overrides=overrides, backend=backend,
+                   name=str(path))
+
+
+def _checked(text: str, name: str, project: Path | str | None, overrides: Mapping[str, str] | None):  # type: ignore[no-untyped-def]
+    from rldsl.compiler import check_source
+    from rldsl.loading import library_only, project_loader
+    from rldsl.source import Source
+    loader = library_only if project is None else project_loader(Path(project))
+    return check_source(Source(name, text), loader, overrides)
+
+
+def __getattr__(name: str) -> object:
+    if name == "Program":
+        from rldsl.program import Program
+        return Program
+    raise AttributeError(f"module `rldsl` has no `{name}`")

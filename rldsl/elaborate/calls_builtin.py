@@ -80,7 +80,10 @@ def call_reduction(ctx: Context, env: Environment, call: tree.Call, bound: Bound
     argument = numeric(ctx, env, bound["q"]) if "q" in bound else None
     if argument is not None and not _level_of_quantile(ctx, env, bound["q"], argument):
         return FailedValue()
-    return GraphValue(ctx.builder.reduce(reduction, x, to, mask, argument, env.span(call)))
+    kept, ctx.builder.stage = ctx.builder.stage, max(ctx.builder.stage, Stage.STATISTICS)
+    key = ctx.builder.reduce(reduction, x, to, mask, argument, env.span(call))
+    ctx.builder.stage = kept
+    return GraphValue(key)
 
 
 def _level_of_quantile(ctx: Context, env: Environment, expr: tree.Expr, key: int) -> bool:

@@ -48,7 +48,7 @@ def value_of_declaration(ctx: Context, env: Environment, scope: Scope, item: tre
 def declare(ctx: Context, scope: Scope, item: tree.Item) -> Value:
     """Elaborate one declaration at the top level."""
     env = Environment(scope)
-    kept, ctx.builder.stage = ctx.builder.stage, Stage.STATISTICS
+    kept, ctx.builder.stage = ctx.builder.stage, Stage.DATA
     try:
         return _declare(ctx, env, scope, item)
     finally:

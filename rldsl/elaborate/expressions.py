@@ -167,7 +167,7 @@ def combine(ctx: Context, env: Environment, function: Function, keys: list[int],
         return ctx.failed()
     if not axes_agree(ctx, env, keys, node, parts):
         return ctx.failed()
-    if function in (Function.ADD, Function.SUBTRACT) and not env.call_site:
+    if function in (Function.ADD, Function.SUBTRACT):
         _check_live_spread(ctx, env, types, node, parts)
     return ctx.builder.elementwise(function, *keys, span=env.span(node))
 

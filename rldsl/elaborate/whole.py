@@ -39,7 +39,7 @@ from rldsl.types import Stage
 def elaborate_spec(modules: ModuleTable, root: Scope,
                    overrides: Mapping[str, str]) -> tuple[Spec, tuple[Diagnostic, ...]]:
     """The spec of `root` and everything that was found wrong with it. The spec is whole where nothing was."""
-    ctx = Context(modules, root, Builder(stage=Stage.STATISTICS), overrides, _trained(root))
+    ctx = Context(modules, root, Builder(stage=Stage.DATA), overrides, _trained(root))
     order, circles, circular = dependency_order(root)
     ctx.found.extend(circles)
     for scope, item in order:

@@ -98,6 +98,11 @@ class Cell:
     optional: bool = False
 
     @property
+    def over(self) -> Axis:
+        """The axis of its inputs: for a series that of its value, for a quantile the one that it runs over."""
+        return self.work.over if isinstance(self.work, Quantile) else self.axis
+
+    @property
     def is_local(self) -> bool:
         """Whether it needs nothing but scalars in scope."""
         return not isinstance(self.work, Fold | Quantile | Series)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import networkx as nx  # type: ignore[import-untyped]
+import networkx as nx
 
 from rldsl.graph.model import Graph, Node
 

@@ -34,7 +34,7 @@ from rldsl.infer import intervals
 from rldsl.infer.levels import common_axis
 from rldsl.infer.rules import infer_type, read_type
 from rldsl.source import Span
-from rldsl.types import BATCH, Axis, Stage, Type
+from rldsl.types import BATCH, Axis, Element, Stage, Type
 
 _Identity: TypeAlias = tuple[object, tuple[int, ...], Stage, frozenset[str], bool]
 
@@ -44,11 +44,13 @@ class Builder:
 
     `stage` is the binding time at which what is now added gets computed. Keys rise in the order of adding, so
     each node's key is above those of its inputs; nodes of a graph that is continued keep their keys. New keys start
-    at `first`, or above those of the graph.
+    at `first`, or above those of the graph. After the pass `expand` comparisons are IEEE: no truth value is absent.
     """
 
-    def __init__(self, graph: Graph | None = None, stage: Stage = Stage.STATISTICS, first: int = 0) -> None:
+    def __init__(self, graph: Graph | None = None, stage: Stage = Stage.STATISTICS, *, first: int = 0,
+                 expanded: bool = False) -> None:
         self.stage = stage
+        self._expanded = expanded
         self._nodes: dict[int, Node] = {}
         self._found: dict[_Identity, int] = {}
         for node in graph.nodes if graph is not None else ():
@@ -95,6 +97,8 @@ class Builder:
         """The type that a node would get."""
         types = [self._nodes[key].type for key in keys]
         found = infer_type(operation, types, self.stage)
+        if self._expanded and found.element is Element.BOOL:
+            return replace(found, optional=False)
         is_square = operation == Elementwise(Function.MULTIPLY) and keys[0] == keys[1]
         if is_square and types[0].interval.values is None:
             return replace(found, interval=intervals.square(types[0].interval))

@@ -11,10 +11,8 @@ masked, is absent) nothing flows back, even where the derivative is infinite or 
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from rldsl.diagnostics import InternalError
-from rldsl.graph.model import Constant, Elementwise, Function, Node, Pick, Reduce, Reduction, Scan, Shift, Spread
+from rldsl.graph.model import Elementwise, Function, Node, Pick, Reduce, Reduction, Scan, Shift, Spread
 from rldsl.infer import Builder
 from rldsl.infer.gradients import FLAT_FUNCTIONS, FLAT_REDUCTIONS
 

@@ -28,7 +28,7 @@ def run(draft: Draft) -> Draft:
         raise InternalError("there is no loss to differentiate")
     reads = [node.key for node in draft.graph.nodes
              if isinstance(node.operation, Read) and draft.model in node.type.live]
-    builder = Builder(draft.graph, Stage.UPDATE)
+    builder = Builder(draft.graph, Stage.UPDATE, expanded=True)
     found = gradients(builder, draft.graph, draft.loss, reads)
     differentiated = replace(draft, graph=builder.graph(), coefficients=tuple(sorted(found.items())))
     return rebuild(differentiated, _thaw)
@@ -83,7 +83,7 @@ def differentiate_scalar(graph: Graph, scalar: int, reads: Iterable[int]) -> tup
     0 where nothing flows back.
     """
     wanted = tuple(reads)
-    builder = Builder(graph, Stage.UPDATE)
+    builder = Builder(graph, Stage.UPDATE, expanded=True)
     expander = Expander(graph)
     for node in pruned(graph, (scalar, *wanted)).nodes:
         expander.expand(builder, node, tuple(expander.moved[key] for key in node.inputs))

@@ -1,4 +1,4 @@
-"""One objective on its way through the passes: its graph and the keys that matter. Holds and remaps; decides nothing."""
+"""One objective on its way through the passes: its graph and the keys that matter. Decides nothing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Draft:
 
 def builder_after(graph: Graph) -> Builder:
     """An empty builder for the graph of an objective, whose new keys are above those of `graph`."""
-    return Builder(stage=Stage.UPDATE, first=max(graph.by_key, default=-1) + 1)
+    return Builder(stage=Stage.UPDATE, first=max(graph.by_key, default=-1) + 1, expanded=True)
 
 
 def rebuild(draft: Draft, rule: Rule) -> Draft:

@@ -77,7 +77,7 @@ def _uses(entry: tuple[Scope, tree.Item]) -> Iterator[tuple[Scope, tree.Item]]:
     local = {let.name for let in _local_lets(item)}
     for word in words:
         bound = scope.bindings.get(word)
-        if bound is not None and word not in hidden and not (word in local and word != declared_name(item)):
+        if bound is not None and word not in hidden and word not in local:
             yield bound
 
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 _KINDS: Final = frozenset({"qwen2", "llama", "mistral", "qwen3"})
 _ROPES: Final = frozenset({"default", "linear", "llama3"})
+_SMALL: Final = 2**22  # weights of up to so many numbers are joined for one product instead of two
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,11 @@ class Family:
     heads: int
     kv_heads: int
     head_width: int
-    epsilon: float
+
+    @property
+    def splits(self) -> tuple[int, int]:
+        """Sizes of the rotated (queries, keys) and of the other (values) part of a joined projection."""
+        return (self.heads + self.kv_heads) * self.head_width, self.kv_heads * self.head_width
 
 
 def family_of(body: Any) -> Family | None:
@@ -35,16 +41,75 @@ def family_of(body: Any) -> Family | None:
         return None
     if body.rotary_emb.rope_type not in _ROPES or not all(_is_plain(layer) for layer in body.layers):
         return None
-    width = body.layers[0].self_attn.head_dim
-    return Family(config.num_attention_heads, config.num_key_value_heads, width, config.rms_norm_eps)
+    return Family(config.num_attention_heads, config.num_key_value_heads, body.layers[0].self_attn.head_dim)
 
 
-def rotations(body: Any, count: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [count, head_width / 2] of the positions 0 to count - 1, as the module computes them."""
-    positions = torch.arange(count, device=body.embed_tokens.weight.device)[None]
-    cosines, sines = body.rotary_emb(body.embed_tokens.weight[:1, :1].float(), positions)
+def rotations(body: Any, count: int) -> Tensor:
+    """Rotations [count, head_width / 2] of the positions 0 to count - 1, as complex numbers of the module's angles."""
+    weight = body.embed_tokens.weight
+    cosines, sines = body.rotary_emb(weight[:1, :1].float(), torch.arange(count, device=weight.device)[None])
     half = cosines.shape[-1] // 2
-    return cosines[0, :, :half].contiguous(), sines[0, :, :half].contiguous()
+    return torch.complex(cosines[0, :, :half].contiguous(), sines[0, :, :half].contiguous())
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Weights of one layer, joined. In queries and keys the two halves of a head alternate, so that a rotation is
+    one complex product; scores do not change, since both are reordered alike."""
+
+    qkv: Tensor
+    qkv_bias: Tensor | None
+    norms: tuple[tuple[Tensor, float], ...] | None
+    gate_up: Tensor | None
+
+
+def block_of(layer: Any, family: Family) -> Block:
+    """Gradients flow to the layer's own weights."""
+    attention, inner = layer.self_attn, layer.mlp
+    order = _alternating(family.heads, family.head_width, attention.q_proj.weight.device)
+    shared = order[:family.kv_heads * family.head_width]
+    projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+    qkv = torch.cat([projections[0].weight[order], projections[1].weight[shared], projections[2].weight])
+    biases = [projection.bias for projection in projections]
+    bias = None if biases[0] is None else torch.cat([biases[0][order], biases[1][shared], biases[2]])
+    within = order[:family.head_width]
+    norms = None if not hasattr(attention, "q_norm") else tuple(
+        (norm.weight[within], float(norm.variance_epsilon)) for norm in (attention.q_norm, attention.k_norm))
+    is_small = inner.gate_proj.bias is None and inner.gate_proj.weight.numel() <= _SMALL
+    gate_up = torch.cat([inner.gate_proj.weight, inner.up_proj.weight]) if is_small else None
+    return Block(qkv, bias, norms, gate_up)
+
+
+def rotated(block: Block, family: Family, x: Tensor, turn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries [N, heads, D], keys and values [N, kv_heads, D] of normalised states [N, H]; `turn` [N or 1, 1, D/2]."""
+    joined = F.linear(x, block.qkv, block.qkv_bias)
+    turning, values = joined.split(family.splits, dim=-1)
+    halves = turning.unflatten(-1, (family.heads + family.kv_heads, family.head_width))
+    if block.norms is not None:
+        halves = torch.cat([F.rms_norm(part, (family.head_width,), *norm) for part, norm in zip(
+            halves.split((family.heads, family.kv_heads), dim=1), block.norms, strict=True)], dim=1)
+    turned = torch.view_as_real(torch.view_as_complex(halves.float().unflatten(-1, (-1, 2))) * turn).flatten(-2)
+    queries, keys = turned.to(x.dtype).split((family.heads, family.kv_heads), dim=1)
+    return queries, keys, values.unflatten(-1, (family.kv_heads, family.head_width))
+
+
+def fed_forward(layer: Any, block: Block, x: Tensor) -> Tensor:
+    """The layer's second half, residual included."""
+    h = normed(layer.post_attention_layernorm, x)
+    if block.gate_up is None:
+        return x + layer.mlp(h)
+    gate, up = F.linear(h, block.gate_up).chunk(2, dim=-1)
+    return x + F.linear(F.silu(gate) * up, layer.mlp.down_proj.weight, layer.mlp.down_proj.bias)
+
+
+def normed(norm: Any, x: Tensor) -> Tensor:
+    """Root-mean-square normalisation by a module's weight."""
+    return F.rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
+
+
+def _alternating(heads: int, width: int, device: torch.device) -> Tensor:
+    within = torch.arange(width, device=device).view(2, width // 2).t().reshape(-1)
+    return (torch.arange(heads, device=device)[:, None] * width + within).reshape(-1)
 
 
 def _is_plain(layer: Any) -> bool:

@@ -111,6 +111,15 @@ def given_prompts(model: LoadedModel, tokens: ResponseTokens, prompts: Sequence[
     return replace(tokens, prompt_ids=prompt_ids)
 
 
+def texts_of(model: LoadedModel, ids: Longs, offsets: Longs) -> tuple[str, ...]:
+    """What packed tokens say, each piece without the end token that it may have."""
+    last = ids[offsets[1:] - 1]
+    ended = np.isin(last, np.array(model.ends, dtype=np.int64))
+    lengths = np.diff(offsets) - ended
+    inner = ids[concatenated_ranges(offsets[:-1], lengths)]
+    return model.codec.decode(inner, offsets_of(lengths))
+
+
 def check_vocabulary(model: LoadedModel, tokens: ResponseTokens) -> None:
     """Refuses tokens of another tokenizer, which would mean nothing to `model`."""
     if model.codec.digest != tokens.vocabulary:

@@ -194,10 +194,14 @@ def report(span: Span, label: Token | None, value: Expr) -> tree.Report:
     return tree.Report(value, label.text if label else None, span=span)
 
 
-def eval_(span: Span, name: Token, rows: Token, *entries: Setting | tree.Report) -> tree.Eval:
+def reports(span: Span, *values: tree.Report) -> tuple[tree.Report, ...]:
+    return values
+
+
+def eval_(span: Span, name: Token, rows: Token, *entries: Setting | tuple[tree.Report, ...]) -> tree.Eval:
     settings = tuple(entry for entry in entries if isinstance(entry, Setting))
-    reports = tuple(entry for entry in entries if isinstance(entry, tree.Report))
-    return tree.Eval(name.text, rows.text, settings, reports, span=span)
+    values = tuple(value for entry in entries if isinstance(entry, tuple) for value in entry)
+    return tree.Eval(name.text, rows.text, settings, values, span=span)
 
 
 def expect(span: Span, condition: Expr, tolerance: Expr | None) -> tree.Expect:

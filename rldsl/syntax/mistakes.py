@@ -15,7 +15,8 @@ FOREIGN, SPELLING, BRACKET, FORM, MISFIT = "RL006", "RL007", "RL008", "RL009", "
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """Patterns match whole texts; empty ones match anything. `fits` is a kind of token that would have been right.
+    """Patterns match whole texts; empty ones match anything. `fits` is a kind of token that would have been right;
+    `kind` is that of the token at fault.
 
     `inside` is the innermost open bracket: `call`, `(`, `[`, `{` or `top`. `then` is matched against what follows.
     `instead` replaces the text at fault where that alone mends it.
@@ -33,6 +34,7 @@ class Mistake:
     inside: str = ""
     item: str = ""
     fits: str = ""
+    kind: str = ""
     begins_line: bool = False
     instead: str | None = None
 
@@ -43,9 +45,9 @@ _OPERAND = rf"{_WORD}|\d[\w.]*|\"[^\"]*\"|\[|\("
 _TEXTS = (
     Mistake("unknown-escape", TEXT, "this text has an unknown escape", "a `\\` with a letter after it",
             r'write `\\` for a backslash; the escapes are `\"`, `\\`, `\n` and `\t`.',
-            found=r'"(?:[^"\\]|\\.)*"'),
+            found=r'"(?:[^"\\]|\\.)*"', kind="BAD"),
     Mistake("unclosed-text", TEXT, "this text has no closing quote", "the line ends before a closing `\"`",
-            r'close it with `"` on the same line; a line break in a text is written `\n`.', found=r'".*'),
+            r'close it with `"` on the same line; a line break in a text is written `\n`.', found=r'".*', kind="BAD"),
     Mistake("single-quotes", TEXT, "texts are written in double quotes", "write `\"` for `'`",
             "put the text between `\"` and `\"`.", found="'.*"),
     Mistake("curly-quotes", TEXT, "this is a typographic quote", "write a plain `\"`",
@@ -58,6 +60,9 @@ _TEXTS = (
 )
 
 _NUMBERS = (
+    Mistake("too-large-number", NUMBER, "this number is too large", "beyond 1.8e308",
+            "write `inf` if no bound is meant, else a smaller number.",
+            found=r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", kind="BAD"),
     Mistake("digit-groups", NUMBER, "numbers are written without `_`", "digits in groups",
             "write the digits together, as in `1000000`, or `1e6`.", found=r"[0-9][0-9_]*_[0-9_.]*"),
     Mistake("duration-unit", NUMBER, "this is not a unit of time", "no such unit of time",
@@ -66,8 +71,6 @@ _NUMBERS = (
     Mistake("glued-number", NUMBER, "a number and a word stand together", "no operator between them",
             "write `3 * x` for a product; a unit has a space before it, as in `16 prompts`.",
             found=r"[0-9][\w.]*[A-Za-z_][\w.]*"),
-    Mistake("too-large-number", NUMBER, "this number is too large", "beyond 1.8e308",
-            "write `inf` if no bound is meant, else a smaller number.", found=r"[0-9][0-9.eE+-]*", fits="NUMBER"),
     Mistake("leading-point", NUMBER, "a digit is missing before the point", "nothing before the point",
             "write `0.5` for `.5`.", found=r"\.", then="[0-9]", fits="NUMBER"),
     Mistake("trailing-point", NUMBER, "a digit is missing after the point", "a digit is expected here",
@@ -87,7 +90,7 @@ _OPERATORS = (
             "delete it: each statement begins with its keyword, so nothing separates them.", found=";", instead=""),
     Mistake("three-dots", OPERATOR, "a range has two dots", "write `..`", "`0.8 .. 1.2`", found=r"\.\.\.", instead=".."),
     Mistake("colon-range", OPERATOR, "a range is written with `..`", "write `..`", "`0.8 .. 1.2`",
-            found=":", before=r"[0-9][0-9.eE+-]*"),
+            found=":", before=r"[0-9][0-9.eE+-]*", fits="..", instead=" .."),
     Mistake("fat-arrow", OPERATOR, "there is no `=>`", "write `=` or `->`",
             "`fn double(x: Real) -> Real = 2 * x`; at least is `>=`.", found="=>"),
     Mistake("walrus", OPERATOR, "there is no `:=`", "write `=`, or `<-` for a state",
@@ -117,6 +120,8 @@ _OPERATORS = (
 )
 
 _FOREIGN = (
+    Mistake("foreign-letters", FOREIGN, "names are written in plain letters", "a letter beyond a to z",
+            "use the letters a to z, digits and `_`, as in `beta`.", found=r"(?=.*[^\x00-\x7f])[\w]+"),
     Mistake("python-constant", FOREIGN, "`$found` is written in lower case", "Python's spelling",
             "`true` or `false`; what is absent has a value by `else`, as in `x else 0`.", found="True|False|None"),
     Mistake("lambda", FOREIGN, "functions have names here", "the parameter of a `lambda`",
@@ -142,6 +147,10 @@ _FOREIGN = (
     Mistake("loss-assignment", FOREIGN, "a loss is a term of an objective", "not a declaration",
             "`objective name for actor { minimize mean(…) }`; its direction is said once, so no sign is flipped.",
             found="loss|cost|total_loss|policy_loss", then=r"\s*\+?=(?!=)"),
+    Mistake("update-assignment", FOREIGN, "a new value is written `<-`", "no such assignment",
+            "`$found <- $found + 1`, where `$found` is a declared state.", found=_WORD, then=r"\s*[-+*/]="),
+    Mistake("assignment-in-block", FOREIGN, "a new value is written `<-`", "`=` does not change a value",
+            "`$found <- …`, where `$found` is a declared state.", found=_WORD, then=r"\s*=(?!=)", fits="STATE", inside="{"),
     Mistake("bare-assignment", FOREIGN, "a value is named with `let`", "no keyword before it",
             "`let $found = …`; a new value for a state is `$found <- …`.", found=_WORD, then=r"\s*=(?!=)",
             begins_line=True, inside="top|{", fits="let"),

@@ -13,7 +13,8 @@ from typing import Any
 
 from rldsl.diagnostics.model import Diagnostic
 from rldsl.source import Source, Span
-from rldsl.syntax import build_declarations, build_expressions, mistakes, tree
+from rldsl.syntax import build_declarations, build_expressions, tree
+from rldsl.syntax.explain import DECLARATIONS, begins_next, explain, too_large
 from rldsl.syntax.machine import Action, Limits, Machine, Stuck
 from rldsl.syntax.table import Table, load_table
 from rldsl.syntax.tokens import Comment, Token, read_docs, read_tokens
@@ -31,7 +32,7 @@ LIMITS = Limits(MAX_DEPTH, _MAX_STACK, dict.fromkeys(_NESTING, 1))
 def parse(source: Source) -> tuple[tree.Module | None, tuple[Diagnostic, ...]]:
     """The module of a text and what is wrong with its form; the module holds every declaration that is well formed."""
     if len(source.text) > MAX_CHARACTERS:
-        return None, (mistakes.too_large(source, MAX_CHARACTERS),)
+        return None, (too_large(source, MAX_CHARACTERS),)
     table = syntax_table()
     comments: list[Comment] = []
     items, found = read_items(source, Machine(table, _tree_actions(table, source.name), LIMITS), comments)
@@ -61,22 +62,21 @@ def read_items(source: Source, machine: Machine, comments: list[Comment]) -> tup
         items += read
         if stuck is None:
             break
-        found.append(mistakes.explain(source, machine.table, stuck, MAX_DEPTH))
+        found.append(explain(source, machine.table, stuck, MAX_DEPTH))
         offset = _next_declaration(source, stuck)
     return items, found
 
 
-_DECLARATIONS = ("import|param|data|policy|critic|scorer|embedder|judge|rollout|response|rubric|reward|let|fn|extern|state"
-                 "|sampler|buffer|objective|guard|eval|test|train|plan")
-_BEGINNING = re.compile(rf"(?:^[ \t]*##[^\n]*\n)*^([ \t]*)(?:(?:{_DECLARATIONS})\b(?![ \t]*(?::|<-))|[A-Za-z_]\w*[ \t]*<-)",
+_BEGINNING = re.compile(rf"(?:^[ \t]*##[^\n]*\n)*^([ \t]*)(?:(?:{'|'.join(DECLARATIONS)})\b(?![ \t]*(?::|<-))|[A-Za-z_]\w*[ \t]*<-)",
                         re.MULTILINE)
 
 
 def _next_declaration(source: Source, stuck: Stuck) -> int | None:
     first = stuck.seen[0] if stuck.seen else stuck.token
     indent = _indent(source, first)
-    line, column = source.position(stuck.token.start)
-    begins_line = not source.text[stuck.token.start - column + 1 : stuck.token.start].strip()
+    token = stuck.seen[-1] if begins_next(source, stuck.seen) else stuck.token
+    line, column = source.position(token.start)
+    begins_line = not source.text[token.start - column + 1 : token.start].strip()
     if not (stuck.seen and begins_line):
         line += 1
     if line > len(source.line_starts):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from math import isinf
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 BAD = "BAD"
@@ -18,13 +19,13 @@ _GAP = r"(?:[ \t\r\n\f\v]|\#[^\n]*+)*+"
 _TOKEN = re.compile(rf"""
     [ \t\r\n\f\v]*+ (?:
       (?P<word>[A-Za-z_][A-Za-z0-9_]*+) (?! [^\W\d] ) (?={_GAP}(?P<after>:(?!=)|<-)?+)
-    | (?P<mark>->|<-|\.\.(?!\.)|==(?!=)|!=|<=|>=|[-+/:](?!=)|[\^~@,()\[\]{{}}]|[<>](?![<>])|\*(?!\*)|=(?![=>])|\.(?!\.))
+    | (?P<mark>->|<-|\.\.(?!\.)|==(?!=)|!=|<=|>=|[-+:](?!=)|/(?![/=*])|[\^~@,()\[\]{{}}]|[<>](?![<>])|\*(?!\*)|=(?![=>])|\.(?!\.))
     | (?P<duration>[0-9]++(?:\.[0-9]++)?+(?:ms|s|m|h)(?!\w))
     | (?P<number>[0-9]++(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+(?!\w))
     | (?P<string>"(?:[^"\\\n]|\\["\\nt])*+")
     | (?P<comment>\#[^\n]*+)
     | (?P<end>\Z)
-    | (?P<bad>"(?:[^"\\\n]|\\[^\n])*+\\?|'(?:[^'\\\n]|\\[^\n])*+'|[0-9][\w.]*+|\w++|&&|\|\||\*\*|//|\.\.\.|===|=>|[-+*/:]=|<<|>>|.)
+    | (?P<bad>"(?:[^"\\\n]|\\[^\n])*+["\\]?+|'(?:[^'\\\n]|\\[^\n])*+'?+|[0-9][\w.]*+|\w++|&&|\|\||\*\*|/[/*]|<>|\.\.\.|===|=>|[-+*/:]=|<<|>>|.)
     )""", re.VERBOSE | re.DOTALL)
 
 
@@ -46,7 +47,7 @@ class Comment(NamedTuple):
     end: int
 
 
-def read_tokens(text: str, start: int, keywords: Set[str], comments: list[Comment]) -> Iterator[Token]:
+def read_tokens(text: str, start: int, keywords: AbstractSet[str], comments: list[Comment]) -> Iterator[Token]:
     """The tokens from offset `start` on, the last of kind `END`; comments passed on the way are put into `comments`."""
     previous_end, previous_opens = start, True
     for match in _TOKEN.finditer(text, start):
@@ -72,16 +73,19 @@ def read_tokens(text: str, start: int, keywords: Set[str], comments: list[Commen
 
 
 _OPENERS = frozenset("([{,")
+_FOREIGN = frozenset({"True", "False", "None"})
 
 
-def _plain_word(word: str, match: re.Match[str], keywords: Set[str]) -> Token:
+def _plain_word(word: str, match: re.Match[str], keywords: AbstractSet[str]) -> Token:
     start, end = match.span("word")
+    if word in _FOREIGN:
+        return Token(BAD, word, start, end)
     if word in keywords:
         return Token(word, word, start, end, ("NAME",))
     return Token("NAME", word, start, end)
 
 
-def _other_token(group: str | None, match: re.Match[str], keywords: Set[str]) -> Token:
+def _other_token(group: str | None, match: re.Match[str], keywords: AbstractSet[str]) -> Token:
     if group == "after":
         word = match["word"]
         kind = "KEY" if match["after"] == ":" else "STATE"

@@ -1,0 +1,126 @@
+"""The commands: read arguments, call the library. Exit codes: 0 fine, 1 the spec or the run is at fault, 2 the command is,
+3 a guard stopped the run. Heavy packages are imported by the commands that need them alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+EPILOG = "Exit codes: 0 fine · 1 the spec or the run is at fault · 2 the command is · 3 a guard stopped the run."
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", epilog=EPILOG,
+                  pretty_exceptions_enable=False,
+                  help="rldsl: a compiled language for RL objectives and rewards.\n\n"
+                       "A first run: [bold]rldsl new mine && rldsl run mine/mine.rl[/bold]. "
+                       "A spec is checked before anything loads: [bold]rldsl check mine/mine.rl[/bold].")
+
+Specs = Annotated[list[Path], typer.Argument(help="`.rl` files; `-` reads the standard input.", allow_dash=True)]
+Spec = Annotated[Path, typer.Argument(help="A `.rl` file.", allow_dash=True)]
+Sets = Annotated[Optional[list[str]], typer.Option("--set", help="Override a `param`: `--set beta=0.01`. May be repeated.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output, one JSON document.")]
+Pedantic = Annotated[bool, typer.Option(help="Show notes as well as warnings and errors.")]
+Backend = Annotated[str, typer.Option(help="`numba` (fused CPU kernels) or `torch` (the reference).")]
+
+
+@app.command(epilog=EPILOG)
+def check(specs: Specs, as_json: Json = False, pedantic: Pedantic = False, sets: Sets = None) -> None:
+    """Say everything that is wrong with specs, before anything loads. Imports no torch; answers in a blink."""
+    from rldsl.reporting import check_files
+    raise typer.Exit(check_files(specs, overrides(sets), as_json=as_json, pedantic=pedantic))
+
+
+@app.command(epilog=EPILOG)
+def fmt(specs: Specs,
+        check_only: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if something would change.")] = False,
+        ) -> None:
+    """Format specs in place. There are no options: one form for everybody. Comments are kept."""
+    from rldsl.reporting import format_files
+    raise typer.Exit(format_files(specs, check_only=check_only))
+
+
+@app.command(epilog=EPILOG)
+def explain(subject: Annotated[str, typer.Argument(help="A `.rl` file, or the code of a finding such as RL301.")],
+            as_json: Json = False,
+            latex: Annotated[bool, typer.Option("--latex", help="The equations alone, as LaTeX.")] = False,
+            dot: Annotated[bool, typer.Option("--dot", help="The dataflow graph in Graphviz' language.")] = False,
+            svg: Annotated[bool, typer.Option("--svg", help="The dataflow graph as a drawing.")] = False,
+            graph: Annotated[bool, typer.Option("--graph", help="Every value: level, range, binding time, liveness.")] = False,
+            sets: Sets = None) -> None:
+    """Say what will run: equations, levels, coupling, kernels and their cost. Or what a finding means."""
+    from rldsl.explain.command import explain_subject
+    chosen = next((form for form, asked in (("latex", latex), ("dot", dot), ("svg", svg), ("graph", graph),
+                                            ("json", as_json)) if asked), "text")
+    raise typer.Exit(explain_subject(subject, overrides(sets), chosen))
+
+
+@app.command("compile", epilog=EPILOG)
+def compile_spec(spec: Spec,
+                 out: Annotated[Path, typer.Option("--out", "-o", help="Where the kernels go.")] = Path("kernels"),
+                 certify: Annotated[bool, typer.Option(help="Compare each kernel with the float64 reference on random "
+                                                            "ragged batches and keep the result beside it.")] = False,
+                 seed: Annotated[int, typer.Option(help="Seed of the random batches.")] = 0, sets: Sets = None) -> None:
+    """Write the kernels of every objective as files that people can read and carry elsewhere."""
+    from rldsl.emit.command import compile_file
+    raise typer.Exit(compile_file(spec, out, overrides(sets), certify=certify, seed=seed))
+
+
+@app.command(epilog=EPILOG)
+def run(spec: Spec,
+        out: Annotated[Optional[Path], typer.Option("--out", "-o", help="The run's folder [runs/<spec>-<seed>].")] = None,
+        seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+        resume: Annotated[bool, typer.Option("--resume", help="Continue a stopped run, exactly.")] = False,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Load everything, train nothing.")] = False,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result alone.")] = False,
+        backend: Backend = "numba", sets: Sets = None) -> None:
+    """Train as the spec says. A run is a folder: metrics, rollouts, checkpoints, report.html."""
+    from rldsl.train.command import run_file
+    raise typer.Exit(run_file(spec, out, overrides(sets), seed=seed, resume=resume, dry_run=dry_run, quiet=quiet,
+                              backend=backend))
+
+
+@app.command(epilog=EPILOG)
+def test(specs: Specs,
+         backend: Annotated[Optional[str], typer.Option(help="One back end; all that are present otherwise.")] = None,
+         as_json: Json = False) -> None:
+    """Run the `test` blocks of specs on every back end present. `std.advantage` names a library module."""
+    from rldsl.testing.command import run_tests
+    raise typer.Exit(run_tests([str(spec) for spec in specs], backend, as_json=as_json))
+
+
+@app.command("eval", epilog=EPILOG)
+def evaluate(spec: Spec,
+             of: Annotated[Path, typer.Option("--run", help="The folder of a run, or a checkpoint in it.")],
+             name: Annotated[Optional[str], typer.Option("--name", help="One `eval` of the spec; all otherwise.")] = None,
+             seed: Annotated[int, typer.Option(help="Seed of the rollouts.")] = 0, as_json: Json = False,
+             sets: Sets = None) -> None:
+    """Measure a trained policy by the spec's `eval` blocks, without training."""
+    from rldsl.train.command import eval_run
+    raise typer.Exit(eval_run(spec, of, name, overrides(sets), seed=seed, as_json=as_json))
+
+
+@app.command(epilog=EPILOG)
+def new(name: Annotated[str, typer.Argument(help="Name of the project folder to make.")],
+        like: Annotated[str, typer.Option(help="The example to start from.")] = "quickstart") -> None:
+    """Start a project: a folder with a spec that trains at once, and its task."""
+    from rldsl.starting import new_project
+    raise typer.Exit(new_project(name, like))
+
+
+@app.command(hidden=True)
+def version() -> None:
+    """Print the version."""
+    from rldsl import __version__
+    typer.echo(__version__)
+
+
+def overrides(sets: list[str] | None) -> dict[str, str]:
+    """`--set a=b` as a mapping; a bad form is a mistake of the command."""
+    found: dict[str, str] = {}
+    for entry in sets or []:
+        name, equals, value = entry.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise typer.BadParameter(f"`{entry}` should look like `beta=0.01`", param_hint="--set")
+        found[name.strip()] = value.strip()
+    return found

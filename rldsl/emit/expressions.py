@@ -1,0 +1,141 @@
+"""Leaf expressions of emitted code: one function of named scalars (numba) or of named tensors (torch).
+
+Arguments are identifiers and literals made here; each expression is parsed before it goes into a template.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rldsl.diagnostics import InternalError
+from rldsl.graph.model import Function
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An identifier or a literal. `truth`: a bool that is never absent, else a float. `number`: a literal's value."""
+
+    text: str
+    truth: bool = False
+    number: float | None = None
+
+    @property
+    def real(self) -> str:
+        """As a float."""
+        return f"(1.0 if {self.text} else 0.0)" if self.truth else self.text
+
+    @property
+    def fact(self) -> str:
+        """As a bool; absent is false."""
+        return self.text if self.truth else f"({self.text} > 0.0)"
+
+
+def literal(value: float | bool) -> Argument:
+    """A number or a truth value."""
+    if isinstance(value, bool):
+        return Argument(repr(value), True, float(value))
+    return Argument(number_text(value), False, value)
+
+
+def number_text(value: float) -> str:
+    """A float64 as Python writes it exactly."""
+    if math.isnan(value):
+        return "math.nan"
+    if math.isinf(value):
+        return "math.inf" if value > 0 else "(-math.inf)"
+    return f"({value!r})" if math.copysign(1.0, value) < 0 else repr(value)
+
+
+def checked(expression: str) -> str:
+    """The expression, once it has been parsed as one."""
+    try:
+        ast.parse(expression, mode="eval")
+    except (SyntaxError, ValueError) as error:
+        raise InternalError(f"not an expression: {expression!r}") from error
+    return expression
+
+
+_COMPARISON: Mapping[Function, str] = {
+    Function.LESS: "<", Function.LESS_EQUAL: "<=", Function.GREATER: ">", Function.GREATER_EQUAL: ">=",
+    Function.EQUAL: "==", Function.NOT_EQUAL: "!="}
+
+# helpers of the numba template, or expressions of it, by function
+_NUMBA: Mapping[Function, str] = {
+    Function.ADD: "{0} + {1}", Function.SUBTRACT: "{0} - {1}", Function.MULTIPLY: "{0} * {1}",
+    Function.GATED_MULTIPLY: "gate({0}, {0} * {1})", Function.DIVIDE: "{0} / {1}", Function.POWER: "{0} ** {1}",
+    Function.NEGATE: "-{0}", Function.MINIMUM: "smaller({0}, {1})", Function.MAXIMUM: "larger({0}, {1})",
+    Function.CLIP: "clip({0}, {1}, {2})", Function.ABSOLUTE: "abs({0})", Function.SIGN: "sign({0})",
+    Function.EXP: "exp({0})", Function.LOG: "log({0})", Function.EXPM1: "expm1({0})", Function.LOG1P: "log1p({0})",
+    Function.SQRT: "math.sqrt({0})", Function.SIGMOID: "sigmoid({0})", Function.LOG_SIGMOID: "log_sigmoid({0})",
+    Function.SOFTPLUS: "softplus({0})", Function.TANH: "tanh({0})", Function.RELU: "relu({0})",
+    Function.FLOOR: "np.floor({0})"}
+_POWERS: Mapping[float, str] = {1.0: "{0}", 2.0: "{0} * {0}", 3.0: "{0} * {0} * {0}", -1.0: "1.0 / {0}"}
+
+# functions of `rldsl.kernels.pointwise`, by function
+_TORCH: Mapping[Function, str] = {
+    Function.ADD: "{0} + {1}", Function.SUBTRACT: "{0} - {1}", Function.NEGATE: "-{0}",
+    Function.AND: "logical_and({0}, {1})", Function.OR: "logical_or({0}, {1})", Function.NOT: "logical_not({0})"}
+
+
+def numba_expression(function: Function, arguments: Sequence[Argument], truth: bool) -> str:
+    """The function of scalars. `truth`: whether the result is a bool that is never absent."""
+    return checked(_numba_truth(function, arguments) if truth else _numba_real(function, arguments))
+
+
+def _numba_real(function: Function, arguments: Sequence[Argument]) -> str:
+    reals = [argument.real for argument in arguments]
+    if function is Function.POWER and (form := _POWERS.get(arguments[1].number or 0.0)) is not None:
+        return form.format(reals[0])
+    if function in _NUMBA:
+        return _NUMBA[function].format(*reals)
+    match function:
+        case Function.SELECT if arguments[0].truth:
+            return f"{reals[1]} if {arguments[0].text} else {reals[2]}"
+        case Function.SELECT:
+            return f"choose({', '.join(reals)})"
+        case Function.OTHERWISE:
+            return f"otherwise({', '.join(reals)})"
+        case Function.AND:
+            return f"{reals[0]} * {reals[1]}"
+        case Function.OR:
+            return f"{reals[0]} + {reals[1]} - {reals[0]} * {reals[1]}"
+        case Function.NOT:
+            return f"1.0 - {reals[0]}"
+        case Function.IS_MISSING:
+            return f"1.0 if {reals[0]} != {reals[0]} else 0.0"
+        case _ if function in _COMPARISON:
+            return f"known({reals[0]}, {reals[1]}, {reals[0]} {_COMPARISON[function]} {reals[1]})"
+        case _:
+            raise InternalError(f"no numba expression for {function}")
+
+
+def _numba_truth(function: Function, arguments: Sequence[Argument]) -> str:
+    facts = [argument.fact for argument in arguments]
+    match function:
+        case Function.AND:
+            return f"{facts[0]} & {facts[1]}"
+        case Function.OR:
+            return f"{facts[0]} | {facts[1]}"
+        case Function.NOT:
+            return f"not {facts[0]}"
+        case Function.IS_MISSING:
+            return "False" if arguments[0].truth else f"{arguments[0].text} != {arguments[0].text}"
+        case Function.SELECT:
+            return f"{facts[1]} if {facts[0]} else {facts[2]}"
+        case Function.OTHERWISE:
+            first = arguments[0]
+            return first.text if first.truth else f"{facts[1]} if {first.text} != {first.text} else {facts[0]}"
+        case _ if function in _COMPARISON:
+            return f"{arguments[0].real} {_COMPARISON[function]} {arguments[1].real}"
+        case _:
+            raise InternalError(f"{function} does not give a truth value")
+
+
+def torch_expression(function: Function, arguments: Sequence[str]) -> str:
+    """The function of tensors; at most all but one of the arguments are numbers."""
+    form = _TORCH.get(function)
+    text = form.format(*arguments) if form is not None else f"{function.value}({', '.join(arguments)})"
+    return checked(text)

@@ -1,0 +1,104 @@
+"""The parameters of emitted functions: what they are called, and what has to be handed over for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from rldsl.emit.names import Names
+from rldsl.graph.model import Graph, Read
+from rldsl.graph.staged import LiveRead, StagedObjective
+from rldsl.types import BATCH, Axis
+
+Kind: TypeAlias = Literal["bounds", "owners", "input", "prepared", "read", "output"]
+FunctionName: TypeAlias = Literal["prepare", "coefficients", "values"]
+FUNCTIONS: tuple[FunctionName, ...] = ("prepare", "coefficients", "values")
+_ORDER: tuple[Kind, ...] = ("bounds", "owners", "input", "prepared", "read", "output")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One array of an emitted function, after `start, stop`.
+
+    `bounds` is `layout.bounds(axis, ancestor)`, `owners` is `layout.owners(axis, ancestor)`: int64. All others are
+    float64, one number for each place of `axis`. `key` is the node that an input, a prepared value or a read belongs
+    to; of an output of `coefficients` it is the read whose coefficient is written, else the node that is computed.
+    `label` is the name that the caller knows: an input's name, a value's label.
+    """
+
+    kind: Kind
+    name: str
+    axis: str
+    ancestor: str | None = None
+    key: int | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What one function of a staged objective is given and computes, before any back end."""
+
+    name: FunctionName
+    piece: Axis
+    given: tuple[Parameter, ...]
+    outputs: tuple[Parameter, ...]
+    computed: tuple[int, ...]  # the node that each output holds
+
+
+def live_reads(staged: StagedObjective) -> tuple[LiveRead, ...]:
+    """All reads of the objective, those of the vocabulary distribution first."""
+    return (*(read for group in staged.groups for read in group.reads), *staged.direct)
+
+
+def outline(staged: StagedObjective, name: FunctionName, names: Names) -> Outline:
+    """Inputs and outputs of one of the three functions."""
+    graph = staged.graph
+    prepared = () if name == "prepare" else _prepared(graph, staged.prepared, names)
+    reads = () if name == "prepare" else _reads(staged, names)
+    given = (*_inputs(staged, names), *prepared, *reads)
+    outputs: list[tuple[int, int, str, str | None]]
+    match name:
+        case "prepare":
+            outputs = [(key, key, graph[key].name or "prepared", None) for key in staged.prepared]
+        case "coefficients":
+            outputs = [(read.key, read.coefficient, f"d_{_read_name(read)}", None)
+                       for read in live_reads(staged) if read.coefficient is not None]
+        case "values":
+            labelled = {**dict(staged.values), "loss": staged.loss}
+            outputs = [(key, key, label, label) for label, key in labelled.items()]
+    written = tuple(Parameter("output", names.fresh(f"{text}_out"), graph[node].type.axis.name, None, key, label)
+                    for key, node, text, label in outputs)
+    piece = staged.piece_axis if name == "coefficients" else BATCH
+    return Outline(name, piece, given, written, tuple(node for _, node, _, _ in outputs))
+
+
+def _inputs(staged: StagedObjective, names: Names) -> tuple[Parameter, ...]:
+    return tuple(Parameter("input", names.fresh(f"{given.name}_at"), given.axis.name, None, given.key, given.name)
+                 for given in staged.inputs)
+
+
+def _prepared(graph: Graph, keys: Sequence[int], names: Names) -> tuple[Parameter, ...]:
+    return tuple(Parameter("prepared", names.fresh(f"{graph[key].name or 'prepared'}_at"),
+                           graph[key].type.axis.name, None, key) for key in keys)
+
+
+def _reads(staged: StagedObjective, names: Names) -> tuple[Parameter, ...]:
+    return tuple(Parameter("read", names.fresh(f"{_read_name(read)}_at"), read.axis.name, None, read.key)
+                 for read in live_reads(staged))
+
+
+def _read_name(live: LiveRead) -> str:
+    return read_name(live.read)
+
+
+def read_name(read: Read) -> str:
+    """As a read is called in emitted code: `actor_logp_y`, `actor_kl_ref_y`."""
+    words = [read.model, read.kind.value, read.other, read.probe, read.response]
+    return "_".join(word for word in words if word)
+
+
+def ordered(parameters: Collection[Parameter], is_used: Callable[[Parameter], bool]) -> tuple[Parameter, ...]:
+    """Those in use (outputs always), in the order of a signature."""
+    used = [parameter for parameter in parameters if parameter.kind == "output" or is_used(parameter)]
+    return tuple(sorted(used, key=lambda parameter: _ORDER.index(parameter.kind)))

@@ -1,0 +1,56 @@
+"""The `explain` command: which form of which subject. Prints; decides nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+
+from rldsl.graph.spec import Spec
+from rldsl.reporting import check_path, print_failure, print_findings
+from rldsl.resolve.modules import LoadFailure
+
+_CODE = re.compile(r"RL\d{3}", re.IGNORECASE)
+
+
+def explain_subject(subject: str, overrides: Mapping[str, str], form: str) -> int:
+    """A spec, or the code of a finding."""
+    if _CODE.fullmatch(subject):
+        return _explain_code(subject.upper())
+    result = check_path(subject, overrides)
+    if isinstance(result, LoadFailure):
+        print_failure(subject, result)
+        return 1
+    if result.errors or result.spec is None:
+        print_findings(subject, result.errors, result.sources)
+        return 1
+    print(_render(result.spec, form))
+    return 0
+
+
+def _explain_code(code: str) -> int:
+    from rldsl.checks import documentation
+    text = documentation(code)
+    if text is None:
+        print(f"error: there is no finding {code}\n fix: docs/checks.md lists them all", file=sys.stderr)
+        return 2
+    print(text)
+    return 0
+
+
+def _render(spec: Spec, form: str) -> str:
+    from rldsl.explain import draw, report
+    match form:
+        case "latex":
+            return report.latex(spec)
+        case "dot":
+            return draw.to_dot(spec)
+        case "svg":
+            return draw.to_svg(spec)
+        case "graph":
+            return report.values(spec)
+        case "json":
+            return json.dumps(report.as_document(spec), indent=2, ensure_ascii=False)
+        case _:
+            return report.text(spec)

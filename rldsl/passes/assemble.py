@@ -1,0 +1,77 @@
+"""Put together what the emitters get from what the passes found out. Computes nothing new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from rldsl.diagnostics import InternalError
+from rldsl.graph.model import Graph, Node, Pick, Position, Rank, Read, ReadKind, Reduce, Scan, Shift, Size
+from rldsl.graph.staged import HeadGroup, LiveRead, StagedObjective
+from rldsl.passes.draft import Draft
+from rldsl.types import BATCH, Axis
+
+_VOCABULARY = frozenset({ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.KL, ReadKind.JS, ReadKind.TV, ReadKind.LOGZ})
+
+
+def assemble(draft: Draft) -> StagedObjective:
+    """The staged objective."""
+    if draft.loss is None:
+        raise InternalError("an objective without a loss")
+    reads = _live_reads(draft)
+    return StagedObjective(
+        name=draft.name, model=draft.model, graph=draft.graph, inputs=draft.inputs,
+        groups=_groups(draft.model, (read for read in reads if read.read.kind in _VOCABULARY)),
+        direct=tuple(read for read in reads if read.read.kind not in _VOCABULARY),
+        prepared=draft.prepared, loss=draft.loss, values=(("loss", draft.loss), *draft.values),
+        coupling=draft.coupling, piece_axis=draft.piece_axis,
+        axes=axes_in_use(draft.graph, [draft.piece_axis]), blocker=draft.blocker)
+
+
+def _live_reads(draft: Draft) -> list[LiveRead]:
+    coefficients = dict(draft.coefficients)
+    return [LiveRead(node.key, node.operation, node.type.axis, coefficients.get(node.key))
+            for node in draft.graph.nodes if isinstance(node.operation, Read)]
+
+
+def _groups(model: str, reads: Iterable[LiveRead]) -> tuple[HeadGroup, ...]:
+    """Reads of one vocabulary row together, in sorted order."""
+    ordered = sorted(reads, key=lambda read: (*_row(model, read), read.key))
+    groups = []
+    for (owner, response, temperature), members in groupby(ordered, lambda read: _row(model, read)):
+        together = tuple(members)
+        others = sorted({other for read in together for other in _others(owner, read.read)})
+        groups.append(HeadGroup(owner, response, temperature, together[0].axis, together, tuple(others)))
+    return tuple(groups)
+
+
+def _row(model: str, live: LiveRead) -> tuple[str, str, float]:
+    """Model, response and temperature of the row. A divergence from another model to the trained one is of its row."""
+    read = live.read
+    owner = model if model in (read.model, read.other) else read.model
+    return owner, read.response, read.temperature
+
+
+def _others(owner: str, read: Read) -> set[str]:
+    return {name for name in (read.model, read.other) if name is not None and name != owner}
+
+
+def axes_in_use(graph: Graph, more: Iterable[Axis] = ()) -> tuple[Axis, ...]:
+    """Every axis that a node stands on or works along, with those above: coarse to fine, parents first."""
+    used = {BATCH}
+    for node in graph.nodes:
+        used.update(node.type.axis.chain())
+        used.update(_along(node))
+    for axis in more:
+        used.update(axis.chain())
+    return tuple(sorted(used, key=lambda axis: (len(axis.chain()), axis.level, axis.name)))
+
+
+def _along(node: Node) -> tuple[Axis, ...]:
+    match node.operation:
+        case Reduce(to=axis) | Pick(to=axis) | Scan(per=axis) | Shift(per=axis) | Rank(per=axis):
+            return axis.chain()
+        case Position(axis=axis) | Size(axis=axis):
+            return axis.chain()
+        case _:
+            return ()

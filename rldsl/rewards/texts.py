@@ -1,0 +1,177 @@
+"""The text functions and cheap verifiers, over whole columns, in process. None of them can fail but by its reference."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeAlias
+
+from rldsl.graph.model import Setting
+from rldsl.rewards.outcome import Failure, FailureKind
+
+Texts: TypeAlias = Sequence[str]
+Settings: TypeAlias = Mapping[str, Setting]
+Answers: TypeAlias = list[Any]
+
+# A number as it is written: thousands with commas, decimals, an exponent. A minus that follows a letter, a digit or a
+# closing bracket is a subtraction.
+_NUMBER = re.compile(r"(?:(?<![\w.)\]])[-+\u2212])?"
+                     r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
+                     r"(?:[eE][-+]?[0-9]+)?")
+_BRACES = re.compile(r"\\boxed\s*\{|\\fbox\s*\{|\\.|[{}]", re.DOTALL)
+_BLANK = re.compile(r"\S")
+
+
+# ------------------------------------------------------------------ numbers and answers in a text
+def last_number(text: str) -> str | None:
+    """The last number of a text as Python writes it; None if there is none."""
+    found = _NUMBER.findall(text)
+    return found[-1].replace(",", "").replace("\u2212", "-") if found else None
+
+
+def number_in(text: str) -> float | None:
+    """The value of the last number; None if there is none, or it is beyond the range of a double."""
+    written = last_number(text)
+    value = None if written is None else float(written)
+    return None if value is None or math.isinf(value) else value
+
+
+def final_answer(text: str, where: str = "anywhere") -> str | None:
+    """The final answer: `boxed`, after the `marker` ####, on the last `line`, or the first of these that is there."""
+    if where in ("anywhere", "boxed") and (found := _last_box(text)) is not None:
+        return found
+    if where in ("anywhere", "marker") and (found := _after_marker(text)) is not None:
+        return found
+    return _last_line(text) if where in ("anywhere", "line") else None
+
+
+def _last_box(text: str) -> str | None:
+    if "\\boxed" not in text and "\\fbox" not in text:
+        return None
+    open_at: list[int | None] = []
+    last: str | None = None
+    for match in _BRACES.finditer(text):
+        sign = match.group()
+        if sign.endswith("{") and sign != "\\{":
+            open_at.append(match.end() if len(sign) > 1 else None)
+        elif sign == "}" and open_at and (start := open_at.pop()) is not None:
+            last = text[start:match.start()]
+    return last.strip() or None if last is not None else None
+
+
+def _after_marker(text: str) -> str | None:
+    _, marker, after = text.rpartition("####")
+    return after.split("\n", 1)[0].strip() or None if marker else None
+
+
+def _last_line(text: str) -> str | None:
+    return text.rstrip().rpartition("\n")[2].strip() or None
+
+
+# ------------------------------------------------------------------ verifiers
+def _equal(settings: Settings, texts: Texts, answers: Texts) -> Answers:
+    if settings.get("strip", True):
+        texts, answers = [text.strip() for text in texts], [answer.strip() for answer in answers]
+    if settings.get("ignore_case", False):
+        texts, answers = [text.casefold() for text in texts], [answer.casefold() for answer in answers]
+    return [1.0 if text == answer else 0.0 for text, answer in zip(texts, answers, strict=True)]
+
+
+def _number(settings: Settings, texts: Texts, answers: Sequence[str | float]) -> Answers:
+    tolerance = Decimal(repr(settings.get("tolerance", 0.0)))
+    return [_same_number(text, answer, tolerance) for text, answer in zip(texts, answers, strict=True)]
+
+
+def _same_number(text: str, answer: str | float, tolerance: Decimal) -> float | Failure:
+    wanted = last_number(answer) if isinstance(answer, str) else repr(answer)
+    expected = None if wanted is None else _decimal(wanted)
+    if expected is None:
+        said = f"there is no number in the answer {str(answer)[:40]!r}"
+        return Failure(FailureKind.REFERENCE, said)
+    written = last_number(text)
+    if written is None or (found := _decimal(written)) is None:
+        return 0.0
+    if found == expected:
+        return 1.0
+    return 1.0 if tolerance and abs(found - expected) <= tolerance else 0.0
+
+
+def _decimal(written: str) -> Decimal | None:
+    """The exact value; None beyond the range of a double, where nobody means it."""
+    try:
+        value = Decimal(written)
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() and abs(value.adjusted()) <= 308 else None
+
+
+# ------------------------------------------------------------------ text functions
+def _matching_places(text: str, answer: str) -> float:
+    if len(text) != len(answer):
+        return 0.0
+    return sum(map(operator.eq, text, answer)) / len(text) if text else 1.0
+
+
+def _count(text: str, part: str) -> float:
+    return float(text.count(part)) if part else 0.0
+
+
+def _lines(text: str) -> float:
+    return float(sum(1 for line in text.splitlines() if _BLANK.search(line)))
+
+
+def _prefix(text: str, share: float) -> str:
+    return text[: math.floor(len(text) * min(max(share, 0.0), 1.0))]
+
+
+def _between(text: str, start: str, end: str) -> str | None:
+    at = len(text)
+    close = text.rfind(end)
+    if close < 0:
+        return None
+    at = text.rfind(start, 0, close)
+    if at < 0:
+        return None
+    begin = at + len(start)
+    return text[begin:text.find(end, begin)].strip()
+
+
+def _each(function: Callable[..., Any]) -> Native:
+    """A function of single values as one of columns."""
+    return lambda _, *columns: list(map(function, *columns))
+
+
+def _holds(function: Callable[..., bool]) -> Native:
+    return lambda _, *columns: [1.0 if held else 0.0 for held in map(function, *columns)]
+
+
+def _answer(settings: Settings, texts: Texts) -> Answers:
+    where = str(settings.get("from", "anywhere"))
+    return [final_answer(text, where) for text in texts]
+
+
+Native: TypeAlias = Callable[..., Answers]
+
+NATIVE: dict[str, Native] = {
+    "verify.equal": _equal,
+    "verify.number": _number,
+    "text.length": _each(len),
+    "text.words": _each(lambda text: len(text.split())),
+    "text.lines": _each(_lines),
+    "text.count": _each(_count),
+    "text.number": _each(number_in),
+    "text.matching_places": _each(_matching_places),
+    "text.equal": _holds(operator.eq),
+    "text.contains": _holds(operator.contains),
+    "text.starts_with": _holds(str.startswith),
+    "text.ends_with": _holds(str.endswith),
+    "text.lower": _each(str.lower),
+    "text.strip": _each(str.strip),
+    "text.concat": _each(operator.add),
+    "text.prefix": _each(_prefix),
+    "text.between": _each(_between),
+    "answer": _answer,
+}

@@ -1,0 +1,107 @@
+"""The child process that runs verifiers and reward functions: a script on the standard library alone.
+
+It forks at once. The first process only watches: when its parent is gone (the lifeline closes) or when the
+worker ends, it kills the worker's process group and exits, so nothing survives, however a function hangs.
+Requests and replies are lines of JSON on pipes of their own; what a function prints goes elsewhere. What the
+worker can do is in `jobs`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import select
+import signal
+import sys
+from types import ModuleType
+from typing import IO, Any, NoReturn
+
+_POLL = 0.5
+
+
+def main(arguments: list[str]) -> None:
+    """Fork into watcher and worker. Arguments: descriptors of requests, replies and the lifeline."""
+    requests, replies, lifeline = (int(text) for text in arguments)
+    starter = os.getppid()
+    child = os.fork()
+    if child:
+        os.close(requests)
+        os.close(replies)
+        _watch(child, lifeline, starter)
+    os.setsid()
+    os.close(lifeline)
+    _serve(os.fdopen(requests, "rb"), os.fdopen(replies, "wb"))
+    os._exit(0)
+
+
+def _watch(child: int, lifeline: int, starter: int) -> NoReturn:
+    """Wait until the worker ends or the starter is gone; leave nothing behind."""
+    wakes, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    while True:
+        ready, _, _ = select.select([lifeline, wakes], [], [], _POLL)
+        if wakes in ready:
+            os.read(wakes, 512)
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            _kill(child)
+            os._exit(_exit_code(status))
+        if lifeline in ready or os.getppid() != starter:
+            _kill(child)
+            os.waitpid(child, 0)
+            os._exit(0)
+
+
+def _kill(child: int) -> None:
+    for end in (os.killpg, os.kill):
+        try:
+            end(child, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def _exit_code(status: int) -> int:
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def _serve(requests: IO[bytes], replies: IO[bytes]) -> None:
+    """Answer requests until there are no more: `open` a job, or run `items` of one, one reply for each."""
+    jobs = _jobs()
+    opened: dict[str, Any] = {}
+    while line := requests.readline():
+        request = json.loads(line)
+        key = request["job"]
+        if "items" in request:
+            for item in request["items"]:
+                _send(replies, opened[key].answer(item))
+            continue
+        try:
+            opened[key] = jobs.open_job(request["kind"], request["settings"])
+        except jobs.JobFault as fault:
+            _send(replies, {"fault": [fault.kind, str(fault)]})
+        else:
+            _send(replies, {"opened": opened[key].convention})
+
+
+def _send(replies: IO[bytes], value: Any) -> None:
+    replies.write(json.dumps(value).encode() + b"\n")
+    replies.flush()
+
+
+def _jobs() -> ModuleType:
+    """The module beside this file, without its package, and without its folder on the path."""
+    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "jobs.py")
+    spec = importlib.util.spec_from_file_location("_rldsl_jobs", beside)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,135 @@
+"""The body's forward over packed tokens: no padding in the products, and each prompt once for all its samples.
+
+For the architectures of `families`. Prompts attend to themselves; samples attend to their prompt's keys and values
+and to their own. Gradients flow as if each sample had been computed with its prompt alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rldsl.rollouts.attention import attend
+from rldsl.rollouts.families import Family, block_of, fed_forward, normed, rotated, rotations
+from rldsl.rollouts.tokens import Longs, concatenated_ranges, offsets_of
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Packed pieces seen as rows of one width. `from_packed` and `to_packed` are None where all are of that width."""
+
+    rows: int
+    width: int
+    from_packed: Tensor | None
+    to_packed: Tensor | None
+
+    @staticmethod
+    def of(lengths: Longs, device: torch.device) -> Grid:
+        """Rows of the longest piece's width, padded at their end."""
+        rows, width = len(lengths), int(lengths.max(initial=0))
+        if (lengths == width).all():
+            return Grid(rows, width, None, None)
+        starts = offsets_of(lengths)[:-1]
+        columns = np.minimum(np.arange(width), np.maximum(lengths, 1)[:, None] - 1)
+        back = concatenated_ranges(np.arange(rows, dtype=np.int64) * width, lengths)
+        last = int(lengths.sum()) - 1
+        place = np.minimum(starts[:, None] + columns, last).reshape(-1)
+        return Grid(rows, width, torch.from_numpy(place).to(device), torch.from_numpy(back).to(device))
+
+    def padded(self, x: Tensor) -> Tensor:
+        """[N, heads, D] to [rows, heads, width, D]."""
+        spread = x if self.from_packed is None else x.index_select(0, self.from_packed)
+        return spread.view(self.rows, self.width, *x.shape[1:]).transpose(1, 2)
+
+    def packed(self, x: Tensor) -> Tensor:
+        """[rows, heads, width, D] to [N, heads * D]."""
+        flat = x.transpose(1, 2).reshape(self.rows * self.width, -1)
+        return flat if self.to_packed is None else flat.index_select(0, self.to_packed)
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Tokens of prompts, then tokens that follow them. `prompt_of` [rows] is the prompt of each following piece;
+    `group` is set where each prompt has so many, in order; `mask` holds what each token may not see (-inf) of
+    [prompt, own], None where nothing follows."""
+
+    ids: Tensor
+    positions: Tensor
+    prompts: Grid
+    following: Grid
+    prompt_of: Tensor
+    group: int | None
+    mask: Tensor | None
+    prompt_lengths: Longs
+
+    @property
+    def split(self) -> int:
+        """How many tokens are of prompts."""
+        return int(self.prompt_lengths.sum())
+
+    def for_following(self, x: Tensor) -> Tensor:
+        """[prompts, ...] to [rows of following pieces, ...]."""
+        if self.group is None:
+            return x.index_select(0, self.prompt_of)
+        return x[:, None].expand(-1, self.group, *x.shape[1:]).flatten(0, 1)
+
+
+def pack(prompts: list[npt.NDArray[np.int32]], prompt_of: Longs, following: Longs, lengths: Longs,
+         device: torch.device) -> Pack:
+    """`following` are packed tokens, `lengths[i]` of them after prompt `prompt_of[i]`."""
+    prompt_lengths = np.array([len(ids) for ids in prompts], dtype=np.int64)
+    own = concatenated_ranges(np.zeros(len(lengths), np.int64), lengths)
+    positions = np.concatenate([concatenated_ranges(np.zeros(len(prompts), np.int64), prompt_lengths),
+                                own + np.repeat(prompt_lengths[prompt_of], lengths)])
+    grids = Grid.of(prompt_lengths, device), Grid.of(lengths, device)
+    mask = _mask(prompt_lengths, prompt_of, grids[1].width) if len(following) else None
+    group = len(prompt_of) // max(1, len(prompts))
+    is_regular = np.array_equal(prompt_of, np.repeat(np.arange(len(prompts)), group))
+    return Pack(torch.from_numpy(np.concatenate([*prompts, following]).astype(np.int64)).to(device),
+                torch.from_numpy(positions).to(device), *grids, torch.from_numpy(prompt_of).to(device),
+                group if is_regular else None, None if mask is None else torch.from_numpy(mask).to(device), prompt_lengths)
+
+
+def packed_hidden(body: Any, family: Family, tokens: Pack, keep: list[tuple[Tensor, Tensor]] | None = None) -> Tensor:
+    """Hidden states [N, H] of all packed tokens. `keep` receives each layer's keys and values [N, kv_heads, D]."""
+    turn = rotations(body, int(tokens.positions.max()) + 1)[tokens.positions][:, None]
+    x = body.embed_tokens.weight[tokens.ids]
+    for layer in body.layers:
+        block = block_of(layer, family)
+        queries, keys, values = rotated(block, family, normed(layer.input_layernorm, x), turn)
+        if keep is not None:
+            keep.append((keys, values))
+        seen = _attended(tokens, queries, keys, values)
+        x = x + F.linear(seen, layer.self_attn.o_proj.weight, layer.self_attn.o_proj.bias)
+        x = fed_forward(layer, block, x)
+    return normed(body.norm, x)
+
+
+def _attended(tokens: Pack, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """[N, heads * D]. The reordering inside queries and keys does not reach the values."""
+    split = tokens.split
+    q, k, v = (tokens.prompts.padded(x[:split]) for x in (queries, keys, values))
+    of_prompts = tokens.prompts.packed(attend(q, k, v, None))
+    if tokens.mask is None:
+        return of_prompts
+    own_q, own_k, own_v = (tokens.following.padded(x[split:]) for x in (queries, keys, values))
+    all_k, all_v = (torch.cat([tokens.for_following(x), own], dim=2) for x, own in ((k, own_k), (v, own_v)))
+    return torch.cat([of_prompts, tokens.following.packed(attend(own_q, all_k, all_v, tokens.mask))])
+
+
+def _mask(prompt_lengths: Longs, prompt_of: Longs, width: int) -> npt.NDArray[np.float32]:
+    """[rows or 1, 1, width, longest prompt + width]."""
+    longest = int(prompt_lengths.max())
+    if (prompt_lengths == longest).all():
+        prompt_of = prompt_of[:1]
+    own = np.where(np.tri(width, dtype=np.bool_), np.float32(0), np.float32(-np.inf))
+    of_prompt = np.where(np.arange(longest) < prompt_lengths[prompt_of][:, None], np.float32(0), np.float32(-np.inf))
+    shape = (len(prompt_of), 1, width)
+    return np.concatenate([np.broadcast_to(of_prompt[:, None, None], (*shape, longest)),
+                           np.broadcast_to(own, (*shape, width))], axis=-1)

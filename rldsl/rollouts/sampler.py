@@ -1,0 +1,143 @@
+"""Draws answers of a policy to prompts. Batched; what a sample says does not depend on what is drawn beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rldsl.rollouts.critics import Critic
+from rldsl.rollouts.decoders import Decoder, decoder_of
+from rldsl.rollouts.draw import draw_tokens
+from rldsl.rollouts.models import LoadedModel
+from rldsl.rollouts.noise import uniforms
+from rldsl.rollouts.prompts import check_fits, encode_prompts
+from rldsl.rollouts.signatures import ModelError, Sampling
+from rldsl.rollouts.stops import StopCheck, stop_check
+from rldsl.rollouts.tokenizers import Ids
+from rldsl.rollouts.tokens import Longs, Reals, ResponseTokens, concatenated_ranges, offsets_of, texts_of
+
+_WORTH: Final = 0.75  # finished rows leave the batch when no more than this share goes on
+
+
+@torch.inference_mode()
+def sample(model: LoadedModel, prompts: Sequence[str], settings: Sampling, *, seed: int,
+           keys: Sequence[int] | None = None) -> ResponseTokens:
+    """`settings.samples` answers to each prompt.
+
+    The numbers that an answer is drawn by depend on `seed` (`settings.seed` where that is set), the prompt's key (its
+    place unless `keys` are given) and the sample's place alone.
+    """
+    if isinstance(model.module, Critic):
+        raise ModelError(f"critic `{model.name}` gives values; only a policy can be sampled")
+    prompt_ids = encode_prompts(model, prompts)
+    if not prompts:
+        raise ModelError(f"there is no prompt to sample `{model.name}` from")
+    check_fits(model, prompt_ids, [settings.max_tokens] * len(prompt_ids))
+    names = np.arange(len(prompts)) if keys is None else np.asarray(keys, dtype=np.int64)
+    prompt_of = np.repeat(np.arange(len(prompts), dtype=np.int64), settings.samples)
+    sample_of = np.tile(np.arange(settings.samples, dtype=np.int64), len(prompts))
+    order = np.argsort(np.array([len(ids) for ids in prompt_ids], dtype=np.int64)[prompt_of], kind="stable")
+    used = settings.seed if settings.seed is not None else seed
+    drawer = _Drawer(model, settings)
+    batches = []
+    for first in range(0, len(order), settings.batch):
+        rows = order[first:first + settings.batch]
+        noise = uniforms(used, names[prompt_of[rows]], sample_of[rows], settings.max_tokens)
+        batches.append(drawer.draw(*_distinct(prompt_ids, prompt_of[rows]), noise))
+    return _packed(model, prompt_ids, settings.samples, order, batches)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Answers under way: [rows, max_tokens], of which `lengths` count. Rows after their end hold what follows it."""
+
+    ids: Tensor
+    logp: Tensor
+    lengths: Tensor
+    finished: Tensor
+
+    @staticmethod
+    def empty(rows: int, count: int, device: torch.device) -> _Batch:
+        return _Batch(torch.zeros((rows, count), dtype=torch.int64, device=device),
+                      torch.zeros((rows, count), device=device), torch.full((rows,), count, device=device),
+                      torch.zeros(rows, dtype=torch.bool, device=device))
+
+
+class _Drawer:
+    """A policy's decoder and what ends an answer, over the batches of one call."""
+
+    def __init__(self, model: LoadedModel, settings: Sampling) -> None:
+        self.settings = settings
+        self.decoder: Decoder = decoder_of(model.module)
+        self.ends = torch.tensor(model.ends, device=model.device)
+        self.stops: StopCheck | None = stop_check(model.codec, settings.stop)
+
+    def draw(self, prompts: Sequence[Ids], prompt_of: Longs, noise: Reals) -> _Batch:
+        """One answer for each row, after `prompts[prompt_of[row]]`, by the numbers `noise[row]`."""
+        limit, device = self.settings.max_tokens, self.ends.device
+        uniform = torch.from_numpy(noise).to(device)
+        batch = _Batch.empty(len(prompt_of), limit, device)
+        rows = torch.arange(len(prompt_of), device=device)
+        going = torch.ones(len(prompt_of), dtype=torch.bool, device=device)
+        logits = self.decoder.start(prompts, prompt_of, limit)
+        for turn in range(limit):
+            chosen, logp = draw_tokens(self._allowed(logits, turn), uniform[rows, turn], self.settings)
+            batch.ids[rows, turn], batch.logp[rows, turn] = chosen, logp
+            ending = going & self._ends(batch, rows, chosen, turn)
+            batch.lengths[rows[ending]], batch.finished[rows[ending]] = turn + 1, True
+            going &= ~ending
+            count = int(going.sum())
+            if count == 0 or turn + 1 == limit:
+                break
+            if count <= _WORTH * len(rows):
+                kept = going.nonzero()[:, 0]
+                self.decoder.keep(kept)
+                rows, chosen, going = rows[kept], chosen[kept], going[kept]
+            logits = self.decoder.step(chosen)
+        return batch
+
+    def _allowed(self, logits: Tensor, turn: int) -> Tensor:
+        if turn < self.settings.min_tokens:
+            logits[:, self.ends] = -torch.inf
+        return logits
+
+    def _ends(self, batch: _Batch, rows: Tensor, chosen: Tensor, turn: int) -> Tensor:
+        """Rows whose newest token ends them: an end token, or the last of a stop text."""
+        ending = (chosen[:, None] == self.ends).any(1)
+        if self.stops is None or turn + 1 < self.settings.min_tokens:
+            return ending
+        return ending | self.stops(batch.ids[rows, :turn + 1])
+
+
+def _packed(model: LoadedModel, prompt_ids: tuple[Ids, ...], samples: int, order: Longs,
+            batches: Sequence[_Batch]) -> ResponseTokens:
+    """All answers in the order prompt, sample, token; `order[i]` is the sample that the `i`-th drawn row is."""
+    place = np.argsort(order)
+    lengths = np.concatenate([batch.lengths.cpu().numpy() for batch in batches])[place]
+    finished = np.concatenate([batch.finished.cpu().numpy() for batch in batches])[place]
+    width = batches[0].ids.shape[1]
+    taken = concatenated_ranges(place * width, lengths)
+    ids = np.concatenate([batch.ids.cpu().numpy() for batch in batches]).reshape(-1)[taken]
+    logp = np.concatenate([batch.logp.cpu().numpy() for batch in batches]).reshape(-1)[taken].astype(np.float64)
+    offsets = offsets_of(lengths)
+    counts = np.full(len(prompt_ids), samples, dtype=np.int64)
+    texts = texts_of(model, ids, offsets)
+    return ResponseTokens(prompt_ids, counts, ids, offsets, logp, finished, texts, model.codec.digest)
+
+
+def _distinct(prompts: Sequence[Ids], prompt_of: Longs) -> tuple[list[Ids], Longs]:
+    """Prompts of the same tokens once each, and which of them each row follows."""
+    found: dict[bytes, int] = {}
+    kept: list[Ids] = []
+    place_of: dict[int, int] = {}
+    for prompt in dict.fromkeys(prompt_of.tolist()):
+        ids = prompts[prompt]
+        place_of[prompt] = found.setdefault(ids.tobytes(), len(kept))
+        if place_of[prompt] == len(kept):
+            kept.append(ids)
+    return kept, np.array([place_of[prompt] for prompt in prompt_of.tolist()], dtype=np.int64)

@@ -1,0 +1,1 @@
+"""In-language tests: runs the `test` blocks of a spec on every back end present."""
