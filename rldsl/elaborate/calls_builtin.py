@@ -371,8 +371,9 @@ def _read(ctx: Context, env: Environment, call: tree.Call, kind: ReadKind, model
     version = version_of(ctx, env, model)
     other_version = version_of(ctx, env, other) if other else None
     latest = read_stage(Version.CURRENT if Version.CURRENT in (version, other_version) else version)
-    operation = Read(kind, model, response.name, version, temperature, other or None, other_version)
     inputs = () if response.context is None else (ctx.builder.spread(response.context, spec.sample_axis),)
+    operation = Read(kind, model, response.name, version, temperature, other or None, other_version,
+                     context=inputs[0] if inputs else None)
     kept, ctx.builder.stage = ctx.builder.stage, latest
     key = ctx.builder.read(operation, spec.token_axis, inputs, env.span(call))
     ctx.builder.stage = kept

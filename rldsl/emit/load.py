@@ -1,4 +1,4 @@
-"""Writes emitted text to a cache of modules and imports it, so that tracebacks show it and numba keeps its machine code.
+"""Writes emitted text to a cache of modules and imports it, so that tracebacks show it and numba keeps machine code.
 
 A module's name holds the hash of its text and of the versions that matter: a file never changes once it is there.
 """
@@ -80,7 +80,7 @@ def _versions() -> tuple[str, ...]:
 
 
 def _written(folder: Path, name: str, text: str) -> Path:
-    """The file, written whole or not at all; a file that is there already is left, so that numba's cache of it holds."""
+    """The file, written whole or not at all; one that is there is left alone, so that numba's cache of it holds."""
     path = folder / f"{name}.py"
     data = text.encode("utf-8")
     if path.is_file() and path.read_bytes() == data:

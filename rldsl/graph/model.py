@@ -202,6 +202,7 @@ class Read:
     other: str | None = None
     other_version: Version | None = None
     probe: str | None = None
+    context: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Jobs in this process, on a thread (`isolate: none`): faster to start, and at the mercy of what is called.
 
-A call that is late is reported and left behind: a thread cannot be ended. What it does later does no harm to results.
+A call that is late is reported and left behind, as no thread can be ended; what it gives later is lost.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Threads:
         with project_on_path(self.project):
             for item in items:
                 if late >= MOST_IN_A_ROW:
-                    replies.append(Failure(FailureKind.GIVEN_UP, f"not tried, after {late} timeouts in a row"))
+                    said = f"not tried, after {late} timeouts in a row"
+                    replies.append(Failure(FailureKind.GIVEN_UP, said))
                     continue
                 answer = self._ask(lambda item=item: opened.answer(item), job.timeout)
                 late = late + 1 if isinstance(answer, Failure) else 0

@@ -285,7 +285,7 @@ _PROSE = re.compile(rf"(?<![\\A-Za-z])(?!(?:{_FUNCTIONS})(?![A-Za-z]))[A-Za-z]{{
 
 
 def _with_anchor(text: str) -> str:
-    """A bare expression (`\\frac{1}{2}`, `(1, 2)`) in a box, as the parser wants it; any other text as it is."""
+    """An expression (`\\frac{1}{2}`, `(1, 2)`) in a box, as the parser wants it; any other as it is."""
     bare = text.strip().rstrip(".")
     if len(bare) > 200 or "\n" in bare or not bare or _ANCHORS.search(bare):
         return text

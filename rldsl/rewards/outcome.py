@@ -46,8 +46,8 @@ class Failure:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Results of a batch. Numbers are float64 with NaN, texts a list with None, where an item is absent or
-    failed; `failed` tells the two apart. `computed` is how many items were run, equal ones once; `seconds` the
-    wall time."""
+    failed; `failed` tells the two apart. `computed` is how many items were run (equal ones once), `seconds`
+    the wall time."""
 
     values: Values
     failed: dict[int, Failure]

@@ -35,7 +35,7 @@ _LARGEST_CHUNK = 256
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is run: a kind of `jobs.open_job` and its settings. `key` tells jobs apart; `timeout` is per item."""
+    """A kind of `jobs.open_job` and its settings; `key` tells jobs apart. `timeout`: per item."""
 
     key: str
     kind: str

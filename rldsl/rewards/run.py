@@ -1,11 +1,12 @@
-"""`HostCalls`: runs the `Foreign` calls of a graph over packed batches. Decides nothing about failures; it names them."""
+"""`HostCalls`: runs the `Foreign` calls of a graph over packed batches. Names failures; decides nothing."""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,18 +19,19 @@ from rldsl.graph.model import Foreign
 from rldsl.graph.spec import ExternSpec
 from rldsl.rewards.calls import HostCall, plan_call
 from rldsl.rewards.in_process import Threads
-from rldsl.rewards.outcome import Failure, FailureKind, Outcome, Values
-from rldsl.rewards.pool import Job, Pool, Reply
-from rldsl.rewards.results import check_results, pack
+from rldsl.rewards.outcome import Failure, Outcome
+from rldsl.rewards.pool import Job, Pool
+from rldsl.rewards.results import check_reply, pack, spread_batch
 from rldsl.rewards.texts import NATIVE
+from rldsl.types import Element
 
 Column: TypeAlias = "Sequence[Any] | npt.NDArray[Any]"
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A function of the project before the first batch: how it is called (`item`, `batch`, `trl`, `verl`), or why
-    it cannot be."""
+    """A function of the project before the first batch: how it is called (`item`, `batch`, `trl`, `verl`),
+    or why it cannot be."""
 
     function: str
     convention: str
@@ -37,14 +39,16 @@ class Prepared:
 
 
 class HostCalls:
-    """The host side of a spec's graph. Keeps child processes between batches: close it, or use it in `with`."""
+    """The host side of a graph. Keeps child processes between batches: close it, or use it in `with`."""
 
-    def __init__(self, externs: Iterable[ExternSpec], project: Path, *, workers: int | None = None) -> None:
+    def __init__(self, externs: Iterable[ExternSpec], project: Path, *,
+                 workers: int | None = None) -> None:
         self.project = project
         self._externs = {extern.name: extern for extern in externs}
         self._size = workers or max(1, min(4, os.cpu_count() or 1))
         self._runners: dict[str, Pool | Threads] = {}
         self._plans: dict[Foreign, HostCall] = {}
+        self._conventions: dict[str, str] = {}
 
     def call(self, operation: Foreign, inputs: Sequence[Column]) -> Outcome:
         """Results of one operation for a batch: `inputs` are columns of one length, in the order of
@@ -54,12 +58,13 @@ class HostCalls:
         columns = [_as_list(column) for column in inputs]
         count = len(columns[0])
         if any(len(column) != count for column in columns):
-            raise ValueError(f"inputs of {operation.name} differ in length: {[len(column) for column in columns]}")
+            lengths = [len(column) for column in columns]
+            raise ValueError(f"inputs of {operation.name} differ in length: {lengths}")
         present = _present(columns)
         if present is not None:
             columns = [[column[index] for index in present] for column in columns]
-        replies, computed = self._replies(plan, columns)
-        values, failed = pack(replies, plan.result, count, present)
+        answers, computed = self._answers(operation, plan, columns)
+        values, failed = pack(answers, plan.result, count, present)
         return Outcome(values, failed, time.perf_counter() - started, computed)
 
     def prepare(self, operations: Iterable[Foreign]) -> tuple[Prepared, ...]:
@@ -68,7 +73,7 @@ class HostCalls:
         for operation in operations:
             plan = self._plan(operation)
             if plan.job is not None and plan.job.key not in found:
-                opened = self._runner(plan).open(plan.job)
+                opened = self._open(plan, plan.job)
                 problem = opened if isinstance(opened, Failure) else None
                 found[plan.job.key] = Prepared(plan.shown, "" if problem else str(opened), problem)
         return tuple(found.values())
@@ -78,9 +83,85 @@ class HostCalls:
         while self._runners:
             self._runners.popitem()[1].close()
 
+    def _plan(self, operation: Foreign) -> HostCall:
+        if operation not in self._plans:
+            self._plans[operation] = plan_call(operation, self._externs, self.project, _search())
+        return self._plans[operation]
+
+    def _runner(self, plan: HostCall) -> Pool | Threads:
+        if plan.runner not in self._runners:
+            made = Threads(self.project) if plan.in_process else Pool(self.project, self._size)
+            self._runners[plan.runner] = made
+        return self._runners[plan.runner]
+
+    def _open(self, plan: HostCall, job: Job) -> str | Failure:
+        if job.key not in self._conventions:
+            opened = self._runner(plan).open(job)
+            if isinstance(opened, Failure):
+                return opened
+            self._conventions[job.key] = opened
+        return self._conventions[job.key]
+
+    def _answers(self, operation: Foreign, plan: HostCall, columns: list[list[Any]]) -> tuple[list[Any], int]:
+        """Checked answers, one for each item, and how many were computed."""
+        count = len(columns[0])
+        if plan.job is None:
+            return NATIVE[operation.name](plan.settings, *columns), count
+        if not count:
+            return [], 0
+        convention = self._open(plan, plan.job) if plan.is_python else ""
+        if isinstance(convention, Failure):
+            return [convention] * count, 0
+        columns = _as_declared(columns, plan.elements)
+        if convention in ("batch", "trl"):
+            replies = spread_batch(self._runner(plan).run(plan.job, [columns])[0], count)
+            return [check_reply(reply, plan.result) for reply in replies], count
+        items, places = _different(columns)
+        answers = [check_reply(reply, plan.result) for reply in self._runner(plan).run(plan.job, items)]
+        return [answers[place] for place in places], len(items)
+
     def __enter__(self) -> HostCalls:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.close()
+
+
+def _search() -> list[str]:
+    """Where this process finds modules; a child looks there after the project's folder."""
+    return [folder for folder in sys.path if folder]
+
+
+def _as_list(column: Column) -> list[Any]:
+    return column.tolist() if isinstance(column, np.ndarray) else list(column)
+
+
+def _present(columns: list[list[Any]]) -> list[int] | None:
+    """The items without an absent input; None if that is all of them."""
+    absent = {index for column in columns for index, value in enumerate(column)
+              if value is None or (type(value) is float and value != value)}
+    return [index for index in range(len(columns[0])) if index not in absent] if absent else None
+
+
+def _as_declared(columns: list[list[Any]], elements: tuple[Element, ...]) -> list[list[Any]]:
+    """Numbers as the integers and truth values that a declaration promises to the function."""
+    kinds = {Element.INT: int, Element.BOOL: bool}
+    if not elements:
+        return columns
+    declared = zip(columns, elements, strict=True)
+    return [list(map(kinds[element], column)) if element in kinds else column for column, element in declared]
+
+
+def _different(columns: list[list[Any]]) -> tuple[list[tuple[Any, ...]], list[int]]:
+    """Each different item once, and which of them stands at each place."""
+    items: list[tuple[Any, ...]] = []
+    known: dict[Any, int] = {}
+    places: list[int] = []
+    for item in zip(*columns, strict=True):
+        key = tuple(json.dumps(part) if isinstance(part, (dict, list)) else part for part in item)
+        if key not in known:
+            known[key] = len(items)
+            items.append(item)
+        places.append(known[key])
+    return items, places

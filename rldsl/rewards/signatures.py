@@ -89,6 +89,19 @@ def _measure(name: str, parameters: tuple[Parameter, ...], doc: str, interval: I
     return Primitive(name, parameters, element, interval, optional, doc)
 
 
+EXTERN_SETTINGS: tuple[Parameter, ...] = (
+    _timeout(5.0), _choice("isolate", "process", "none"),
+    _choice("call", "signature", "item", "batch", "trl", "verl"), _flag("chat", False))
+"""What stands in the braces of `extern fn … = python("module:function") { … }`.
+
+`isolate: process` runs it in child processes that are killed at the deadline; `none` in this one, where a
+call that hangs is reported and cannot be ended. `call` is how the function is called: once for each `item`;
+once with lists for the whole `batch`; as a `trl` or `verl` reward function. `signature` means trl if it has a
+parameter `completions`, verl if it has `solution_str` and `ground_truth`, else item. With `chat: true` a trl
+function gets messages in place of texts. `timeout` is for one call. Equal inputs of a batch are run once; a
+function of the whole batch sees them all.
+"""
+
 _VERIFIERS = (
     _verifier("verify.equal",
               (_input("text"), _input("answer"), _flag("ignore_case", False), _flag("strip", True)),
@@ -118,10 +131,7 @@ _VERIFIERS = (
     Primitive("verify.python",
               (_constant("function", _TEXT), _input("text"),
                Parameter("range", _NUMBER, REQUIRED, constant=True, form=Form.RANGE),
-               _flag("may_be_absent", False), _timeout(5.0),
-               _choice("isolate", "process", "none"),
-               _choice("call", "signature", "item", "batch", "trl", "verl"),
-               _flag("chat", False)),
+               _flag("may_be_absent", False), *EXTERN_SETTINGS),
               Element.REAL, EVERYTHING, False,
               "What `module:function` of the project says about the text, within the promised `range`. "
               "Further named arguments are handed to it under their names. None is absent, and allowed "

@@ -1,4 +1,4 @@
-"""The text functions and cheap verifiers, over whole columns, in process. None of them can fail but by its reference."""
+"""The text functions and cheap verifiers, over columns, in process. Only a reference can make one fail."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Texts: TypeAlias = Sequence[str]
 Settings: TypeAlias = Mapping[str, Setting]
 Answers: TypeAlias = list[Any]
 
-# A number as it is written: thousands with commas, decimals, an exponent. A minus that follows a letter, a digit or a
-# closing bracket is a subtraction.
+# A number as it is written: thousands with commas, decimals, an exponent. A minus that follows a letter, a
+# digit or a closing bracket is a subtraction.
 _NUMBER = re.compile(r"(?:(?<![\w.)\]])[-+\u2212])?"
                      r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
                      r"(?:[eE][-+]?[0-9]+)?")
@@ -40,7 +40,7 @@ def number_in(text: str) -> float | None:
 
 
 def final_answer(text: str, where: str = "anywhere") -> str | None:
-    """The final answer: `boxed`, after the `marker` ####, on the last `line`, or the first of these that is there."""
+    """The final answer: `boxed`, after the `marker` ####, on the last `line`, or the first that is there."""
     if where in ("anywhere", "boxed") and (found := _last_box(text)) is not None:
         return found
     if where in ("anywhere", "marker") and (found := _after_marker(text)) is not None:
@@ -128,7 +128,6 @@ def _prefix(text: str, share: float) -> str:
 
 
 def _between(text: str, start: str, end: str) -> str | None:
-    at = len(text)
     close = text.rfind(end)
     if close < 0:
         return None

@@ -38,6 +38,7 @@ class _Row:
 
     head: tuple[Doc, ...]
     width: int
+    gap: int
     tail: Doc
 
 
@@ -102,7 +103,8 @@ def _without_comments(closing: Doc) -> tuple[Doc, Doc]:
     """The comments before a closing bracket, which belong to what it closes, and the bracket."""
     if not isinstance(closing, Leaf):
         return layout.NOTHING, closing
-    return Leaf("", closing.above, blank=closing.blank), replace(closing, above=(), blank=False)
+    comments = Leaf("", closing.above) if closing.above else layout.NOTHING
+    return comments, replace(closing, above=(), blank=False)
 
 
 # ------------------------------------------------------------------ rules
@@ -161,7 +163,7 @@ def _commas(*parts: Doc) -> Doc:
             found.append(part)
         elif place < len(parts) - 1:
             found += [part, Line()]
-        elif part.breaks:
+        elif part.breaks or part.trails:
             found.append(replace(part, text=""))  # type: ignore[call-arg]
     return joined(*found)
 
@@ -169,7 +171,7 @@ def _commas(*parts: Doc) -> Doc:
 def _bracketed(*parts: Doc) -> Doc:
     opening, *inner, closing = parts
     comments, bare = _without_comments(closing)
-    if not inner and not comments.breaks:
+    if not inner and not comments.breaks and not opening.trails:
         return joined(opening, bare)
     return group(opening, indented(SOFT, *inner, comments), SOFT, bare)
 
@@ -223,7 +225,7 @@ def _entries(parts: Sequence[Part]) -> list[Doc]:
 
 def _braces(opening: Any, entries: Sequence[Doc], closing: Any, *between: Doc) -> Doc:
     comments, bare = _without_comments(closing)
-    if not entries and not comments.breaks:
+    if not entries and not comments.breaks and not opening.trails:
         return joined(opening, bare)
     if any(isinstance(part, Between) for part in between):
         first: Doc = Between(keeps=False)
@@ -266,8 +268,7 @@ def _rows(*parts: Part) -> Doc:
 
 
 def _padded(row: _Row, column: int) -> Doc:
-    pad = max(0, column - row.width)
-    return joined(*row.head, *([Leaf(" " * pad)] if pad and not row.head[-1].breaks else []), SPACE, row.tail)
+    return joined(*row.head, Leaf(" " * (max(0, column - row.width) + row.gap)), row.tail)
 
 
 def _with_rows(*parts: Part) -> Doc:
@@ -277,11 +278,11 @@ def _with_rows(*parts: Part) -> Doc:
 
 
 def _field(key: Doc, colon: Doc, *rest: Doc) -> Any:
-    return _Row((key, colon), len(_text(key)) + 1, _spaced(*rest))
+    return _Row((key, colon), len(_text(key)) + 1, 1, _spaced(*rest))
 
 
 def _criterion(text: Doc, *rest: Doc) -> Any:
-    return _Row((text,), len(_text(text)), _spaced(*rest))
+    return _Row((text,), len(_text(text)), 2, _spaced(*rest))
 
 
 def _eval(*parts: Part) -> Doc:

@@ -31,8 +31,13 @@ class Leaf:
 
     @property
     def breaks(self) -> bool:
-        """Whether it cannot stand on one line with others."""
-        return bool(self.above or self.behind)
+        """Whether a line must break inside."""
+        return bool(self.above)
+
+    @property
+    def trails(self) -> bool:
+        """Whether a line must break behind."""
+        return bool(self.behind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Line:
 
     flat: str = " "
     breaks: bool = False
+    trails: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class FlatOnly:
 
     text: str
     breaks: bool = False
+    trails: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,7 @@ class Between:
     blank: bool = False
     keeps: bool = True
     breaks: bool = True
+    trails: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,7 @@ class Joined:
 
     parts: tuple[Doc, ...]
     breaks: bool
+    trails: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,7 @@ class Indented:
 
     part: Doc
     breaks: bool
+    trails: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,7 @@ class Group:
 
     part: Doc
     breaks: bool
+    trails: bool
 
 
 Doc: TypeAlias = Leaf | Line | FlatOnly | Between | Joined | Indented | Group
@@ -91,21 +102,27 @@ SOFT = Line("")
 NOTHING = Leaf("")
 
 
-def joined(*parts: Doc) -> Doc:
+def joined(*parts: Doc) -> Joined:
     """Parts one behind the other."""
-    return Joined(parts, any(part.breaks for part in parts))
+    breaks = trails = False
+    for part in parts:
+        if part is NOTHING:
+            continue
+        breaks = breaks or trails or part.breaks
+        trails = part.trails
+    return Joined(parts, breaks, trails)
 
 
 def indented(*parts: Doc) -> Doc:
     """Parts whose line breaks are indented."""
     inner = joined(*parts)
-    return Indented(inner, inner.breaks)
+    return Indented(inner, inner.breaks, inner.trails)
 
 
 def group(*parts: Doc) -> Doc:
     """Parts whose lines break together."""
     inner = joined(*parts)
-    return Group(inner, inner.breaks)
+    return Group(inner, inner.breaks, inner.trails)
 
 
 def print_doc(doc: Doc) -> str:
@@ -147,8 +164,8 @@ def _fits(doc: Doc, rest: list[tuple[int, bool, Doc]], room: int) -> bool:
         match here:
             case Leaf():
                 room -= len(here.text)
-                if here.breaks:
-                    return room >= 0 or bool(here.above)
+                if here.breaks or here.trails:
+                    return room >= 0 or here.breaks
             case Line() if flat:
                 room -= len(here.flat)
             case FlatOnly():
@@ -191,7 +208,7 @@ class _Page:
     def new_line(self, indent: int) -> None:
         """Begin a line, unless one has just begun."""
         if self._line:
-            self._lines.append("".join(self._line))
+            self._lines.append("".join(self._line).rstrip(" "))
         self._line, self.column = [], indent
         self._owes_break = self._owes_space = False
 

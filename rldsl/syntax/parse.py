@@ -11,11 +11,12 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from rldsl.diagnostics.model import Diagnostic
+from rldsl.diagnostics.model import Diagnostic, sort_diagnostics
 from rldsl.source import Source, Span
 from rldsl.syntax import build_declarations, build_expressions, tree
 from rldsl.syntax.explain import DECLARATIONS, begins_next, explain, too_large
 from rldsl.syntax.machine import Action, Limits, Machine, Stuck
+from rldsl.syntax.review import review
 from rldsl.syntax.table import Table, load_table
 from rldsl.syntax.tokens import Comment, Token, read_docs, read_tokens
 
@@ -39,7 +40,8 @@ def parse(source: Source) -> tuple[tree.Module | None, tuple[Diagnostic, ...]]:
     doc, docs = read_docs(source.text, comments)
     if docs:
         items = [replace(item, doc=docs[item.span.start]) if item.span.start in docs else item for item in items]
-    return tree.Module(tuple(items), doc, span=Span(source.name, 0, len(source.text))), tuple(found)
+    module = tree.Module(tuple(items), doc, span=Span(source.name, 0, len(source.text)))
+    return module, sort_diagnostics((*found, *review(module, source)))[:MAX_ERRORS]
 
 
 @cache

@@ -285,8 +285,7 @@ def _piece(layout: Layout, staged: StagedObjective, place: int) -> Piece:
             owner = int(layout.owners(top, axis.name)[place])
             places[axis.name] = slice(owner, owner + 1)
     parents = {axis.name: axis.parent.name for axis in staged.axes if axis.parent and axis.name in places}
-    counts = {name: np.diff(layout.offsets[name])[places[parent]] if places[name] != slice(0, 0) else [0]
-              for name, parent in parents.items()}
+    counts = {name: np.diff(layout.offsets[name])[places[parent]] for name, parent in parents.items()}
     for axis in staged.piece_axis.chain()[:-1]:
         counts[axis.name] = np.array([1])
     return Piece(Layout.of(parents, counts), places)

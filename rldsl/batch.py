@@ -1,0 +1,179 @@
+"""One update batch of a compiled objective: its arrays, how it may be cut into runs, and what was computed so far.
+
+Computes no gradient itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from rldsl.graph.staged import LiveRead, StagedObjective
+from rldsl.kernels.gradients import Sums
+from rldsl.kernels.layout import Layout
+from rldsl.types import BATCH, Axis, Level
+
+Numbers = npt.NDArray[np.float64]
+ArrayLike: TypeAlias = "Tensor | npt.NDArray[np.generic] | list[float] | float | int | bool"
+GroupKey = tuple[str, str]  # model and response
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Places `start` to `stop` of `axis`, with everything below them: a micro-batch.
+
+    `tokens` says which packed tokens of each response that is. `is_whole`: no value outside decides the run's gradient;
+    otherwise every run has to be read before the gradient of any is computed.
+    """
+
+    axis: str
+    start: int
+    stop: int
+    tokens: Mapping[str, slice]
+    is_whole: bool = True
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """An update batch cut into runs. With two `passes`, all runs are read first."""
+
+    runs: tuple[Run, ...]
+    passes: int
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self.runs)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+
+@dataclass(slots=True)
+class UpdateBatch:
+    """The packed arrays of one update batch, by the keys of the staged graph's nodes.
+
+    `reads` and `slopes` (the derivatives of the loss by them) are filled run by run. `sums` holds the float32 gradients
+    of vocabulary projections until `finish`.
+    """
+
+    staged: StagedObjective
+    layout: Layout
+    inputs: Mapping[int, Numbers]
+    prepared: Mapping[int, Numbers]
+    reads: Mapping[int, Numbers]
+    slopes: Mapping[int, Numbers]
+    sums: Sums = field(default_factory=Sums)
+    seen: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    combined: bool = False
+
+    def note(self, run: Run) -> None:
+        """Remember that the tokens of a run were read."""
+        for response, tokens in run.tokens.items():
+            self.seen[response][tokens] = True
+
+    def require_all(self) -> None:
+        """Raise where a token was never read."""
+        for response, seen in self.seen.items():
+            if not seen.all():
+                raise ValueError(f"{int((~seen).sum())} of {len(seen)} tokens of `{response}` are in no run so far")
+
+
+def new_batch(staged: StagedObjective, layout: Layout, inputs: Mapping[int, Numbers],
+              prepared: Mapping[int, Numbers]) -> UpdateBatch:
+    """A batch of which nothing is read."""
+    live = live_reads(staged)
+    reads = {read.key: np.zeros(layout.size(read.axis.name)) for read in live}
+    slopes = {read.key: np.zeros(layout.size(read.axis.name)) for read in live if read.coefficient is not None}
+    seen = {read.read.response: np.zeros(layout.size(read.axis.name), np.bool_) for read in live}
+    return UpdateBatch(staged, layout, inputs, prepared, reads, slopes, seen=seen)
+
+
+def live_reads(staged: StagedObjective) -> tuple[LiveRead, ...]:
+    """All reads: of vocabulary rows, and those that the model gives as they are."""
+    return (*(read for group in staged.groups for read in group.reads), *staged.direct)
+
+
+# ------------------------------------------------------------------ cutting
+def cut(staged: StagedObjective, layout: Layout, rows: int) -> Runs:
+    """Runs of at most `rows` tokens where possible, of whole pieces if that is possible at the same time."""
+    if not live_reads(staged):
+        return Runs((whole(staged, layout),), 1)
+    finest = forward_axis(staged)
+    if finest.is_within(staged.piece_axis) and finest != staged.piece_axis:
+        if int(_tokens_below(staged, layout, staged.piece_axis.name).max(initial=0)) > rows:
+            return Runs(_cut_along(staged, layout, finest.name, rows, is_whole=False), 2)
+        finest = staged.piece_axis
+    return Runs(_cut_along(staged, layout, finest.name, rows, is_whole=True), 1)
+
+
+def whole(staged: StagedObjective, layout: Layout) -> Run:
+    """The update batch as one run."""
+    return _run(staged, layout, BATCH.name, (0, 1), is_whole=True)
+
+
+def forward_axis(staged: StagedObjective) -> Axis:
+    """The finest axis whose places a model can be run on by themselves: samples, or what holds one of each response."""
+    chains = [[axis for axis in read.axis.chain() if axis.level <= Level.SAMPLE] for read in live_reads(staged)]
+    return next(axis for axis in chains[0] if all(axis in chain for chain in chains))
+
+
+def _tokens_below(staged: StagedObjective, layout: Layout, axis: str) -> npt.NDArray[np.int64]:
+    counts = np.zeros(layout.size(axis), np.int64)
+    for tokens in _token_axes(staged).values():
+        counts += np.diff(layout.bounds(tokens, axis))
+    return counts
+
+
+def _token_axes(staged: StagedObjective) -> dict[str, str]:
+    return {read.read.response: read.axis.name for read in live_reads(staged)}
+
+
+def _cut_along(staged: StagedObjective, layout: Layout, axis: str, rows: int, is_whole: bool) -> tuple[Run, ...]:
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(_tokens_below(staged, layout, axis))])
+    runs, start = [], 0
+    while start < len(ends) - 1:
+        stop = max(int(np.searchsorted(ends, ends[start] + rows, side="right")) - 1, start + 1)
+        runs.append(_run(staged, layout, axis, (start, stop), is_whole))
+        start = stop
+    return tuple(runs)
+
+
+def _run(staged: StagedObjective, layout: Layout, axis: str, places: tuple[int, int], is_whole: bool) -> Run:
+    tokens = {}
+    for response, name in _token_axes(staged).items():
+        bounds = layout.bounds(name, axis)
+        tokens[response] = slice(int(bounds[places[0]]), int(bounds[places[1]]))
+    return Run(axis, *places, tokens, is_whole)
+
+
+# ------------------------------------------------------------------ inputs
+def check_inputs(staged: StagedObjective, layout: Layout, given: Mapping[str, ArrayLike]) -> dict[int, Numbers]:
+    """The frozen inputs as float64 arrays by key. Raises `ValueError` for what is missing, unknown or of the wrong size."""
+    named = {entry.name: entry for entry in staged.inputs}
+    missing, unknown = sorted(named.keys() - given.keys()), sorted(given.keys() - named.keys())
+    if missing or unknown:
+        wrong = [*(f"`{name}` is missing" for name in missing), *(f"`{name}` is not an input" for name in unknown)]
+        raise ValueError(f"objective `{staged.name}` takes {', '.join(map(repr, named)) or 'nothing'}: {', '.join(wrong)}")
+    found = {}
+    for name, entry in named.items():
+        array = as_numbers(given[name])
+        if array.shape != (layout.size(entry.axis.name),):
+            raise ValueError(f"`{name}` has {array.size} values, and `{entry.axis.name}` has {layout.size(entry.axis.name)}")
+        found[entry.key] = array
+    return found
+
+
+def as_numbers(given: ArrayLike) -> Numbers:
+    """One-dimensional float64; a number becomes an array of one."""
+    if isinstance(given, Tensor):
+        given = given.detach().to("cpu", torch.float64).numpy()
+    array = np.ascontiguousarray(np.asarray(given, dtype=np.float64))
+    return array.reshape(-1) if array.ndim == 0 else array

@@ -1,0 +1,142 @@
+"""Where the gradients of rows go: buffers beside hidden states and logits, float32 sums for projections.
+
+Also the bridge to autograd: a loss whose gradients were formed while it was computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rldsl.kernels.projection import Accumulator, Projection
+from rldsl.kernels.rows import Converted, Projected, Resident, Rows, Source, is_resident
+
+Pair = tuple[Tensor, Tensor]  # a tensor and the gradient by it
+
+
+@dataclass(slots=True)
+class Sums:
+    """One float32 sum for each projection that requires a gradient, over all runs of an update batch."""
+
+    entries: list[tuple[Tensor, Tensor | None, Accumulator]] = field(default_factory=list)
+
+    def of(self, weight: Tensor, bias: Tensor | None) -> Accumulator:
+        """The sum of this weight and bias, shared by all rows that go through them."""
+        for known, known_bias, sums in self.entries:
+            if known is weight and known_bias is bias:
+                return sums
+        sums = Accumulator.of(weight, bias)
+        self.entries.append((weight, bias, sums))
+        return sums
+
+    def take(self) -> list[Pair]:
+        """The gradients of weights and biases, in their own dtypes; nothing is left."""
+        pairs: list[Pair] = []
+        for weight, bias, sums in self.entries:
+            sums.finish()
+            for tensor, total in ((weight, sums.weight), (bias, sums.bias)):
+                if tensor is not None and total is not None:
+                    pairs.append((tensor, total.to(tensor.dtype)))
+        self.entries.clear()
+        return pairs
+
+
+@dataclass(slots=True)
+class RowGradients:
+    """The sources of the rows of one run, and the gradients by hidden states and logits."""
+
+    sums: Sums
+    in_place: bool
+    pairs: list[Pair] = field(default_factory=list)
+
+    def sources(self, rows: Sequence[Rows]) -> list[Source]:
+        """One for each."""
+        resident = [entry for entry in rows if entry.logits is not None]
+        shared = self._shared(resident) if self.in_place else {}
+        return [self._logits(entry, entry.logits, shared) if entry.logits is not None else self._hidden(entry)
+                for entry in rows]
+
+    def _hidden(self, rows: Rows) -> Source:
+        assert rows.hidden is not None and rows.weight is not None
+        by_hidden = None
+        if rows.hidden.requires_grad:
+            by_hidden = torch.zeros_like(rows.hidden, memory_format=torch.contiguous_format, requires_grad=False)
+            self.pairs.append((rows.hidden, by_hidden))
+        bias = None if rows.bias is None else rows.bias.detach()
+        projection = Projection(rows.hidden.detach(), rows.weight.detach(), bias)
+        return Projected(projection, rows.places, by_hidden, self.sums.of(rows.weight, rows.bias))
+
+    def _logits(self, rows: Rows, logits: Tensor, shared: Mapping[int, Tensor]) -> Source:
+        plain = logits.detach()
+        if not logits.requires_grad:
+            return Resident(plain, rows.places) if is_resident(plain) else Converted(plain, rows.places)
+        if self.in_place:
+            gradient = shared[id(logits)]
+            return Resident(plain, rows.places) if is_resident(plain) else Converted(plain, rows.places, gradient)
+        if not is_resident(plain):
+            gradient = torch.zeros_like(plain)
+            self.pairs.append((logits, gradient))
+            return Converted(plain, rows.places, gradient)
+        gradient = plain.clone()
+        if rows.places is not None:
+            _clear_others(gradient, [rows.places])
+        self.pairs.append((logits, gradient))
+        return Resident(gradient, rows.places)
+
+    def _shared(self, rows: Iterable[Rows]) -> dict[int, Tensor]:
+        """Logits that become their gradient, once each though several groups may lie in them."""
+        users: dict[int, list[Rows]] = {}
+        for entry in rows:
+            if entry.given.requires_grad:
+                users.setdefault(id(entry.logits), []).append(entry)
+        found = {}
+        for identity, entries in users.items():
+            plain = entries[0].given.detach()
+            if len(entries) > 1 or entries[0].places is not None:
+                _clear_others(plain, [torch.arange(len(plain)) if entry.places is None else entry.places
+                                      for entry in entries])
+            self.pairs.append((entries[0].given, plain))
+            found[identity] = plain
+        return found
+
+
+def _clear_others(logits: Tensor, places: Sequence[Tensor]) -> None:
+    """Zeros in the rows at which nothing is scored."""
+    named = torch.cat(list(places))
+    unnamed = torch.ones(len(logits), dtype=torch.bool)
+    unnamed[named] = False
+    if len(logits) - int(unnamed.sum()) != len(named):
+        raise ValueError("a row of logits is scored twice and cannot become two gradients in place")
+    logits[unnamed] = 0.0
+
+
+class _Formed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, loss: Tensor, gradients: list[Tensor | None], *tensors: Tensor) -> Tensor:
+        ctx.gradients = gradients
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *by_outputs: Any) -> Any:
+        scale, = by_outputs
+        if ctx.gradients is None:
+            raise RuntimeError("this loss formed its gradients while it was computed: it can be differentiated once")
+        gradients, ctx.gradients = ctx.gradients, None
+        if float(scale) != 1.0:
+            for gradient in gradients:
+                gradient.mul_(scale.to(gradient.dtype))
+        return None, None, *gradients
+
+
+def formed_loss(loss: float, dtype: torch.dtype, pairs: Sequence[Pair]) -> Tensor:
+    """A scalar whose gradients are those of the pairs, times what comes from above. It can be differentiated once."""
+    value = torch.tensor(loss, dtype=dtype)
+    if not pairs or not torch.is_grad_enabled():
+        return value
+    gradients = [gradient for _, gradient in pairs]
+    result: Tensor = _Formed.apply(value, gradients, *(tensor for tensor, _ in pairs))  # type: ignore[no-untyped-call]
+    return result
