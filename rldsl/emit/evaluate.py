@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, assert_never
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,12 +64,12 @@ def evaluate(graph: Graph, keys: Iterable[int], layout: Layout, leaves: Mapping[
              read: ReadCall | None = None) -> dict[int, Value]:
     """The values of `keys`. `leaves` gives any nodes that are known already: tensors (with gradients if they have
     them), arrays or lists, packed. `foreign` and `read` compute the calls and the model reads that are needed."""
-    evaluation = _Evaluation(graph, layout, leaves, dtype, foreign, read)
+    evaluation = _Evaluation(graph, layout, leaves, dtype=dtype, foreign=foreign, read=read)
     return {key: evaluation.value(key) for key in keys}
 
 
 class _Evaluation:
-    def __init__(self, graph: Graph, layout: Layout, leaves: Mapping[int, Any], dtype: torch.dtype,
+    def __init__(self, graph: Graph, layout: Layout, leaves: Mapping[int, Any], *, dtype: torch.dtype,
                  foreign: ForeignCall | None, read: ReadCall | None) -> None:
         self.graph, self.layout, self.leaves, self.dtype = graph, layout, leaves, dtype
         self.foreign, self.read = foreign, read
@@ -102,8 +103,8 @@ class _Evaluation:
             return list(value)
         if isinstance(value, list | tuple):
             value = [math.nan if item is None else float(item) for item in value]
-        tensor = torch.as_tensor(value).to(self.dtype)
-        return tensor.reshape(1) if tensor.ndim == 0 else tensor
+        tensor = value if isinstance(value, Tensor) else torch.tensor(np.asarray(value, dtype=np.float64))
+        return tensor.to(self.dtype).reshape(-1)
 
     def _size(self, axis: Axis) -> int:
         return self.layout.size(axis.name)
@@ -121,13 +122,13 @@ class _Evaluation:
             case Constant(value=value):
                 return [value] if isinstance(value, str) else self.like.new_tensor([float(value)])
             case Elementwise(function=function):
-                return _text_function(function, inputs, self.like) if _has_text(inputs) else _FUNCTIONS[function](*inputs)
+                return self._elementwise(function, inputs)
             case Freeze():
                 return inputs[0].detach() if isinstance(inputs[0], Tensor) else inputs[0]
             case Spread(to=to):
                 owners, _ = self._places(to, self._axis(node))
-                value = inputs[0]
-                return value[owners] if isinstance(value, Tensor) else [value[owner] for owner in owners.tolist()]
+                copied = inputs[0]
+                return copied[owners] if isinstance(copied, Tensor) else [copied[owner] for owner in owners.tolist()]
             case Foreign():
                 return self._converted(node, _asked(self.foreign, node, inputs))
             case Read():
@@ -136,6 +137,12 @@ class _Evaluation:
                 raise InternalError(f"nobody gave {owner}.{field}" if field else f"nobody gave {owner}")
             case _:
                 return self._along(node, inputs)
+
+    def _elementwise(self, function: Function, inputs: list[Value]) -> Value:
+        if any(isinstance(value, list) for value in inputs):
+            return _text_function(function, inputs, self.like)
+        result: Tensor = _FUNCTIONS[function](*inputs)
+        return result
 
     def _along(self, node: Node, inputs: list[Value]) -> Value:
         """What looks at more than one place."""
@@ -154,7 +161,9 @@ class _Evaluation:
             case Shift(per=per, offset=offset):
                 return self._shifted(node, per, offset, inputs)
             case Rank(per=per, descending=descending):
-                return reference.rank(*_numbers(inputs), *self._places(node.type.axis, per), descending)
+                x, = _numbers(inputs)
+                owners, count = self._places(node.type.axis, per)
+                return reference.rank(x, owners, count, descending)
             case Constant() | Elementwise() | Freeze() | Spread() | Foreign() | Read() | Leaf():
                 raise InternalError(f"{node.operation} looks at one place alone")
             case _:
@@ -209,16 +218,11 @@ def _asked(call: Callable[[Node, Sequence[Value]], Any] | None, node: Node, inpu
 
 
 def _numbers(inputs: Iterable[Value]) -> list[Tensor]:
-    found = [value for value in inputs if isinstance(value, Tensor)]
-    return found
-
-
-def _has_text(inputs: Iterable[Value]) -> bool:
-    return any(isinstance(value, list) for value in inputs)
+    return [value for value in inputs if isinstance(value, Tensor)]
 
 
 def _items(value: Value) -> list[Any]:
-    return value if isinstance(value, list) else [None if item != item else item for item in value.tolist()]
+    return value if isinstance(value, list) else [None if math.isnan(item) else item for item in value.tolist()]
 
 
 def _text_function(function: Function, inputs: Sequence[Value], like: Tensor) -> Value:

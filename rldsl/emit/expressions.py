@@ -74,10 +74,8 @@ _NUMBA: Mapping[Function, str] = {
     Function.FLOOR: "np.floor({0})"}
 _POWERS: Mapping[float, str] = {1.0: "{0}", 2.0: "{0} * {0}", 3.0: "{0} * {0} * {0}", -1.0: "1.0 / {0}"}
 
-# functions of `rldsl.kernels.pointwise`, by function
-_TORCH: Mapping[Function, str] = {
-    Function.ADD: "{0} + {1}", Function.SUBTRACT: "{0} - {1}", Function.NEGATE: "-{0}",
-    Function.AND: "logical_and({0}, {1})", Function.OR: "logical_or({0}, {1})", Function.NOT: "logical_not({0})"}
+_OPERATORS: Mapping[Function, str] = {
+    Function.ADD: "{0} + {1}", Function.SUBTRACT: "{0} - {1}", Function.NEGATE: "-{0}"}
 
 
 def numba_expression(function: Function, arguments: Sequence[Argument], truth: bool) -> str:
@@ -134,8 +132,11 @@ def _numba_truth(function: Function, arguments: Sequence[Argument]) -> str:
             raise InternalError(f"{function} does not give a truth value")
 
 
-def torch_expression(function: Function, arguments: Sequence[str]) -> str:
-    """The function of tensors; at most all but one of the arguments are numbers."""
-    form = _TORCH.get(function)
-    text = form.format(*arguments) if form is not None else f"{function.value}({', '.join(arguments)})"
-    return checked(text)
+def torch_expression(function: Function, arguments: Sequence[str], operands: Sequence[str]) -> tuple[str, str | None]:
+    """The function of tensors, and the name of the reference that it calls, if it is not an operator. `operands` are
+    the arguments as they stand beside an operator. At most all but one of them are numbers."""
+    if (form := _OPERATORS.get(function)) is not None:
+        return form.format(*operands), None
+    is_logical = function in (Function.AND, Function.OR, Function.NOT)
+    name = f"logical_{function.value}" if is_logical else function.value
+    return f"{name}({', '.join(arguments)})", name

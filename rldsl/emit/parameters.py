@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -12,7 +12,7 @@ from rldsl.graph.staged import LiveRead, StagedObjective
 from rldsl.types import BATCH, Axis
 
 Kind: TypeAlias = Literal["bounds", "owners", "input", "prepared", "read", "output"]
-FunctionName: TypeAlias = Literal["prepare", "coefficients", "values"]
+FunctionName: TypeAlias = Literal["prepare", "coefficients", "values", "loss"]
 FUNCTIONS: tuple[FunctionName, ...] = ("prepare", "coefficients", "values")
 _ORDER: tuple[Kind, ...] = ("bounds", "owners", "input", "prepared", "read", "output")
 
@@ -51,12 +51,13 @@ def live_reads(staged: StagedObjective) -> tuple[LiveRead, ...]:
     return (*(read for group in staged.groups for read in group.reads), *staged.direct)
 
 
-def outline(staged: StagedObjective, name: FunctionName, names: Names) -> Outline:
-    """Inputs and outputs of one of the three functions."""
+def outline(staged: StagedObjective, name: FunctionName, names: Names, suffix: str = "") -> Outline:
+    """Inputs and outputs of one function; `loss` is the differentiable one, of inputs and reads alone. The names of
+    what is given end in `suffix`."""
     graph = staged.graph
-    prepared = () if name == "prepare" else _prepared(graph, staged.prepared, names)
-    reads = () if name == "prepare" else _reads(staged, names)
-    given = (*_inputs(staged, names), *prepared, *reads)
+    prepared = () if name in ("prepare", "loss") else _prepared(graph, staged.prepared, names, suffix)
+    reads = () if name == "prepare" else _reads(staged, names, suffix)
+    given = (*_inputs(staged, names, suffix), *prepared, *reads)
     outputs: list[tuple[int, int, str, str | None]]
     match name:
         case "prepare":
@@ -67,24 +68,26 @@ def outline(staged: StagedObjective, name: FunctionName, names: Names) -> Outlin
         case "values":
             labelled = {**dict(staged.values), "loss": staged.loss}
             outputs = [(key, key, label, label) for label, key in labelled.items()]
+        case "loss":
+            outputs = [(staged.loss, staged.loss, "loss", "loss")]
     written = tuple(Parameter("output", names.fresh(f"{text}_out"), graph[node].type.axis.name, None, key, label)
                     for key, node, text, label in outputs)
     piece = staged.piece_axis if name == "coefficients" else BATCH
     return Outline(name, piece, given, written, tuple(node for _, node, _, _ in outputs))
 
 
-def _inputs(staged: StagedObjective, names: Names) -> tuple[Parameter, ...]:
-    return tuple(Parameter("input", names.fresh(f"{given.name}_at"), given.axis.name, None, given.key, given.name)
+def _inputs(staged: StagedObjective, names: Names, suffix: str) -> tuple[Parameter, ...]:
+    return tuple(Parameter("input", names.fresh(f"{given.name}{suffix}"), given.axis.name, None, given.key, given.name)
                  for given in staged.inputs)
 
 
-def _prepared(graph: Graph, keys: Sequence[int], names: Names) -> tuple[Parameter, ...]:
-    return tuple(Parameter("prepared", names.fresh(f"{graph[key].name or 'prepared'}_at"),
+def _prepared(graph: Graph, keys: Sequence[int], names: Names, suffix: str) -> tuple[Parameter, ...]:
+    return tuple(Parameter("prepared", names.fresh(f"{graph[key].name or 'prepared'}{suffix}"),
                            graph[key].type.axis.name, None, key) for key in keys)
 
 
-def _reads(staged: StagedObjective, names: Names) -> tuple[Parameter, ...]:
-    return tuple(Parameter("read", names.fresh(f"{_read_name(read)}_at"), read.axis.name, None, read.key)
+def _reads(staged: StagedObjective, names: Names, suffix: str) -> tuple[Parameter, ...]:
+    return tuple(Parameter("read", names.fresh(f"{_read_name(read)}{suffix}"), read.axis.name, None, read.key)
                  for read in live_reads(staged))
 
 
@@ -96,6 +99,18 @@ def read_name(read: Read) -> str:
     """As a read is called in emitted code: `actor_logp_y`, `actor_kl_ref_y`."""
     words = [read.model, read.kind.value, read.other, read.probe, read.response]
     return "_".join(word for word in words if word)
+
+
+def signature(function: str, items: Iterable[str], width: int = 120) -> str:
+    """The items as they stand between the parentheses of a definition, broken between items."""
+    indent = " " * len(f"def {function}(")
+    lines, line = [], indent
+    for item in items:
+        if len(line) + len(item) + 2 > width and line.strip():
+            lines.append(line.rstrip())
+            line = indent
+        line += f"{item}, "
+    return "\n".join([*lines, line]).strip().removesuffix(",")
 
 
 def ordered(parameters: Collection[Parameter], is_used: Callable[[Parameter], bool]) -> tuple[Parameter, ...]:

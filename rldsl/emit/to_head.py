@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rldsl.diagnostics import InternalError
 from rldsl.emit.templates import render
-from rldsl.graph.model import Read, ReadKind
-from rldsl.graph.staged import HeadGroup
-from rldsl.types import Version
+from rldsl.graph.model import ReadKind
+from rldsl.graph.staged import HeadGroup, LiveRead
 
 DIVERGENCES = {ReadKind.KL: "kl", ReadKind.JS: "js", ReadKind.TV: "tv"}
 
@@ -53,20 +54,20 @@ class RowShape:
 
 def row_shape(group: HeadGroup) -> RowShape:
     """The shape of the rows of one group."""
-    reads = tuple(_row_read(live.read, group.others, live.coefficient is not None) for live in group.reads)
+    reads = tuple(_row_read(group, live) for live in group.reads)
     return RowShape(reads, len(group.others))
 
 
-def _row_read(read: Read, others: tuple[str, ...], gradient: bool) -> RowRead:
+def _row_read(group: HeadGroup, live: LiveRead) -> RowRead:
+    read, gradient = live.read, live.coefficient is not None
     if read.kind not in DIVERGENCES:
         return RowRead(read.kind.value, None, gradient)
-    backwards = read.version is not Version.CURRENT
-    name = DIVERGENCES[read.kind]
-    if backwards and read.kind is ReadKind.KL:
-        name = "reverse_kl"
+    backwards = read.model != group.model
+    kind = "reverse_kl" if backwards and read.kind is ReadKind.KL else DIVERGENCES[read.kind]
     second = read.model if backwards else read.other
-    assert second is not None
-    return RowRead(name, others.index(second), gradient)
+    if second not in group.others:
+        raise InternalError(f"{read.kind} of {read.model} and {read.other} has no second row")
+    return RowRead(kind, group.others.index(second), gradient)
 
 
 def emit_rows(shape: RowShape) -> str:
@@ -74,3 +75,10 @@ def emit_rows(shape: RowShape) -> str:
     alone: dict[str, RowRead | None] = {"logp": None, "entropy": None, "logz": None}
     alone.update({read.kind: read for read in shape.reads if read.other is None})
     return render("numba/head.py.jinja", reads=shape.reads, others=shape.others, keep=shape.keeps_exponentials, **alone)
+
+
+def emit_sweep(name: str, combine: str, modules: Sequence[str], shapes: Sequence[RowShape]) -> str:
+    """The text of the module with `sweep`: `combine` is the module of the objective's `coefficients`, `modules` are those of
+    the rows of its groups."""
+    rows = [{"module": module, "writes": shape.has_gradient} for module, shape in zip(modules, shapes, strict=True)]
+    return render("numba/sweep.py.jinja", name=name, combine=combine, rows=rows)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from textwrap import wrap
 
 from rldsl.emit.cells import Accumulate, Cell, Compute, Fold, Quantile, Series, Store, Task, collect
 from rldsl.emit.expressions import Argument, literal, numba_expression
 from rldsl.emit.names import Names, comment
 from rldsl.emit.numba_series import series_lines
-from rldsl.emit.parameters import FUNCTIONS, FunctionName, Outline, Parameter, ordered, outline
+from rldsl.emit.parameters import FUNCTIONS, FunctionName, Outline, Parameter, ordered, outline, signature
 from rldsl.emit.schedule import Begin, Do, Load, Loop, Statement, schedule
 from rldsl.emit.sources import header, source_line
 from rldsl.emit.templates import render
@@ -49,9 +48,7 @@ class _Function:
     @property
     def signature(self) -> str:
         """The parameters as they stand between the parentheses."""
-        names = ", ".join(["start", "stop", *(parameter.name for parameter in self.parameters)])
-        indent = " " * len(f"def {self.name}(")
-        return f"\n{indent}".join(wrap(names, 118 - len(indent), break_long_words=False))
+        return signature(self.name, ["start", "stop", *(parameter.name for parameter in self.parameters)])
 
 
 def emit_numba(staged: StagedObjective, sources: Mapping[str, Source] | None = None) -> NumbaSource:
@@ -79,7 +76,7 @@ def _closure(used: Sequence[str]) -> frozenset[str]:
 
 def _function(staged: StagedObjective, name: FunctionName, sources: Mapping[str, Source]) -> _Function:
     names = Names(RESERVED)
-    given = outline(staged, name, names)
+    given = outline(staged, name, names, "_at")
     task = collect(staged.graph, {parameter.key for parameter in given.given if parameter.key is not None},
                    given.computed, given.piece)
     writer = Writer(staged.graph, task, given, names=names, sources=sources)

@@ -93,14 +93,19 @@ def read_interval(kind: ReadKind) -> Interval:
 
 
 def elementwise_interval(function: Function, inputs: Sequence[Interval]) -> Interval:
-    """The image of independent inputs; a list of values where each input has one and the results are few."""
+    """The image of independent inputs; a list of values where each input has one and the results are few.
+
+    Absent values lie in no interval, so what is made of them (OTHERWISE) is not an image of intervals.
+    """
+    if function in BOOL_FUNCTIONS:
+        return BINARY
+    if function is Function.OTHERWISE:
+        return arithmetic.union(*inputs)
     known = [interval.values for interval in inputs if interval.values is not None]
     if len(known) == len(inputs) and math.prod(len(values) for values in known) <= MOST_VALUES**2:
         found = tuple(scalar.evaluate(function, *arguments) for arguments in product(*known))
         if (exact := arithmetic.of_values(found, MOST_VALUES)) is not None:
             return exact
-    if function in BOOL_FUNCTIONS:
-        return BINARY
     if len(inputs) == 1:
         return _unary_interval(function, inputs[0])
     return _combined_interval(function, inputs)
@@ -127,8 +132,6 @@ def _combined_interval(function: Function, inputs: Sequence[Interval]) -> Interv
             return arithmetic.minimum(arithmetic.maximum(first, second), inputs[2])
         case Function.SELECT:
             return arithmetic.union(inputs[1], inputs[2])
-        case Function.OTHERWISE:
-            return arithmetic.union(first, second)
         case _:
             raise AssertionError(function)
 

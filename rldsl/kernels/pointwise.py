@@ -41,8 +41,9 @@ def linked(value: Tensor, *pairs: tuple[Value, Value]) -> Tensor:
     live = [(x, slope) for x, slope in pairs if isinstance(x, Tensor) and x.requires_grad]
     if not live or not torch.is_grad_enabled():
         return value
-    linked_value: Tensor = Linked.apply(value, len(live), *(x for x, _ in live), *(slope for _, slope in live))  # type: ignore[no-untyped-call]
-    return linked_value
+    apply: Any = Linked.apply
+    result: Tensor = apply(value, len(live), *(x for x, _ in live), *(slope for _, slope in live))
+    return result
 
 
 def plain(x: Value) -> Value:
@@ -116,9 +117,9 @@ def maximum(a: Value, b: Value) -> Tensor:
 
 def clip(x: Value, low: Value, high: Value) -> Tensor:
     """x within `low .. high`. The gradient is 1 inside and on the bounds; outside it flows to the bound."""
-    inside, floor, ceiling = tensors(x, low, high)
-    below = inside < floor
-    above = torch.where(below, floor, inside) > ceiling
+    inside, lowest, highest = tensors(x, low, high)
+    below = inside < lowest
+    above = torch.where(below, lowest, inside) > highest
     return torch.where(above, high, torch.where(below, low, x))
 
 

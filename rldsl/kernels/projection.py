@@ -20,7 +20,7 @@ Selection = slice | Tensor
 
 @dataclass(slots=True)
 class Accumulator:
-    """Sum in float32 of the gradients of a projection over chunks; the first chunk writes, so nothing is filled with 0."""
+    """Sum of the gradients of a projection over chunks, in float32; the first chunk writes, so nothing is zeroed."""
 
     weight: Tensor | None = None
     bias: Tensor | None = None
@@ -29,8 +29,7 @@ class Accumulator:
     @staticmethod
     def of(weight: Tensor, bias: Tensor | None) -> Accumulator:
         """For what requires a gradient."""
-        return Accumulator(*(torch.empty(given.shape, dtype=torch.float32) if given is not None and given.requires_grad
-                             else None for given in (weight, bias)))
+        return Accumulator(_sum_of(weight), _sum_of(bias))
 
     def finish(self) -> None:
         """Zeros where no chunk had a gradient."""
@@ -39,6 +38,12 @@ class Accumulator:
                 if gradient is not None:
                     gradient.zero_()
             self.is_empty = False
+
+
+def _sum_of(given: Tensor | None) -> Tensor | None:
+    if given is None or not given.requires_grad:
+        return None
+    return torch.empty(given.shape, dtype=torch.float64 if given.dtype is torch.float64 else torch.float32)
 
 
 @dataclass(frozen=True, slots=True)

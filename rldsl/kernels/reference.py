@@ -29,6 +29,12 @@ def spread(x: Tensor, owners: Tensor) -> Tensor:
     return x[owners]
 
 
+def owners_of(bounds: Tensor) -> Tensor:
+    """For each place of a finer axis, the place of the coarser one that it lies in, from where those start."""
+    sizes = bounds[1:] - bounds[:-1]
+    return torch.repeat_interleave(torch.arange(sizes.numel(), device=bounds.device), sizes)
+
+
 def position(owners: Tensor, count: int, like: Tensor) -> Tensor:
     """0-based index of each place within its segment."""
     places = torch.arange(owners.numel(), device=owners.device)

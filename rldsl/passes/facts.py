@@ -34,6 +34,10 @@ NOT_NEGATIVE = frozenset({Function.EXP, Function.SIGMOID, Function.SOFTPLUS, Fun
                           Function.SQRT})
 
 
+def _is_far_from_zero(node: Node) -> bool:
+    return node.type.interval.low > SMALL or node.type.interval.high < -SMALL
+
+
 class Facts:
     """Facts of the nodes of one builder."""
 
@@ -62,16 +66,16 @@ class Facts:
     def is_nonzero(self, key: int) -> bool:
         """Whether it is proved not to be 0; it may be NaN."""
         node = self.builder[key]
-        if node.type.interval.low > SMALL or node.type.interval.high < -SMALL:
-            return True
         match node.operation:
+            case Size() | Reduce():  # of places that are taken not to be empty
+                return False
             case Spread() | Freeze() | Elementwise(function=Function.NEGATE):
                 return self.is_nonzero(node.inputs[0])
             case Elementwise(function=Function.DIVIDE):
                 is_count = self.builder[node.inputs[1]].type.element is Element.INT
-                return is_count and self._is_nonzero_constant(node.inputs[0])
+                return self._is_nonzero_constant(node.inputs[0]) and (is_count or _is_far_from_zero(node))
             case _:
-                return False
+                return _is_far_from_zero(node)
 
     def _is_nonzero_constant(self, key: int) -> bool:
         value = self.constant(key)

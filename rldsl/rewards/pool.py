@@ -103,8 +103,11 @@ class Worker:
         self.printed = (self.printed + data)[-_TAIL:]
         return bool(data)
 
-    def end(self) -> int:
-        """Kill the worker and all it started, by letting its lifeline go; the exit status it had."""
+    def end(self, patience: float = 0.0) -> int:
+        """Kill the worker and all it started, by letting its lifeline go; the exit status if it ends by itself
+        within `patience` seconds."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
         os.close(self.lifeline)
         try:
             status = self.process.wait(10)
@@ -144,10 +147,10 @@ class Pool:
         with self._lock:
             return _Batch(self, job, items).run()
 
-    def discard(self, worker: Worker) -> int:
+    def discard(self, worker: Worker, patience: float = 0.0) -> int:
         """End a worker; the exit status it had."""
         self.workers.remove(worker)
-        return worker.end()
+        return worker.end(patience)
 
     def close(self) -> None:
         """End all workers. In a fork of the process that made the pool, nothing."""
@@ -300,7 +303,7 @@ class _Batch:
 
     def _on_crash(self, worker: Worker) -> None:
         opening = worker.opening is not None
-        status = self._drop(worker)
+        status = self._drop(worker, patience=1.0)
         how = f"signal {status - 128}" if status > 128 else f"exit status {status}"
         message = f"the process of the function ended ({how}){worker.last_words()}"
         self._lose(worker, opening, Failure(FailureKind.CRASH, message))
@@ -315,11 +318,11 @@ class _Batch:
         limit = OPENING_TIME if opening else self.job.timeout
         self._lose(worker, opening, Failure(FailureKind.TIMEOUT, f"no result within {limit:g} s"))
 
-    def _drop(self, worker: Worker) -> int:
+    def _drop(self, worker: Worker, patience: float = 0.0) -> int:
         for descriptor in (worker.requests, worker.replies, worker.output):
             with suppress(KeyError):
                 self.selector.unregister(descriptor)
-        return self.pool.discard(worker)
+        return self.pool.discard(worker, patience)
 
     def _lose(self, worker: Worker, opening: bool, failure: Failure) -> None:
         """The item that ran is lost; those behind it wait again."""

@@ -16,11 +16,10 @@ Texts: TypeAlias = Sequence[str]
 Settings: TypeAlias = Mapping[str, Setting]
 Answers: TypeAlias = list[Any]
 
-# A number as it is written: thousands with commas, decimals, an exponent. A minus that follows a letter, a
-# digit or a closing bracket is a subtraction.
-_NUMBER = re.compile(r"(?:(?<![\w.)\]])[-+\u2212])?"
-                     r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
-                     r"(?:[eE][-+]?[0-9]+)?")
+# A number as it is written, without its sign: thousands with commas, decimals, an exponent.
+_NUMBER = re.compile(r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
+                     r"|(?<![\w)])\.[0-9]+(?:[eE][-+]?[0-9]+)?")
+_MINUS = re.compile(r"(?<![\w.)\]])[-\u2212]")
 _BRACES = re.compile(r"\\boxed\s*\{|\\fbox\s*\{|\\.|[{}]", re.DOTALL)
 _BLANK = re.compile(r"\S")
 
@@ -28,8 +27,15 @@ _BLANK = re.compile(r"\S")
 # ------------------------------------------------------------------ numbers and answers in a text
 def last_number(text: str) -> str | None:
     """The last number of a text as Python writes it; None if there is none."""
-    found = _NUMBER.findall(text)
-    return found[-1].replace(",", "").replace("\u2212", "-") if found else None
+    last = None
+    for last in _NUMBER.finditer(text):
+        pass
+    if last is None:
+        return None
+    start = last.start()
+    # A minus that follows a letter, a digit or a closing bracket is a subtraction.
+    sign = "-" if start and _MINUS.match(text, start - 1) else ""
+    return sign + last.group().replace(",", "")
 
 
 def number_in(text: str) -> float | None:

@@ -14,13 +14,14 @@ _SHORT: Final = 2**14  # scores of one row and head up to which plain products a
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
     """[rows, heads, q, D] from queries [rows, heads, q, D], keys and values [rows, kv_heads, k, D].
 
-    `mask` [rows or 1, 1, q, k] is added to the scores; None is causal, from the first key on.
+    `mask` [rows or 1, 1, q, k] is added to the scores; None is causal from the first key on; a single query sees all keys.
     """
-    if queries.device.type == "cpu" and queries.shape[2] * keys.shape[2] <= _SHORT:
+    if queries.device.type == "cpu" and 1 < queries.shape[2] <= _SHORT // keys.shape[2]:
         return _by_products(queries, keys, values, mask)
     shared = queries.shape[1] != keys.shape[1]
     bias = None if mask is None else mask.to(queries.dtype)
-    return F.scaled_dot_product_attention(queries, keys, values, bias, is_causal=mask is None, enable_gqa=shared)
+    is_causal = mask is None and queries.shape[2] > 1
+    return F.scaled_dot_product_attention(queries, keys, values, bias, is_causal=is_causal, enable_gqa=shared)
 
 
 def causal(count: int, device: torch.device) -> Tensor:
@@ -33,7 +34,6 @@ def _by_products(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | N
     kv_heads, seen = keys.shape[1:3]
     grouped = (queries * width**-0.5).reshape(rows, kv_heads, -1, width)
     scores = torch.matmul(grouped, keys.transpose(2, 3)).view(rows, heads, count, seen)
-    if mask is not None or count > 1:
-        scores = scores + (causal(count, queries.device) if mask is None else mask)
+    scores = scores + (causal(count, queries.device) if mask is None else mask)
     weights = torch.softmax(scores, -1, dtype=torch.float32).to(values.dtype)
     return torch.matmul(weights.view(rows, kv_heads, -1, seen), values).view(rows, heads, count, width)

@@ -17,11 +17,11 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from rldsl.rollouts.attention import attend
-from rldsl.rollouts.families import Block, Family, block_of, family_of, fed_forward, normed, rotated, rotations
+from rldsl.rollouts.families import Block, Family, block_of, family_of, fed_forward, normed, out_of, rotated, rotations
 from rldsl.rollouts.heads import body_of, vocabulary_head
-from rldsl.rollouts.packed import pack, packed_hidden
+from rldsl.rollouts.packed import pack, prompt_states
 from rldsl.rollouts.tokenizers import Ids
-from rldsl.rollouts.tokens import Longs, offsets_of
+from rldsl.rollouts.tokens import Longs
 
 _GROWTH = 64  # columns that the buffers have room for at first, beside the prompts
 
@@ -56,28 +56,30 @@ class FastDecoder:
     """
 
     def __init__(self, module: Any, family: Family) -> None:
-        body = body_of(module)
-        self.body: Any = body
+        self.body: Any = body_of(module)
         self.family = family
         self.head, self.head_bias = vocabulary_head(module)
         self.blocks: list[Block] = [block_of(layer, family) for layer in self.body.layers]
+        self.keys: list[Tensor] = []
+        self.values: list[Tensor] = []
+        self.mask: Tensor | None = None
+        self.lengths: Tensor | None = None
 
     def start(self, prompts: Sequence[Ids], prompt_of: Longs, limit: int) -> Tensor:
         """See `Decoder.start`."""
         device = self.head.device
         none = np.zeros(0, np.int64)
         packed = pack(list(prompts), none, none, none, device)
-        kept: list[tuple[Tensor, Tensor]] = []
-        hidden = packed_hidden(self.body, self.family, packed, kept)
+        hidden, kept = prompt_states(self.body, self.family, packed, self.blocks)
         rows = torch.from_numpy(prompt_of).to(device)
         self.column = packed.prompts.width
         self.last_column = self.column + limit - 1
         self.room = min(self.last_column, self.column + _GROWTH)
-        self.keys = [self._buffer(packed.prompts.padded(keys)[rows]) for keys, _ in kept]
-        self.values = [self._buffer(packed.prompts.padded(values)[rows]) for _, values in kept]
+        is_same = np.array_equal(prompt_of, np.arange(len(prompts)))
+        self.keys = [self._buffer(keys if is_same else keys[rows]) for keys, _ in kept]
+        self.values = [self._buffer(values if is_same else values[rows]) for _, values in kept]
         self._place(packed.prompt_lengths, rows, device)
-        last = torch.from_numpy(offsets_of(packed.prompt_lengths)[1:] - 1).to(device)
-        return self._logits(hidden[last])[rows]
+        return self._logits(hidden)[rows]
 
     def step(self, ids: Tensor) -> Tensor:
         """See `Decoder.step`."""
@@ -86,15 +88,13 @@ class FastDecoder:
         turn = self._turn()
         stop = self.column + 1
         mask = None if self.mask is None else self.mask[..., :stop]
-        x = self.body.embed_tokens.weight[ids]
+        x = F.embedding(ids, self.body.embed_tokens.weight)
         for place, (layer, block) in enumerate(zip(self.body.layers, self.blocks, strict=True)):
             queries, keys, values = rotated(block, self.family, normed(layer.input_layernorm, x), turn)
             self.keys[place][:, :, self.column] = keys
             self.values[place][:, :, self.column] = values
             seen = attend(queries[:, :, None], self.keys[place][:, :, :stop], self.values[place][:, :, :stop], mask)
-            projection = layer.self_attn.o_proj
-            x = x + F.linear(seen.reshape(len(x), -1), projection.weight, projection.bias)
-            x = fed_forward(layer, block, x)
+            x = fed_forward(layer, block, x + out_of(layer, seen.flatten(1)))
         self.column = stop
         return self._logits(normed(self.body.norm, x))
 
@@ -109,8 +109,7 @@ class FastDecoder:
         """Rotations of the positions to come and, where prompts differ in length, what each row may see."""
         self.turns = rotations(self.body, self.last_column + 1)
         self.width = self.column
-        self.mask: Tensor | None = None
-        self.lengths: Tensor | None = None
+        self.mask = self.lengths = None
         if (lengths != self.width).any():
             self.lengths = torch.from_numpy(lengths).to(device)[rows]
             columns = torch.arange(self.last_column + 1, device=device)

@@ -83,28 +83,37 @@ def block_of(layer: Any, family: Family) -> Block:
 def rotated(block: Block, family: Family, x: Tensor, turn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Queries [N, heads, D], keys and values [N, kv_heads, D] of normalised states [N, H]; `turn` [N or 1, 1, D/2]."""
     joined = F.linear(x, block.qkv, block.qkv_bias)
-    turning, values = joined.split(family.splits, dim=-1)
+    turning, values = torch.split(joined, family.splits, dim=-1)
     halves = turning.unflatten(-1, (family.heads + family.kv_heads, family.head_width))
     if block.norms is not None:
-        halves = torch.cat([F.rms_norm(part, (family.head_width,), *norm) for part, norm in zip(
-            halves.split((family.heads, family.kv_heads), dim=1), block.norms, strict=True)], dim=1)
+        parts = torch.split(halves, (family.heads, family.kv_heads), dim=1)
+        halves = torch.cat([F.rms_norm(part, (family.head_width,), *norm)
+                            for part, norm in zip(parts, block.norms, strict=True)], dim=1)
     turned = torch.view_as_real(torch.view_as_complex(halves.float().unflatten(-1, (-1, 2))) * turn).flatten(-2)
-    queries, keys = turned.to(x.dtype).split((family.heads, family.kv_heads), dim=1)
+    queries, keys = torch.split(turned.to(x.dtype), (family.heads, family.kv_heads), dim=1)
     return queries, keys, values.unflatten(-1, (family.kv_heads, family.head_width))
+
+
+def out_of(layer: Any, seen: Tensor) -> Tensor:
+    """The layer's attention output from what its heads saw."""
+    return F.linear(seen, layer.self_attn.o_proj.weight, layer.self_attn.o_proj.bias)
 
 
 def fed_forward(layer: Any, block: Block, x: Tensor) -> Tensor:
     """The layer's second half, residual included."""
     h = normed(layer.post_attention_layernorm, x)
     if block.gate_up is None:
-        return x + layer.mlp(h)
+        return torch.add(x, layer.mlp(h))
     gate, up = F.linear(h, block.gate_up).chunk(2, dim=-1)
     return x + F.linear(F.silu(gate) * up, layer.mlp.down_proj.weight, layer.mlp.down_proj.bias)
 
 
 def normed(norm: Any, x: Tensor) -> Tensor:
     """Root-mean-square normalisation by a module's weight."""
-    return F.rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
+    if torch.is_grad_enabled() or x.dtype is not torch.float32:
+        return F.rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # fewer passes over x than torch's own on a CPU
+    return (x * torch.rsqrt(length * length / x.shape[-1] + norm.variance_epsilon)).mul_(norm.weight)
 
 
 def _alternating(heads: int, width: int, device: torch.device) -> Tensor:

@@ -16,8 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rldsl.rollouts.attention import attend
-from rldsl.rollouts.families import Family, block_of, fed_forward, normed, rotated, rotations
+from rldsl.rollouts.families import Block, Family, block_of, fed_forward, normed, out_of, rotated, rotations
 from rldsl.rollouts.tokens import Longs, concatenated_ranges, offsets_of
+
+
+KeysValues = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +99,35 @@ def pack(prompts: list[npt.NDArray[np.int32]], prompt_of: Longs, following: Long
                 group if is_regular else None, None if mask is None else torch.from_numpy(mask).to(device), prompt_lengths)
 
 
-def packed_hidden(body: Any, family: Family, tokens: Pack, keep: list[tuple[Tensor, Tensor]] | None = None) -> Tensor:
-    """Hidden states [N, H] of all packed tokens. `keep` receives each layer's keys and values [N, kv_heads, D]."""
+def packed_hidden(body: Any, family: Family, tokens: Pack) -> Tensor:
+    """Hidden states [N, H] of all packed tokens."""
     turn = rotations(body, int(tokens.positions.max()) + 1)[tokens.positions][:, None]
-    x = body.embed_tokens.weight[tokens.ids]
+    x = F.embedding(tokens.ids, body.embed_tokens.weight)
     for layer in body.layers:
         block = block_of(layer, family)
-        queries, keys, values = rotated(block, family, normed(layer.input_layernorm, x), turn)
-        if keep is not None:
-            keep.append((keys, values))
-        seen = _attended(tokens, queries, keys, values)
-        x = x + F.linear(seen, layer.self_attn.o_proj.weight, layer.self_attn.o_proj.bias)
-        x = fed_forward(layer, block, x)
+        seen = _attended(tokens, *rotated(block, family, normed(layer.input_layernorm, x), turn))
+        x = fed_forward(layer, block, x + out_of(layer, seen))
     return normed(body.norm, x)
+
+
+def prompt_states(body: Any, family: Family, tokens: Pack, blocks: list[Block]) -> tuple[Tensor, list[KeysValues]]:
+    """Hidden states [prompts, H] of the prompts' last tokens, and each layer's keys and values, padded: [prompts,
+    kv_heads, width, D]. The last layer goes on with the last tokens alone."""
+    turn = rotations(body, tokens.prompts.width)[tokens.positions][:, None]
+    x = F.embedding(tokens.ids, body.embed_tokens.weight)
+    last = torch.from_numpy(offsets_of(tokens.prompt_lengths)[1:] - 1).to(x.device)
+    hidden = _padding(tokens.prompt_lengths)
+    kept: list[KeysValues] = []
+    for layer, block in zip(body.layers, blocks, strict=True):
+        queries, keys, values = rotated(block, family, normed(layer.input_layernorm, x), turn)
+        kept.append((tokens.prompts.padded(keys), tokens.prompts.padded(values)))
+        if len(kept) < len(blocks):
+            seen = tokens.prompts.packed(attend(tokens.prompts.padded(queries), *kept[-1], None))
+        else:
+            x = x[last]
+            seen = attend(queries[last][:, :, None], *kept[-1], hidden.to(x.device)).flatten(1)
+        x = fed_forward(layer, block, x + out_of(layer, seen))
+    return normed(body.norm, x), kept
 
 
 def _attended(tokens: Pack, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -121,6 +140,12 @@ def _attended(tokens: Pack, queries: Tensor, keys: Tensor, values: Tensor) -> Te
     own_q, own_k, own_v = (tokens.following.padded(x[split:]) for x in (queries, keys, values))
     all_k, all_v = (torch.cat([tokens.for_following(x), own], dim=2) for x, own in ((k, own_k), (v, own_v)))
     return torch.cat([of_prompts, tokens.following.packed(attend(own_q, all_k, all_v, tokens.mask))])
+
+
+def _padding(lengths: Longs) -> Tensor:
+    """-inf at the columns after each prompt's end: [prompts, 1, 1, width]."""
+    beyond = np.arange(int(lengths.max())) >= lengths[:, None]
+    return torch.from_numpy(np.where(beyond, np.float32(-np.inf), np.float32(0)))[:, None, None]
 
 
 def _mask(prompt_lengths: Longs, prompt_of: Longs, width: int) -> npt.NDArray[np.float32]:

@@ -13,7 +13,20 @@ from difflib import get_close_matches
 from rldsl.diagnostics.model import Diagnostic, Edit, Label, error
 from rldsl.source import Source, Span
 from rldsl.syntax.machine import Stuck, accepts
-from rldsl.syntax.mistakes import BRACKET, DEPTH, FORM, MISFIT, MISTAKES, NUMBER, SIZE, SPELLING, TEXT, Mistake
+from rldsl.syntax.mistakes import (
+    BRACKET,
+    DEPTH,
+    FORM,
+    FORMS,
+    MISFIT,
+    MISTAKES,
+    NUMBER,
+    SIZE,
+    SPELLING,
+    TEXT,
+    WHYS,
+    Mistake,
+)
 from rldsl.syntax.table import Table
 from rldsl.syntax.tokens import BAD, END, Token
 
@@ -29,6 +42,9 @@ _EXAMPLES = {
             "state": "a name with its type, as in `total: Real`", "": "a setting such as `samples: 8`"},
     "NAME": {"": "a name"}, "STRING": {"": 'a text in `"`'}, "STATE": {"": "a new value such as `total <- 0`"},
 }
+_OPERATORS = frozenset({"+", "*", "/", "^", "==", "!=", "<", "<=", ">", ">=", "and", "or", "given", "..", "->"})
+_UNITS = frozenset({"batch", "batches", *(word + end for end in ("", "s") for word in (
+    "prompt", "sample", "turn", "step", "token", "update", "row", "epoch", "iteration", "device", "node"))})
 _SHOWN = 24  # characters of the user's text that fit into a title
 _LONG = 80
 
@@ -129,6 +145,7 @@ def _unclosed(place: _Place) -> Diagnostic | None:
     what = "the file ends" if place.found.kind == END else f"`{place.found.text}` begins"
     return error(BRACKET, f"this `{opening.text}` is never closed", Span(place.source.name, opening.start, opening.end),
                  "opened here", others=[Label(place.span, f"still open where {what}")],
+                 why="all that follows would be read as a part of it.",
                  fix=f"write `{closing}` where what it opens ends.")
 
 
@@ -138,12 +155,14 @@ def _wrong_closing(place: _Place) -> Diagnostic | None:
         return None
     if place.opening is None:
         return error(BRACKET, f"this `{found}` closes nothing", place.span, "no bracket is open here",
+                     why=WHYS[BRACKET],
                      fix="delete it, or open its bracket earlier.", edit=Edit(place.span, ""))
     opening, bracket = place.opening
     if _CLOSING[bracket] == found or ")" in place.fits and bracket == "[":  # `in [0, 1)` is an interval
         return None
     return error(BRACKET, f"`{opening.text}` is closed by `{found}`", place.span, f"write `{_CLOSING[bracket]}` before this",
                  others=[Label(Span(place.source.name, opening.start, opening.end), "opened here")],
+                 why=WHYS[BRACKET],
                  fix=f"close each bracket by its own kind: here `{_CLOSING[bracket]}`.")
 
 
@@ -176,8 +195,15 @@ def _filled(mistake: Mistake, place: _Place) -> Diagnostic:
         return re.sub(r"\$[a-z]+", lambda match: words[match[0]], text)
 
     edit = None if mistake.instead is None else Edit(place.span, mistake.instead)
-    return error(mistake.code, filled(mistake.title), place.span, filled(mistake.label), why=filled(mistake.why),
+    why = filled(mistake.why) or (_form(place) if mistake.code == FORM else WHYS[mistake.code])
+    return error(mistake.code, filled(mistake.title), place.span, filled(mistake.label), why=why,
                  fix=filled(mistake.fix), edit=edit)
+
+
+def _form(place: _Place) -> str:
+    """How the declaration at fault is written."""
+    form = FORMS.get(place.item)
+    return f"`{place.item}` is written {form}." if form else WHYS[FORM]
 
 
 def _short(text: str) -> str:
@@ -196,7 +222,7 @@ def _misspelt(place: _Place) -> Diagnostic | None:
     if not near:
         return None
     return error(SPELLING, f"there is no `{_short(word)}` here", place.span, f"did you mean `{near[0]}`?",
-                 fix=f"`{near[0]}`", edit=Edit(place.span, near[0]))
+                 why=f"possible here: {_listed(_expected(place))}.", fix=f"write `{near[0]}`.", edit=Edit(place.span, near[0]))
 
 
 def _elsewhere(place: _Place) -> Diagnostic | None:
@@ -204,11 +230,13 @@ def _elsewhere(place: _Place) -> Diagnostic | None:
     if word in _HOMES:
         home = _HOMES[word]
         return error(FORM, f"`{word}` does not stand here", place.span, "a statement of another block",
+                     why="a statement has its meaning from the block around it.",
                      fix=f"put it inside `{home}`.")
     if word in DECLARATIONS and place.opening is not None and place.begins_line:
         opening = place.opening[0]
         return error(FORM, f"`{word}` stands at the top of a file", place.span, "a declaration inside a block",
                      others=[Label(Span(place.source.name, opening.start, opening.end), "the block begins here")],
+                     why="declarations are the parts of the whole spec; a block may use them, not hold them.",
                      fix="move it out of the block, or close the block before it.")
     return None
 
@@ -219,6 +247,7 @@ def _missing_value(place: _Place) -> Diagnostic | None:
         return None
     return error(FORM, f"a value is missing after `{_short(before.text)}`", Span(place.source.name, before.start, before.end),
                  "nothing that it could take follows", others=[Label(place.span, _found_label(place))],
+                 why=f"`{before.text}` stands between two values." if before.text in _OPERATORS else _form(place),
                  fix="write a number, a name, a call such as `mean(x)`, or `(` … `)` there.")
 
 
@@ -234,8 +263,8 @@ def _misfit(place: _Place) -> Diagnostic:
     title = "the file ends too early" if place.found.kind == END else f"`{_short(_one_line(place))}` does not fit here"
     after = f" after `{_short(place.before.text)}`" if place.before else ""
     label = f"expected here: {expected[0]}"
-    return error(MISFIT, title, place.span, label if len(expected) == 1 and len(label) <= 40 else "",
-                 fix=f"expected{after}: {_listed(expected)}.")
+    label = label if len(expected) == 1 and len(label) <= 40 else "something else is expected here"
+    return error(MISFIT, title, place.span, label, why=_form(place), fix=f"expected{after}: {_listed(expected)}.")
 
 
 def _one_line(place: _Place) -> str:
@@ -254,7 +283,7 @@ def _expected(place: _Place) -> list[str]:
         fits -= {"NUMBER", "NAME", "DURATION", "STRING", "(", "[", "-", "not", "true", "false"}
     if "prompts" in fits:
         found.append("a unit such as `prompts`")
-        fits = frozenset(kind for kind in fits if not (kind.rstrip("s") in fits and kind.rstrip("es") + "s" in fits))
+        fits -= _UNITS
     for kind in ("KEY", "NAME", "STRING"):
         if kind in fits:
             examples = _EXAMPLES[kind]

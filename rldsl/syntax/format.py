@@ -116,16 +116,17 @@ def _laid_out(name: str, leaves: dict[int, Leaf]) -> Action:
         docs = [leaves[part.start] if isinstance(part, Token) else part for part in parts if part is not None]
         if strength:
             return _chain(strength, *docs)
-        doc = rule(*(_closed(part) for part in docs))
+        doc = rule(*(_closed(part, flush=name in _ASSIGNMENTS) for part in docs))
         return _Entry(name, doc) if name in _ENTRIES and not isinstance(doc, _Row) else doc
 
     return action
 
 
-def _closed(part: Part) -> Any:
+def _closed(part: Part, *, flush: bool = False) -> Any:
+    """A chain as a group; `flush` where it stands on lines of its own already."""
     match part:
         case _Chain():
-            return group(part.first, indented(*part.rest))
+            return group(part.first, *part.rest) if flush else group(part.first, indented(*part.rest))
         case _:
             return part
 
@@ -163,8 +164,8 @@ def _commas(*parts: Doc) -> Doc:
             found.append(part)
         elif place < len(parts) - 1:
             found += [part, Line()]
-        elif part.breaks or part.trails:
-            found.append(replace(part, text=""))  # type: ignore[call-arg]
+        elif isinstance(part, Leaf) and (part.breaks or part.trails):
+            found.append(replace(part, text=""))
     return joined(*found)
 
 
@@ -201,6 +202,23 @@ def _type_of(element: Doc, *rest: Doc) -> Doc:
     if rest and not isinstance(rest[0], Leaf):
         return _spaced(joined(element, rest[0]), *rest[1:])
     return _spaced(element, *rest)
+
+
+def _assigned(*parts: Part) -> Doc:
+    """`name = value`; a value that does not fit goes onto the next line. A body in braces stays."""
+    *header, value = parts
+    docs: list[Any] = header
+    if isinstance(value, _Entry):
+        return _spaced(*docs, value.doc)
+    assert not isinstance(value, _Row | _Chain)
+    return joined(_spaced(*docs), group(indented(Line(), value)))
+
+
+def _function(*parts: Part) -> Doc:
+    texts = [_text(part) for part in parts]
+    equals = texts.index("=", texts.index(")"))
+    header: list[Any] = list(parts[:equals])
+    return _assigned(_with_brackets(*header), *parts[equals:])
 
 
 # ------------------------------------------------------------------ blocks
@@ -241,20 +259,17 @@ def _braces(opening: Any, entries: Sequence[Doc], closing: Any, *between: Doc) -
 
 
 def _with_block(*parts: Part) -> Doc:
-    """A header and a body in braces: on one line if the body is one plain statement that fits."""
+    """A header and a body in braces, a line for each statement."""
     opening = [_text(part) for part in parts].index("{")
     header: list[Any] = list(parts[:opening])
-    body = parts[opening + 1 : -1]
-    return _spaced(*header, _body(parts[opening], body, parts[-1]))
-
-
-def _body(opening: Part, body: Sequence[Part], closing: Part) -> Doc:
-    is_plain = len(body) == 1 and not (isinstance(body[0], _Entry) and body[0].kind in _COMPOUND)
-    return _braces(opening, _entries(body), closing, *([Line()] if is_plain else [Between()]))
+    return _spaced(*header, _braces(parts[opening], _entries(parts[opening + 1 : -1]), parts[-1], Between()))
 
 
 def _block(*parts: Part) -> Doc:
-    return _body(parts[0], parts[1:-1], parts[-1])
+    """Statements of `train`: on one line if there is one, a plain one, and it fits."""
+    opening, *body, closing = parts
+    is_plain = len(body) == 1 and not (isinstance(body[0], _Entry) and body[0].kind in _COMPOUND)
+    return _braces(opening, _entries(body), closing, Line() if is_plain else Between())
 
 
 def _rows(*parts: Part) -> Doc:
@@ -286,21 +301,25 @@ def _criterion(text: Doc, *rest: Doc) -> Any:
 
 
 def _eval(*parts: Part) -> Doc:
+    """`eval name on data { samples: 16 report mean(x) }`; a line for each where reports do not come last."""
     opening = [_text(part) for part in parts].index("{")
     header: list[Any] = list(parts[:opening])
-    body = [part for part in parts[opening + 1 : -1]]
-    reports = sum(isinstance(part, _Entry) for part in body)
-    entries = _entries(body)
-    short = reports <= 1 and len(entries) <= 2
-    return _spaced(*header, _braces(parts[opening], entries, parts[-1], Line() if short else Between()))
+    inner = parts[opening + 1 : -1]
+    entries = _entries(inner)
+    reports = [place for place, part in enumerate(inner) if isinstance(part, _Entry)]
+    if reports and reports != [len(inner) - 1]:
+        return _spaced(*header, _braces(parts[opening], entries, parts[-1], Between()))
+    if reports and len(entries) > 1:
+        entries[-2:] = [joined(entries[-2], Line(), entries[-1])]
+    return _spaced(*header, _braces(parts[opening], entries, parts[-1], FlatOnly(","), Line()))
 
 
 def _reports(word: Doc, *values: Doc) -> Doc:
     return joined(word, SPACE, group(indented(_commas(*values))))
 
 
-def _function_body(*parts: Part) -> Doc:
-    return _braces(parts[0], _entries(parts[1:-1]), parts[-1], Between())
+def _function_body(*parts: Part) -> Any:
+    return _Entry("function_body", _braces(parts[0], _entries(parts[1:-1]), parts[-1], Between()))
 
 
 _STRENGTHS = {"disjunction": "or", "conjunction": "and", "addition": "sum", "subtraction": "sum",
@@ -311,14 +330,16 @@ _ENTRIES = frozenset({
     "function", "extern", "state", "assign", "sampler", "buffer", "objective", "guard", "eval_", "test", "train", "plan",
     "term", "expect", "reports", "repeat", "stage", "every", "when", "draw", "update", "reset", "evaluate", "save",
     "assign_statement"})
+_ASSIGNMENTS = frozenset({"let", "reward", "param", "state", "assign", "assign_statement", "function"})
 _RULES: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("dotted", "callee", "field_of", "minus"), _tight),
     **dict.fromkeys(("arguments", "parameters", "items"), _commas),
     **dict.fromkeys(("imports", "extra", "closed", "closed_open", "open_closed", "open_interval", "finite"), _bracketed_list),
-    **dict.fromkeys(("rollout", "function", "extern"), _with_brackets),
+    **dict.fromkeys(("rollout", "extern"), _with_brackets),
+    **dict.fromkeys(sorted(_ASSIGNMENTS), _assigned),
     **dict.fromkeys(("objective", "test"), _with_block),
     **dict.fromkeys(("weight", "penalty", "veto", "gate"), _criterion),
     "atom": _bracketed, "call": _call, "list_of": _list_of, "type_of": _type_of, "settings": _settings, "block": _block,
     "fields": _rows, "field": _field, "rubric": _with_rows, "eval_": _eval, "reports": _reports,
-    "function_body": _function_body, "plan": lambda *parts: _spaced(parts[0], _settings(*parts[1:])),
+    "function": _function, "function_body": _function_body, "plan": lambda *parts: _spaced(parts[0], _settings(*parts[1:])),
 }

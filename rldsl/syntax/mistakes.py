@@ -13,6 +13,39 @@ SIZE, DEPTH, TEXT, NUMBER, OPERATOR = "RL001", "RL002", "RL003", "RL004", "RL005
 FOREIGN, SPELLING, BRACKET, FORM, MISFIT = "RL006", "RL007", "RL008", "RL009", "RL010"
 
 
+WHYS = {
+    TEXT: "a text stands between two `\"` on one line.",
+    NUMBER: "a number is digits with a point and an exponent where needed: `8`, `0.5`, `1e-6`.",
+    OPERATOR: "the operators are `+ - * / ^`, `== != < <= > >=`, `and or not`, `given`, `else` and `..`.",
+    FOREIGN: "a spec says what holds, not steps to run; its statements begin with their own words.",
+    BRACKET: "the brackets say where a part of a spec ends, each closed by its own kind.",
+    FORM: "the order of a spec is that in which things come to exist, each with its own form.",
+}
+FORMS = {
+    "import": "`import std.module (names)` or `import \"path.rl\" as name`",
+    "param": "`param name: Type = value`",
+    "data": "`data name from source { field: Type }`",
+    **{role: f"`{role} name from source {{ settings }}`" for role in ("critic", "scorer", "embedder", "judge")},
+    "policy": "`policy name from source { settings }` or `policy name = frozen(other)`",
+    "rollout": "`rollout name ~ policy(prompt) { settings }`",
+    "response": "`response name = text given prompt`",
+    "rubric": "`rubric name judged by judge { \"criterion\" weight 1 }`",
+    "reward": "`reward name = value`",
+    "let": "`let name = value`",
+    "fn": "`fn name(a: Type) -> Type = value`",
+    "extern": "`extern fn name(a: Type) -> Type = python(\"module:function\")`",
+    "state": "`state name: Type = value`",
+    "sampler": "`sampler name over data { settings }`",
+    "buffer": "`buffer name <- data where condition`",
+    "objective": "`objective name for policy { maximize label: value }`",
+    "guard": "`guard condition else stop`",
+    "eval": "`eval name on data { settings report values }`",
+    "test": "`test \"name\" { expect value == value within 1e-6 }`",
+    "train": "`train { repeat 200 { draw 64 prompts  update policy with objective } }`",
+    "plan": "`plan { cluster: 1 node of 8 x \"H100-80GB\" }`",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """Patterns match whole texts; empty ones match anything. `fits` is a kind of token that would have been right;

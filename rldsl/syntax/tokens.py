@@ -109,7 +109,7 @@ def read_docs(text: str, comments: list[Comment]) -> tuple[str, dict[int, str]]:
         doc = "\n".join(comment.text[2:].removeprefix(" ").rstrip() for comment in block)
         if text.count("\n", block[-1].end, after) == 1 and after < len(text):
             found[after] = doc
-        elif not text[: block[0].start].strip(" \t\r\n\ufeff"):
+        elif not module and _ONLY_COMMENTS.fullmatch(text, 0, block[0].start):
             module = doc
     return module, found
 
@@ -120,6 +120,7 @@ def _first_after(text: str, offset: int) -> int:
 
 
 _SPACES = re.compile(r"[ \t\r\n\f\v]*+")
+_ONLY_COMMENTS = re.compile(r"\ufeff?(?:[ \t\r\n\f\v]|#[^\n]*+)*+")
 
 
 def _doc_blocks(text: str, comments: list[Comment]) -> Iterator[list[Comment]]:

@@ -223,5 +223,6 @@ def test_the_gradient_of_one_scalar_keeps_the_graph_it_was_asked_of() -> None:
 def test_the_gradient_by_what_does_not_matter_is_zero() -> None:
     case = Case().at_update()
     x, other = case.probe("x"), case.probe("other", SAMPLE)
-    graph, found = differentiate_scalar(case.graph, case.mean(x), [other])
+    scalar = case.mean(x)
+    graph, found = differentiate_scalar(case.graph, scalar, [other])
     assert graph[found[other]].type.axis == SAMPLE

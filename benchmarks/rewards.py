@@ -1,0 +1,75 @@
+"""Node evaluations a second of the cheap verifiers, and what a call of a function in a child process costs.
+
+Run as `python benchmarks/rewards.py`. Prints; judges nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rldsl.graph.model import Foreign
+from rldsl.rewards.run import HostCalls
+
+COUNT = 10_000
+SCHEMA = '{"type": "object", "required": ["answer"], "properties": {"answer": {"type": "number"}}}'
+REWARDS = '''
+def length(text):
+    return min(1.0, len(text) / 1000)
+
+def lengths(completions, **columns):
+    return [min(1.0, len(text) / 1000) for text in completions]
+'''
+
+
+def completions(count: int) -> tuple[list[str], list[str]]:
+    """Reasoning of some hundred characters that ends in an answer, right in half of the cases."""
+    source = random.Random(0)
+    words = "so we add the two numbers and then divide by what is left which gives us again".split()
+    texts, answers = [], []
+    for index in range(count):
+        reasoning = " ".join(source.choices(words, k=source.randrange(20, 120)))
+        texts.append(f"{reasoning} {index}.\nThe answer is \\boxed{{{index}}}\n#### {index}")
+        answers.append(str(index if source.random() < 0.5 else index + 1))
+    return texts, answers
+
+
+def timed(calls: HostCalls, operation: Foreign, inputs: list[list[Any]]) -> float:
+    """Seconds of the second of two runs: the first starts processes."""
+    calls.call(operation, [column[:64] for column in inputs])
+    started = time.perf_counter()
+    outcome = calls.call(operation, inputs)
+    seconds = time.perf_counter() - started
+    print(f"{operation.name:24} {len(outcome) / seconds:12,.0f} a second   ({len(outcome.failed)} failed)")
+    return seconds
+
+
+def main() -> None:
+    """Five cheap verifiers over 10,000 completions; then the costly ones over fewer."""
+    texts, answers = completions(COUNT)
+    json_texts = [f'{{"answer": {answer}}}' for answer in answers]
+    cheap = [
+        (Foreign("verify.equal", ("text", "answer")), [texts, answers]),
+        (Foreign("verify.number", ("text", "answer")), [texts, answers]),
+        (Foreign("verify.regex", ("text", "pattern")), [texts, [r"####\s*\d+\s*$"] * COUNT]),
+        (Foreign("verify.json_schema", ("text", "schema")), [json_texts, [SCHEMA] * COUNT]),
+        (Foreign("text.matching_places", ("text", "answer")), [texts, texts[1:] + texts[:1]]),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "rewards.py").write_text(REWARDS)
+        with HostCalls((), Path(folder)) as calls:
+            total = sum(timed(calls, operation, inputs) for operation, inputs in cheap)
+            print(f"{'the five together':24} {len(cheap) * COUNT / total:12,.0f} node evaluations a second\n")
+            timed(calls, Foreign("answer", ("text",)), [texts])
+            timed(calls, Foreign("verify.math", ("text", "answer")), [texts[:1000], answers[:1000]])
+            for name, isolate in (("length", "process"), ("length", "none"), ("lengths", "process")):
+                settings = (("function", f"rewards:{name}"), ("isolate", isolate), ("range", (0.0, 1.0)))
+                print(f"{name}, isolate: {isolate}", end=": ")
+                timed(calls, Foreign("verify.python", ("text",), settings), [texts])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+let changed = a <> b

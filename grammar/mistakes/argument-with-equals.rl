@@ -1,0 +1,1 @@
+let baseline = mean(total, per=prompt)

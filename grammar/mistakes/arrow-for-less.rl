@@ -1,0 +1,1 @@
+guard x <-1 else stop

@@ -1,0 +1,5 @@
+train {
+  repeat 200 {
+    multiplier = multiplier * 0.99
+  }
+}

@@ -1,0 +1,1 @@
+policy actor from hf(`Qwen/Qwen2.5-1.5B`)

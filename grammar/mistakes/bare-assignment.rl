@@ -1,0 +1,3 @@
+import std.surrogate (clipped)
+
+advantage = total - mean(total, per: prompt)

@@ -1,0 +1,1 @@
+let options = { samples: 8 }

@@ -1,0 +1,1 @@
+let middle = 0.2 < share < 0.8

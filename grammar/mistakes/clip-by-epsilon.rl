@@ -1,0 +1,1 @@
+objective g for actor { maximize mean(clipped(ratio, advantage, epsilon: 0.2)) }

@@ -1,0 +1,1 @@
+let total = sum(r for r in rewards)

@@ -1,0 +1,1 @@
+reward r = 1 if correct else 0

@@ -1,0 +1,1 @@
+rubric clear judged by grader { "Every step follows": 3 }

@@ -1,0 +1,4 @@
+rubric clear judged by grader {
+  "Every step follows"
+  "Is in English" gate
+}

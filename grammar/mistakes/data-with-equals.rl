@@ -1,0 +1,1 @@
+data problems = jsonl("train.jsonl") { question: Text }

@@ -1,0 +1,1 @@
+param size: Int = 1_000_000

@@ -1,0 +1,1 @@
+guard mean(correct) > 0 && mean(kl) < 2 else stop

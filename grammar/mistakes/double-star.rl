@@ -1,0 +1,1 @@
+minimize_me <- (value - target) ** 2

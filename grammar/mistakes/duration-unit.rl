@@ -1,0 +1,1 @@
+judge grader from openai(model: "judge") { timeout: 30sec }

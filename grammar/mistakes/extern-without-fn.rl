@@ -1,0 +1,1 @@
+extern score(text: Text) -> Real = python("module:score")

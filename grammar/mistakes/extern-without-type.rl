@@ -1,0 +1,1 @@
+extern fn score(text: Text) = python("module:score")

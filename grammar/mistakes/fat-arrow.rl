@@ -1,0 +1,1 @@
+fn double(x: Real) => 2 * x

@@ -1,0 +1,1 @@
+param β: Real = 0.1

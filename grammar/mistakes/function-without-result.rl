@@ -1,0 +1,1 @@
+fn double(x) = { let y = 2 * x }

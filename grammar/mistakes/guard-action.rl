@@ -1,0 +1,1 @@
+guard mean(kl) < 2.0 else abort

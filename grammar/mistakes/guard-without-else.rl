@@ -1,0 +1,3 @@
+guard mean(kl) < 2.0
+
+train { save }

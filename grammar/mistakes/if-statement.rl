@@ -1,0 +1,5 @@
+train {
+  repeat 200 {
+    if size(hard) > 128 { save }
+  }
+}

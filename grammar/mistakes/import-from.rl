@@ -1,0 +1,1 @@
+import clipped from std.surrogate

@@ -1,0 +1,1 @@
+reward first_one = y[0]

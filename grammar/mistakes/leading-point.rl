@@ -1,0 +1,1 @@
+param beta: Real = .01

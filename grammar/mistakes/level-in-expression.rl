@@ -1,0 +1,1 @@
+let a = logp(actor, y) @ sample

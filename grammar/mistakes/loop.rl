@@ -1,0 +1,3 @@
+train {
+  for step in range(200) { draw 64 prompts }
+}

@@ -1,0 +1,1 @@
+loss = -mean(ratio * advantage)

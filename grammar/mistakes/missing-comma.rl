@@ -1,0 +1,1 @@
+let advantage = total - mean(total per: prompt)

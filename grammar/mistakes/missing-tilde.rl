@@ -1,0 +1,1 @@
+rollout y = actor(problems.question) { samples: 8 }

@@ -1,0 +1,1 @@
+objectve grpo for actor { maximize mean(x) }

@@ -1,0 +1,3 @@
+objective grpo for actor {
+  maximise mean(x)
+}

@@ -1,0 +1,1 @@
+policy actor form hf("m")

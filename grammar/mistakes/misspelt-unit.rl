@@ -1,0 +1,1 @@
+train { repeat 2 { update actor with grpo { minibatch: 16 promts } } }

@@ -1,0 +1,1 @@
+let ok = answer in [1, 2]

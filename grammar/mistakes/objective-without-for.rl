@@ -1,0 +1,1 @@
+objective grpo { maximize mean(ratio * advantage) }

@@ -1,0 +1,1 @@
+let fork = entropy(actor, y) >= quantile(entropy(actor, y), 80%)

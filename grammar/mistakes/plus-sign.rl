@@ -1,0 +1,1 @@
+let a = where(correct, +1, -1)

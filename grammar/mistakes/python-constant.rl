@@ -1,0 +1,1 @@
+policy actor from hf("m") { gradient_checkpointing: True }

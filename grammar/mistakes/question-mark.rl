@@ -1,0 +1,1 @@
+reward r = correct ? 1 : 0

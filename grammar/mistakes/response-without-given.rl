@@ -1,0 +1,2 @@
+response win = pairs.chosen
+let a = 1

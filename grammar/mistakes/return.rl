@@ -1,0 +1,4 @@
+fn double(x) = {
+  let y = 2 * x
+  return y
+}

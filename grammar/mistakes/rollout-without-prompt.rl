@@ -1,0 +1,1 @@
+rollout y ~ actor { samples: 8 }

@@ -1,0 +1,1 @@
+rubric clear { "Every step follows" weight 3 }

@@ -1,0 +1,1 @@
+policy ref = actor

@@ -1,0 +1,1 @@
+guard mean(correct) = 0 else stop

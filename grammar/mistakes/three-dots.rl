@@ -1,0 +1,1 @@
+objective g for actor { maximize mean(clipped(ratio, advantage, 0.8 ... 1.28)) }

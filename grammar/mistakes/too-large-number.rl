@@ -1,0 +1,1 @@
+param bound: Real = 1e999

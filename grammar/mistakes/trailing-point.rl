@@ -1,0 +1,1 @@
+let a = clip(x, 1. - eps .. 2)

@@ -1,0 +1,1 @@
+reward exact = y.text === problems.answer

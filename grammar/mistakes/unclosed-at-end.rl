@@ -1,0 +1,4 @@
+train {
+  repeat 200 {
+    draw 64 prompts
+  }

@@ -1,0 +1,4 @@
+rollout y ~ actor(problems.question) {
+  samples: 8
+
+reward correct = verify.math(y.text, problems.answer)

@@ -1,0 +1,3 @@
+let advantage = (total - mean(total, per: prompt)
+
+objective g for actor { maximize mean(advantage) }

@@ -1,0 +1,1 @@
+data problems from jsonl("train.jsonl) { question: Text }

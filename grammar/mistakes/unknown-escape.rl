@@ -1,0 +1,1 @@
+reward tagged = verify.regex(y.text, "\d+")

@@ -1,0 +1,1 @@
+import lib/rewards as rewards

@@ -1,0 +1,1 @@
+test doubling { expect double(1) == 2 }

@@ -1,0 +1,1 @@
+param beta = 0.001

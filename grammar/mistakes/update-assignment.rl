@@ -1,0 +1,2 @@
+state count: Int = 0
+count += 1

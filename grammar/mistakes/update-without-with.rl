@@ -1,0 +1,3 @@
+train {
+  repeat 200 { update actor using grpo }
+}

@@ -1,0 +1,1 @@
+maximize mean(x)

@@ -1,0 +1,1 @@
+repeat 200 { draw 64 prompts }

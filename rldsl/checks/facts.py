@@ -1,0 +1,301 @@
+"""What several checks ask about a spec: ancestors, polarity, which update uses an objective, how far it is off-policy.
+
+Nothing is reported here. Everything is computed once for a spec, when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeGuard
+
+from rldsl.graph.model import (
+    Constant,
+    Elementwise,
+    Freeze,
+    Function,
+    Graph,
+    Leaf,
+    Node,
+    Read,
+    Reduce,
+    Reduction,
+    SourceKind,
+    Spread,
+)
+from rldsl.graph.spec import (
+    Amount,
+    Draw,
+    Every,
+    ModelSpec,
+    ObjectiveSpec,
+    ParamSpec,
+    Repeat,
+    ResponseSpec,
+    Spec,
+    StageStep,
+    Step,
+    TermSpec,
+    Update,
+    When,
+)
+from rldsl.source import Span
+from rldsl.types import Axis, Version
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateUse:
+    """An update and the draw before it: how many update batches one draw feeds."""
+
+    update: Update
+    draw: Draw | None
+
+    @property
+    def batches(self) -> int:
+        """Optimiser steps for each draw; 1 means that the samples are from the current policy."""
+        settings = dict(self.update.settings)
+        epochs = settings.get("epochs", 1)
+        minibatch = settings.get("minibatch")
+        parts = 1
+        if isinstance(minibatch, Amount) and self.draw is not None:
+            parts = max(1, -(-self.draw.count // int(minibatch.number)))
+        return parts * (epochs if isinstance(epochs, int) else 1)
+
+
+@dataclass
+class Facts:
+    """A spec and what follows from it."""
+
+    spec: Spec
+    _ancestors: dict[int, frozenset[int]] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph:
+        """The spec's graph."""
+        return self.spec.graph
+
+    @cached_property
+    def params(self) -> dict[str, ParamSpec]:
+        """Parameters by name."""
+        return {param.name: param for param in self.spec.params}
+
+    @cached_property
+    def models(self) -> dict[str, ModelSpec]:
+        """Models by name."""
+        return {model.name: model for model in self.spec.models}
+
+    @cached_property
+    def responses(self) -> dict[str, ResponseSpec]:
+        """Rollouts and responses by name."""
+        return {response.name: response for response in self.spec.responses}
+
+    @cached_property
+    def updates(self) -> tuple[UpdateUse, ...]:
+        """Every update of the training with the draw that feeds it."""
+        return tuple(_updates(self.spec.train, [None]))
+
+    def root_model(self, name: str) -> str:
+        """The model whose weights `name` uses."""
+        while name in self.models and self.models[name].shares_weights and self.models[name].base:
+            name = self.models[name].base or name
+        return name
+
+    def terms(self) -> Iterator[tuple[ObjectiveSpec, TermSpec]]:
+        """Every term of every objective."""
+        for objective in self.spec.objectives:
+            for term in objective.terms:
+                yield objective, term
+
+    def batches_of(self, objective: ObjectiveSpec) -> int | None:
+        """The most optimiser steps for one draw with this objective; None if no update uses it."""
+        found = [use.batches for use in self.updates if use.update.objective == objective.name]
+        return max(found, default=None)
+
+    # ------------------------------------------------------------ the graph
+    def ancestors(self, key: int) -> frozenset[int]:
+        """The node and everything that it is computed from."""
+        if key not in self._ancestors:
+            found: set[int] = set()
+            waiting = [key]
+            while waiting:
+                current = waiting.pop()
+                if current not in found:
+                    found.add(current)
+                    waiting.extend(self.graph[current].inputs)
+            self._ancestors[key] = frozenset(found)
+        return self._ancestors[key]
+
+    def nodes_of(self, key: int) -> list[Node]:
+        """The ancestors of a node, itself included, in the order of the graph."""
+        return [self.graph[entry] for entry in sorted(self.ancestors(key))]
+
+    def reads_of(self, key: int) -> list[tuple[Node, Read]]:
+        """The model reads that a value depends on."""
+        return [(node, node.operation) for node in self.nodes_of(key) if isinstance(node.operation, Read)]
+
+    def live_nodes_of(self, key: int) -> list[Node]:
+        """The ancestors that a gradient can reach from here: paths end at what is frozen."""
+        found: set[int] = set()
+        waiting = [key]
+        while waiting:
+            current = waiting.pop()
+            if current not in found and self.graph[current].type.is_live:
+                found.add(current)
+                waiting.extend(self.graph[current].inputs)
+        return [self.graph[entry] for entry in sorted(found)]
+
+    def live_reads_of(self, key: int) -> list[tuple[Node, Read]]:
+        """The model reads that a gradient reaches from here."""
+        return [(node, node.operation) for node in self.live_nodes_of(key) if isinstance(node.operation, Read)]
+
+    def objective_nodes(self) -> list[Node]:
+        """Every node that some objective depends on."""
+        keys: set[int] = set().union(*(self.ancestors(term.key) for _, term in self.terms()))
+        return [self.graph[key] for key in sorted(keys)]
+
+    def reduces(self, node: Node, source: Axis, to: Axis) -> bool:
+        """Whether a reduction takes values of `source` to `to`."""
+        return (isinstance(node.operation, Reduce) and node.operation.to == to
+                and self.graph[node.inputs[0]].type.axis == source)
+
+    def through(self, key: int) -> Node:
+        """The node behind spreads and freezes."""
+        node = self.graph[key]
+        while isinstance(node.operation, (Spread, Freeze)):
+            node = self.graph[node.inputs[0]]
+        return node
+
+    def constant(self, key: int) -> float | None:
+        """The number of a constant or of a parameter without a schedule, spread or not."""
+        node = self.through(key)
+        match node.operation:
+            case Constant(value=bool() | int() | float() as value):
+                return float(value)
+            case Leaf(kind=SourceKind.PARAM, owner=owner):
+                value = self.params[owner].value
+                return float(value) if isinstance(value, (bool, int, float)) else None
+            case Elementwise(function=Function.NEGATE):
+                inner = self.constant(node.inputs[0])
+                return None if inner is None else -inner
+            case _:
+                return None
+
+    def span(self, key: int, otherwise: Span) -> Span:
+        """Where a value is written."""
+        return self.graph[key].span or otherwise
+
+    def span_of_use(self, root: int, key: int, within: Span) -> Span:
+        """Where `key` is used on the way to `root`: equal nodes are shared, and so is the span of their first place."""
+        for user in self.nodes_of(root):
+            if key in user.inputs and user.span is not None and _holds(within, user.span):
+                return user.span
+        return self.span(key, within) if _holds(within, self.span(key, within)) else within
+
+    def is_divergence(self, node: Node) -> bool:
+        """Whether a value measures the distance of the trained policy from another: an exact read, or a library estimator
+        of a log-ratio that is never negative."""
+        match node.operation:
+            case Read(other=other):
+                return other is not None
+            case _:
+                return node.type.interval.low >= 0 and self._of_reference_ratio(node)
+
+    def _of_reference_ratio(self, node: Node) -> bool:
+        """A function of `log p - log q` alone, p being trained and q a model that does not move."""
+        reads = [read for _, read in self.reads_of(node.key)]
+        models = {read.version for read in reads}
+        alone = not any(isinstance(entry.operation, Leaf) and entry.operation.kind in (SourceKind.RECORDED, SourceKind.DATA)
+                        for entry in self.nodes_of(node.key))
+        return alone and Version.FROZEN in models and Version.CURRENT in models and node.type.axis.level.word == "token"
+
+
+def _holds(outer: Span, inner: Span) -> bool:
+    return outer.file == inner.file and outer.start <= inner.start and inner.end <= outer.end
+
+
+def _updates(steps: Iterable[Step], draw: list[Draw | None]) -> Iterator[UpdateUse]:
+    for step in steps:
+        match step:
+            case Draw():
+                draw[0] = step
+            case Update():
+                yield UpdateUse(step, draw[0])
+            case Repeat(body=body) | StageStep(body=body) | Every(body=body) | When(body=body):
+                yield from _updates(body, draw)
+            case _:
+                pass
+
+
+# ------------------------------------------------------------------ polarity
+def polarities(facts: Facts, root: int) -> dict[int, set[int]]:
+    """For each ancestor, the signs by which it enters `root`: +1 rising, -1 falling, 0 not known. Through sums, means,
+    constants, min and max; `-(-x)` is seen through. Freezes are looked through: what is said of values holds for them."""
+    found: dict[int, set[int]] = {root: {1}}
+    for key in sorted(facts.ancestors(root), reverse=True):
+        signs = found.get(key)
+        if signs is None:
+            continue
+        node = facts.graph[key]
+        for place, entry in enumerate(node.inputs):
+            step = _sign_of_input(facts, node, place)
+            found.setdefault(entry, set()).update(sign * step for sign in signs)
+    return found
+
+
+def _sign_of_input(facts: Facts, node: Node, place: int) -> int:
+    match node.operation:
+        case Spread() | Freeze():
+            return 1
+        case Reduce(reduction=reduction):
+            rising = (Reduction.SUM, Reduction.MEAN, Reduction.MINIMUM, Reduction.MAXIMUM, Reduction.QUANTILE,
+                      Reduction.FIRST, Reduction.LAST)
+            return 1 if place == 0 and reduction in rising else 0
+        case Elementwise(function=function):
+            return _sign_of_function(facts, function, node, place)
+        case _:
+            return 0
+
+
+_RISING = frozenset({Function.ADD, Function.MINIMUM, Function.MAXIMUM, Function.EXP, Function.LOG, Function.EXPM1,
+                     Function.LOG1P, Function.SQRT, Function.SIGMOID, Function.LOG_SIGMOID, Function.SOFTPLUS,
+                     Function.TANH, Function.RELU})
+
+
+def _sign_of_function(facts: Facts, function: Function, node: Node, place: int) -> int:
+    if function in _RISING or (function in (Function.CLIP, Function.OTHERWISE) and place == 0):
+        return 1
+    match function:
+        case Function.SUBTRACT:
+            return 1 if place == 0 else -1
+        case Function.NEGATE:
+            return -1
+        case Function.MULTIPLY:
+            return sign_of(facts, node.inputs[1 - place])
+        case Function.DIVIDE:
+            return sign_of(facts, node.inputs[1]) if place == 0 else 0
+        case Function.SELECT:
+            return 1 if place > 0 else 0
+        case _:
+            return 0
+
+
+def sign_of(facts: Facts, key: int) -> int:
+    """+1 or -1 where a value cannot have the other sign, else 0; 0 also for the constant 0."""
+    value = facts.constant(key)
+    if value is not None:
+        return (value > 0) - (value < 0)
+    interval = facts.graph[key].type.interval
+    if interval.low >= 0:
+        return 1
+    return -1 if interval.high <= 0 else 0
+
+
+def is_function(node: Node, *functions: Function) -> bool:
+    """Whether a node is one of these elementwise functions."""
+    return isinstance(node.operation, Elementwise) and node.operation.function in functions
+
+
+def is_reduction(node: Node, *reductions: Reduction) -> TypeGuard[Node]:
+    """Whether a node is one of these reductions."""
+    return isinstance(node.operation, Reduce) and node.operation.reduction in reductions

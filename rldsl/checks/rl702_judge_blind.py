@@ -1,0 +1,32 @@
+"""What: a rubric is asked about texts none of which is what a policy wrote.
+
+Why: the judge never sees the answer, so its verdict is the same for every sample and nothing can be learned from it.
+
+Example: `clear(problems.question)`
+
+Instead: `clear(y.text, problems.question)`.
+
+When this is wrong: never for a reward; to filter data, judge before training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rldsl.checks.facts import Facts
+from rldsl.checks.model import Check
+from rldsl.diagnostics import Diagnostic, Severity, error
+from rldsl.graph.model import Foreign, Leaf, SourceKind
+
+CHECK = Check("RL702", "judge-blind", Severity.ERROR, "a judge that is not shown the answer")
+
+
+def run(facts: Facts) -> Iterator[Diagnostic]:
+    """Rubric calls without a sampled text among their inputs."""
+    for node in facts.graph.nodes:
+        if isinstance(node.operation, Foreign) and node.operation.name.startswith("rubric:") and node.span is not None \
+                and not any(isinstance(entry.operation, Leaf) and entry.operation.kind is SourceKind.RECORDED
+                            for entry in facts.nodes_of(node.key)):
+            yield error("RL702", "the judge never sees the answer", node.span, "no sampled text is among these",
+                        why="its verdict is then the same for every answer to a prompt.",
+                        fix=f"`{node.operation.name.removeprefix('rubric:')}(y.text, …)`")

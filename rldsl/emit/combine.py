@@ -1,0 +1,157 @@
+"""Runs the combine functions of a staged objective on a layout: by emitted numba code, or by the emitted torch module.
+
+Checks what it is given. Threads are the caller's: the numba functions hold no lock of the interpreter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from rldsl.emit.load import load_module
+from rldsl.emit.parameters import FunctionName, Parameter, live_reads
+from rldsl.emit.to_numba import emit_numba
+from rldsl.emit.to_torch import torch_source
+from rldsl.graph.staged import Input, StagedObjective
+from rldsl.kernels.layout import Layout
+from rldsl.source import Source
+
+Numbers: TypeAlias = npt.NDArray[np.float64]
+Backend: TypeAlias = Literal["numba", "torch"]
+
+
+class CombineError(ValueError):
+    """What was handed over is not what the objective needs."""
+
+
+class Combine:
+    """The three functions of one objective over packed float64 arrays.
+
+    Inputs go by their names, prepared values and reads by their keys, coefficients by the key of their read.
+    """
+
+    def __init__(self, staged: StagedObjective, backend: Backend = "numba",
+                 sources: Mapping[str, Source] | None = None) -> None:
+        self.staged, self.backend = staged, backend
+        emitted = emit_numba(staged, sources) if backend == "numba" else torch_source(staged, sources)
+        self.text = emitted.text
+        self.parameters: Mapping[FunctionName, tuple[Parameter, ...]] = {
+            "prepare": emitted.prepare, "coefficients": emitted.coefficients, "values": emitted.values}
+        self._module = load_module(self.text, f"{backend}_{staged.name}")
+
+    def prepare(self, layout: Layout, inputs: Mapping[str, Any]) -> dict[int, Numbers]:
+        """What is known of the update batch before its reads, once. Checks all inputs."""
+        for given in self.staged.inputs:
+            _check_input(self.staged, given, layout, inputs)
+        outputs = self._new_outputs("prepare", layout)
+        self._run("prepare", layout, (0, 1), inputs, keyed={}, outputs=outputs)
+        return outputs
+
+    def coefficients(self, layout: Layout, start: int, stop: int, inputs: Mapping[str, Any], *,
+                     prepared: Mapping[int, Numbers], reads: Mapping[int, Numbers],
+                     out: dict[int, Numbers] | None = None) -> dict[int, Numbers]:
+        """Derivatives of the loss by the reads, for the places `start .. stop` of the axis of a piece. Arrays are of
+        the whole update batch; what lies outside the piece is not written."""
+        outputs = self._new_outputs("coefficients", layout) if out is None else out
+        self._run("coefficients", layout, (start, stop), inputs, keyed={**prepared, **reads}, outputs=outputs)
+        return outputs
+
+    def values(self, layout: Layout, inputs: Mapping[str, Any], prepared: Mapping[int, Numbers],
+               reads: Mapping[int, Numbers]) -> dict[str, float]:
+        """The loss, its terms and the metrics of the whole update batch, by label."""
+        outputs = {parameter.label or "": np.zeros(1) for parameter in self._outputs("values")}
+        self._run("values", layout, (0, 1), inputs, keyed={**prepared, **reads}, outputs=outputs)
+        return {label: float(value[0]) for label, value in outputs.items()}
+
+    # ------------------------------------------------------------ inside
+    def _outputs(self, name: FunctionName) -> list[Parameter]:
+        return [parameter for parameter in self.parameters[name] if parameter.kind == "output"]
+
+    def _new_outputs(self, name: FunctionName, layout: Layout) -> dict[int, Numbers]:
+        return {parameter.key or 0: np.zeros(layout.size(parameter.axis)) for parameter in self._outputs(name)}
+
+    def _run(self, name: FunctionName, layout: Layout, piece: tuple[int, int], inputs: Mapping[str, Any], *,
+             keyed: Mapping[int, Numbers], outputs: Mapping[Any, Numbers]) -> None:
+        given = [_argument(parameter, layout, inputs, keyed)
+                 for parameter in self.parameters[name] if parameter.kind != "output"]
+        written = [_output(parameter, layout, outputs) for parameter in self._outputs(name)]
+        if not written:
+            return
+        function = getattr(self._module, name)
+        if self.backend == "numba":
+            function(*piece, *given, *written)
+        else:
+            _run_torch(function, self._slices(name, layout, piece), given, written)
+
+    def _slices(self, name: FunctionName, layout: Layout, piece: tuple[int, int]) -> list[slice]:
+        """The part of each output that a piece has."""
+        if name != "coefficients":
+            return [slice(None) for _ in self._outputs(name)]
+        bounds = [layout.bounds(parameter.axis, self.staged.piece_axis.name) for parameter in self._outputs(name)]
+        return [slice(int(bound[piece[0]]), int(bound[piece[1]])) for bound in bounds]
+
+
+def _run_torch(function: Any, slices: Sequence[slice], given: Sequence[npt.NDArray[Any]],
+               written: Sequence[Numbers]) -> None:
+    """The torch module computes the whole update batch; only the piece is taken."""
+    import torch
+
+    with torch.no_grad():
+        results = function(*(torch.from_numpy(array) for array in given))
+    for output, result, part in zip(written, results, slices, strict=True):
+        output[part] = result.numpy()[part]
+
+
+def _check_input(staged: StagedObjective, given: Input, layout: Layout, inputs: Mapping[str, Any]) -> None:
+    """The input is there, as long as its axis, and finite unless it may be absent."""
+    array = _input(given.name, given.axis.name, layout, inputs)
+    if not staged.graph[given.key].type.optional and not np.isfinite(array).all():
+        place = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise CombineError(f"input `{given.name}` is {array[place]} at place {place} of {given.axis.name}, "
+                           "and it may not be absent")
+
+
+def _input(name: str, axis: str, layout: Layout, inputs: Mapping[str, Any]) -> Numbers:
+    if name not in inputs:
+        raise CombineError(f"input `{name}` is missing: one number for each place of {axis}")
+    return _sized(f"input `{name}`", np.ascontiguousarray(inputs[name], dtype=np.float64).reshape(-1), axis, layout)
+
+
+def _sized(what: str, array: Numbers, axis: str, layout: Layout) -> Numbers:
+    if array.shape != (layout.size(axis),):
+        raise CombineError(f"{what} has {array.size} numbers for {layout.size(axis)} places of {axis}")
+    return array
+
+
+def _argument(parameter: Parameter, layout: Layout, inputs: Mapping[str, Any],
+              keyed: Mapping[int, Numbers]) -> npt.NDArray[Any]:
+    match parameter.kind:
+        case "bounds":
+            return layout.bounds(parameter.axis, parameter.ancestor or parameter.axis)
+        case "owners":
+            return layout.owners(parameter.axis, parameter.ancestor or parameter.axis)
+        case "input":
+            return _input(parameter.label or "", parameter.axis, layout, inputs)
+        case _:
+            what = f"{parameter.kind} {parameter.key}"
+            if parameter.key is None or parameter.key not in keyed:
+                raise CombineError(f"{what} is missing: one number for each place of {parameter.axis}")
+            return _sized(what, np.ascontiguousarray(keyed[parameter.key], np.float64), parameter.axis, layout)
+
+
+def _output(parameter: Parameter, layout: Layout, outputs: Mapping[Any, Numbers]) -> Numbers:
+    key = parameter.label if parameter.label is not None else parameter.key
+    if key not in outputs:
+        raise CombineError(f"no array for the output of {key}")
+    array = outputs[key]
+    if array.dtype != np.float64 or not array.flags.c_contiguous or not array.flags.writeable:
+        raise CombineError(f"the output of {key} must be a contiguous, writable float64 array")
+    return _sized(f"output {key}", array, parameter.axis, layout)
+
+
+def reads_of(staged: StagedObjective, layout: Layout) -> dict[int, Numbers]:
+    """New arrays for all reads, by key."""
+    return {read.key: np.zeros(layout.size(read.axis.name)) for read in live_reads(staged)}

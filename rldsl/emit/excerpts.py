@@ -1,0 +1,58 @@
+"""Takes the functions that an emitted torch module needs out of the reference, as text; imports nothing of it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+_FILES = ("pointwise.py", "reference.py")
+
+
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    name: str
+    text: str
+    uses: frozenset[str]
+
+
+def excerpts(names: Iterable[str]) -> tuple[str, ...]:
+    """The definitions of the names and of everything that they use, in the order of the reference."""
+    definitions = _definitions()
+    waiting, found = list(names), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in definitions and name not in found:
+            found.add(name)
+            waiting.extend(definitions[name].uses)
+    return tuple(definition.text for name, definition in definitions.items() if name in found)
+
+
+def defined_names() -> frozenset[str]:
+    """All names that the reference defines."""
+    return frozenset(_definitions())
+
+
+@cache
+def _definitions() -> dict[str, _Definition]:
+    found: dict[str, _Definition] = {}
+    for name in _FILES:
+        text = files("rldsl.kernels").joinpath(name).read_text(encoding="utf-8")
+        for statement in ast.parse(text).body:
+            if (defined := _name(statement)) is not None:
+                segment = ast.get_source_segment(text, statement) or ""
+                uses = frozenset(node.id for node in ast.walk(statement) if isinstance(node, ast.Name))
+                found[defined] = _Definition(defined, segment, uses)
+    return found
+
+
+def _name(statement: ast.stmt) -> str | None:
+    match statement:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return name
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return name
+        case _:
+            return None

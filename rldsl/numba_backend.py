@@ -1,0 +1,187 @@
+"""Runs a staged objective on emitted numba code: `prepare`, `coefficients` and `values` over packed arrays, fused rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from rldsl.batch import GroupKey, Numbers, Run, UpdateBatch
+from rldsl.emit.load import load_module
+from rldsl.emit.parameters import Parameter
+from rldsl.emit.to_head import RowShape, emit_rows, emit_sweep, row_shape
+from rldsl.emit.to_numba import emit_numba
+from rldsl.graph.staged import HeadGroup, StagedObjective
+from rldsl.kernels.gradients import Pair, RowGradients
+from rldsl.kernels.head import GroupRun, HeadKernel, RowKernel, differentiate, fits, read_rows, write_rows
+from rldsl.kernels.layout import Layout
+from rldsl.kernels.rows import Resident, Rows, Source, source_of
+from rldsl.kernels.workspace import Workspaces
+
+Arrays = Mapping[int, Numbers]
+
+
+class NumbaBackend:
+    """The compiled functions of one objective, and the buffers they work in."""
+
+    def __init__(self, staged: StagedObjective, chunk_bytes: int) -> None:
+        self.staged, self.chunk_bytes = staged, chunk_bytes
+        self.workspaces = Workspaces()
+        self._source = emit_numba(staged)
+        self._module = load_module(self._source.text, staged.name)
+        self._shapes = [row_shape(group) for group in staged.groups]
+        self._kernel = self._load_kernel()
+
+    def _load_kernel(self) -> HeadKernel:
+        rows = tuple(_row_kernel(shape, group.temperature)
+                     for shape, group in zip(self._shapes, self.staged.groups, strict=True))
+        if not rows:
+            return HeadKernel(rows, self._module.coefficients, self._module.coefficients)
+        names = [load_module(emit_rows(shape), "rows").__name__ for shape in self._shapes]
+        text = emit_sweep(self.staged.name, self._module.__name__, names, self._shapes)
+        return HeadKernel(rows, self._module.coefficients, load_module(text, f"{self.staged.name}_sweep").sweep)
+
+    # ------------------------------------------------------------ over the whole update batch
+    def prepare(self, layout: Layout, inputs: Arrays) -> Arrays:
+        """The normalisers."""
+        graph = self.staged.graph
+        prepared = {key: np.zeros(layout.size(graph[key].type.axis.name)) for key in self.staged.prepared}
+        if prepared:
+            arguments = _arguments(self._source.prepare, layout, inputs, prepared, prepared)
+            self._module.prepare(0, 1, *arguments)
+        return prepared
+
+    def values(self, batch: UpdateBatch) -> dict[str, float]:
+        """Loss, terms and metrics from the reads."""
+        outputs = {parameter.label: np.zeros(1) for parameter in self._source.values if parameter.kind == "output"}
+        given = {**batch.inputs, **batch.prepared, **batch.reads}
+        arguments = [outputs[parameter.label] if parameter.kind == "output" else _array(parameter, batch.layout, given)
+                     for parameter in self._source.values]
+        self._module.values(0, 1, *arguments)
+        return {str(label): float(value[0]) for label, value in outputs.items()}
+
+    # ------------------------------------------------------------ over a run
+    def read(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor]) -> None:
+        """Store the reads of a run."""
+        _store_direct(self.staged, batch, run, direct)
+        sources: list[Source] = []
+        for group in self.staged.groups:
+            entry = rows[group.model, group.response]
+            sources.append(source_of(_plain(entry), entry.places))
+        with self.workspaces.lend() as workspace:
+            read_rows(self._groups(batch, run, rows, sources, run.axis), (run.start, run.stop), self.chunk_bytes, workspace)
+
+    def differentiate(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor],
+                      in_place: bool) -> list[Pair]:
+        """Reads and gradients of a run: by hidden states, logits and direct values. Projections add to `batch.sums`."""
+        _store_direct(self.staged, batch, run, direct)
+        gradients = RowGradients(batch.sums, in_place)
+        entries = [_needed(rows[group.model, group.response], shape)
+                   for group, shape in zip(self.staged.groups, self._shapes, strict=True)]
+        sources = gradients.sources(entries)
+        given = {**batch.inputs, **batch.prepared, **batch.reads}
+        arguments = tuple(_arguments(self._source.coefficients, batch.layout, given, {}, batch.slopes))
+        if run.is_whole:
+            self._whole(batch, run, rows, sources, arguments)
+        else:
+            if not batch.combined:
+                self._kernel.coefficients(0, batch.layout.size(self.staged.piece_axis.name), *arguments)
+                batch.combined = True
+            groups = self._groups(batch, run, rows, sources, run.axis)
+            with self.workspaces.lend() as workspace:
+                write_rows(groups, (run.start, run.stop), self.chunk_bytes, workspace)
+        return [*gradients.pairs, *_direct_gradients(self.staged, batch, run, direct)]
+
+    def _whole(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], sources: Sequence[Source],
+               arguments: tuple[Any, ...]) -> None:
+        """A run of whole pieces: in one pass if a chunk can hold a piece, else in two."""
+        axis = self.staged.piece_axis.name
+        bounds = batch.layout.bounds(axis, run.axis)
+        pieces = int(bounds[run.start]), int(bounds[run.stop])
+        groups = self._groups(batch, run, rows, sources, axis)
+        with self.workspaces.lend() as workspace:
+            if fits(groups, pieces, self.chunk_bytes):
+                differentiate(self._kernel, groups, arguments, pieces, budget=self.chunk_bytes, workspace=workspace)
+                return
+            read_rows(groups, pieces, self.chunk_bytes, workspace)
+            self._kernel.coefficients(*pieces, *arguments)
+            write_rows(groups, pieces, self.chunk_bytes, workspace)
+
+    def _groups(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], sources: Sequence[Source],
+                axis: str) -> list[GroupRun]:
+        return [self._group(batch, run, number, group, rows[group.model, group.response], sources[number], axis)
+                for number, group in enumerate(self.staged.groups)]
+
+    def _group(self, batch: UpdateBatch, run: Run, number: int, group: HeadGroup, rows: Rows, source: Source,
+               axis: str) -> GroupRun:
+        others = tuple(source_of(rows.others[name], rows.places) for name in group.others)
+        return GroupRun(
+            self._kernel.groups[number], str(number), source, others, rows.targets.numpy(), rows.vocabulary,
+            run.tokens[group.response].start, batch.layout.bounds(group.axis.name, axis),
+            tuple(batch.reads[read.key] for read in group.reads),
+            tuple(batch.slopes[read.key] for read in group.reads if read.coefficient is not None))
+
+
+def _row_kernel(shape: RowShape, temperature: float) -> RowKernel:
+    module = load_module(emit_rows(shape), "rows")
+    alone = RowShape(tuple(replace(read, gradient=False) for read in shape.reads), shape.others)
+    score = load_module(emit_rows(alone), "rows").read
+    write = module.write if shape.has_gradient else None
+    return RowKernel(module.read, write, score, shape.width, 1.0 / temperature)
+
+
+def _plain(rows: Rows) -> Tensor | tuple[Tensor, Tensor, Tensor | None]:
+    if rows.logits is not None:
+        return rows.logits
+    assert rows.hidden is not None and rows.weight is not None
+    return rows.hidden, rows.weight, rows.bias
+
+
+def _needed(rows: Rows, shape: RowShape) -> Rows:
+    """Rows through which no gradient flows require none."""
+    if shape.has_gradient:
+        return rows
+    return replace(rows, hidden=_detached(rows.hidden), weight=_detached(rows.weight), bias=_detached(rows.bias),
+                   logits=_detached(rows.logits))
+
+
+def _detached(given: Tensor | None) -> Tensor | None:
+    return None if given is None else given.detach()
+
+
+# ------------------------------------------------------------------ arguments of emitted functions
+def _arguments(parameters: Sequence[Parameter], layout: Layout, given: Arrays, own: Arrays, outputs: Arrays) -> list[Any]:
+    return [outputs[_key(parameter)] if parameter.kind == "output" else _array(parameter, layout, {**given, **own})
+            for parameter in parameters]
+
+
+def _array(parameter: Parameter, layout: Layout, given: Arrays) -> Any:
+    if parameter.kind in ("bounds", "owners"):
+        assert parameter.ancestor is not None
+        look = layout.bounds if parameter.kind == "bounds" else layout.owners
+        return look(parameter.axis, parameter.ancestor)
+    return given[_key(parameter)]
+
+
+def _key(parameter: Parameter) -> int:
+    assert parameter.key is not None
+    return parameter.key
+
+
+# ------------------------------------------------------------------ reads that the model gives as they are
+def _store_direct(staged: StagedObjective, batch: UpdateBatch, run: Run, direct: Mapping[int, Tensor]) -> None:
+    for read in staged.direct:
+        batch.reads[read.key][run.tokens[read.read.response]] = direct[read.key].detach().double().numpy()
+
+
+def _direct_gradients(staged: StagedObjective, batch: UpdateBatch, run: Run, direct: Mapping[int, Tensor]) -> list[Pair]:
+    pairs = []
+    for read in staged.direct:
+        value = direct[read.key]
+        if read.coefficient is not None and value.requires_grad:
+            slope = batch.slopes[read.key][run.tokens[read.read.response]]
+            pairs.append((value, value.new_tensor(slope)))
+    return pairs

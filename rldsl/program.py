@@ -1,0 +1,202 @@
+"""What `compile` returns: a spec whose objectives can be called from any training loop.
+
+Trains nothing, samples nothing: a trainer hands over packed tokens, frozen inputs, and what the model computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+from rldsl.batch import ArrayLike, GroupKey, Run, Runs, UpdateBatch, check_inputs, cut, new_batch, whole
+from rldsl.graph.spec import Spec
+from rldsl.graph.staged import StagedObjective
+from rldsl.kernels.gradients import Pair, formed_loss
+from rldsl.kernels.layout import Layout
+from rldsl.kernels.rows import Other, Rows
+from rldsl.passes import compile_objective
+
+BackendName: TypeAlias = Literal["numba", "torch"]
+GivenRows: TypeAlias = "Rows | Mapping[GroupKey, Rows]"
+CHUNK_BYTES = 128 << 20
+
+
+class Backend(Protocol):
+    """What runs a staged objective."""
+
+    def prepare(self, layout: Layout, inputs: Mapping[int, Any]) -> Mapping[int, Any]:
+        """The normalisers of an update batch."""
+        ...
+
+    def read(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor]) -> None:
+        """Store the reads of a run."""
+        ...
+
+    def differentiate(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor],
+                      in_place: bool) -> list[Pair]:
+        """Reads and gradients of a run."""
+        ...
+
+    def values(self, batch: UpdateBatch) -> dict[str, float]:
+        """Loss, terms and metrics."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PieceGradient:
+    """The gradients of one run: `pairs` of a tensor that was handed over and the gradient by it."""
+
+    pairs: tuple[Pair, ...]
+
+    def by(self, tensor: Tensor) -> Tensor:
+        """The gradient by a hidden state, a logit or a direct value."""
+        found = [gradient for given, gradient in self.pairs if given is tensor]
+        if not found:
+            raise KeyError("no gradient flows to this tensor")
+        return found[0] if len(found) == 1 else torch.stack(found).sum(0)
+
+    def backward(self) -> None:
+        """Through the model, into `.grad`. The projection's own gradient waits for `finish`."""
+        if self.pairs:
+            torch.autograd.backward([tensor for tensor, _ in self.pairs], [gradient for _, gradient in self.pairs])
+
+
+class CompiledObjective:
+    """One objective of a spec, ready to be computed.
+
+    At once, as a scalar for `backward()`: `from_hidden`, `from_logits`. In runs, for batches that no memory holds::
+
+        batch = objective.batch(layout, inputs)
+        for run in objective.pieces(batch, rows=8192):
+            objective.piece(batch, run, Rows(targets, hidden, weight)).backward()
+        metrics = objective.finish(batch)
+
+    The gradient does not depend on how a batch is cut: coefficients are the same bits, GEMMs and sums of projections
+    differ by float32 rounding, which is at most 2e-6 times the norm of the gradient.
+    """
+
+    def __init__(self, staged: StagedObjective, backend: BackendName = "numba", *, chunk_bytes: int = CHUNK_BYTES,
+                 dtype: torch.dtype = torch.float32) -> None:
+        self.staged, self.backend = staged, backend
+        self._runner = _backend(staged, backend, chunk_bytes, dtype)
+
+    # ------------------------------------------------------------ in runs
+    def batch(self, layout: Layout, inputs: Mapping[str, ArrayLike] | None = None) -> UpdateBatch:
+        """An update batch: its layout, and the frozen inputs by name, packed. Normalisers are computed here, once."""
+        checked = check_inputs(self.staged, layout, inputs or {})
+        return new_batch(self.staged, layout, checked, self._runner.prepare(layout, checked))
+
+    def pieces(self, batch: UpdateBatch, *, rows: int) -> Runs:
+        """The batch cut into runs of at most `rows` tokens where possible. If a value couples more tokens than that, the
+        runs need two passes: `read_piece` for each, then `piece` for each."""
+        return cut(self.staged, batch.layout, rows)
+
+    def read_piece(self, batch: UpdateBatch, run: Run, rows: GivenRows, direct: Mapping[int, Tensor] | None = None) -> None:
+        """First of two passes: only remembers what is read of the rows."""
+        with torch.no_grad():
+            self._runner.read(batch, run, self._rows(run, rows), direct or {})
+        batch.note(run)
+
+    def piece(self, batch: UpdateBatch, run: Run, rows: GivenRows, direct: Mapping[int, Tensor] | None = None, *,
+              in_place: bool = False) -> PieceGradient:
+        """The gradients of a run by what requires one. Those of projections are summed in the batch until `finish`.
+
+        `direct` holds values that the model gives as they are, by key of the read. `in_place`: logits become their gradient.
+        """
+        checked = self._rows(run, rows)
+        if not run.is_whole:
+            batch.require_all()
+        with torch.no_grad():
+            pairs = self._runner.differentiate(batch, run, checked, direct or {}, in_place)
+        batch.note(run)
+        return PieceGradient(tuple(pairs))
+
+    def finish(self, batch: UpdateBatch) -> dict[str, float]:
+        """Add the gradients of projections to `.grad`; loss, terms and metrics of the whole batch."""
+        batch.require_all()
+        pairs = batch.sums.take()
+        PieceGradient(tuple(pairs)).backward()
+        return self._runner.values(batch)
+
+    # ------------------------------------------------------------ at once
+    def from_hidden(self, layout: Layout, inputs: Mapping[str, ArrayLike], hidden: Tensor, weight: Tensor,
+                    targets: Tensor, *, bias: Tensor | None = None, places: Tensor | None = None,
+                    others: Mapping[str, Other] | None = None) -> tuple[Tensor, dict[str, float]]:
+        """Loss and values from hidden states [T, H] and the vocabulary projection [V, H]; for one response."""
+        rows = Rows(targets, hidden, weight, bias, None, places, others or {})
+        return self.loss(self.batch(layout, inputs), rows)
+
+    def from_logits(self, layout: Layout, inputs: Mapping[str, ArrayLike], logits: Tensor, targets: Tensor, *,
+                    in_place: bool = False, places: Tensor | None = None,
+                    others: Mapping[str, Other] | None = None) -> tuple[Tensor, dict[str, float]]:
+        """Loss and values from logits [T, V]; for one response. `in_place` overwrites them with their gradient."""
+        rows = Rows(targets, logits=logits, places=places, others=others or {})
+        return self.loss(self.batch(layout, inputs), rows, in_place=in_place)
+
+    def loss(self, batch: UpdateBatch, rows: GivenRows, direct: Mapping[int, Tensor] | None = None, *,
+             in_place: bool = False) -> tuple[Tensor, dict[str, float]]:
+        """Loss, for `backward()`, and values of a whole update batch. Gradients are formed here; they scale with what
+        comes from above. Without autograd (`torch.no_grad()`) nothing is differentiated."""
+        run = whole(self.staged, batch.layout)
+        if not torch.is_grad_enabled():
+            self.read_piece(batch, run, rows, direct)
+            values = self._runner.values(batch)
+            return formed_loss(values["loss"], torch.float32, []), values
+        gradient = self.piece(batch, run, rows, direct, in_place=in_place)
+        values = self._runner.values(batch)
+        return formed_loss(values["loss"], torch.float32, [*gradient.pairs, *batch.sums.take()]), values
+
+    def _rows(self, run: Run, rows: GivenRows) -> Mapping[GroupKey, Rows]:
+        """Checked against what the objective reads."""
+        wanted = [(group.model, group.response) for group in self.staged.groups]
+        if isinstance(rows, Rows):
+            if len(set(wanted)) != 1:
+                raise ValueError(f"objective `{self.staged.name}` reads rows of {wanted}: give a mapping")
+            rows = {wanted[0]: rows}
+        for group in self.staged.groups:
+            entry = rows.get((group.model, group.response))
+            if entry is None:
+                raise ValueError(f"objective `{self.staged.name}` reads `{group.response}` under `{group.model}`: no rows given")
+            _check_rows(entry, group.response, run.tokens[group.response], group.others)
+        return rows
+
+
+def _check_rows(rows: Rows, response: str, tokens: slice, others: tuple[str, ...]) -> None:
+    if len(rows.targets) != tokens.stop - tokens.start:
+        raise ValueError(f"`{response}` has {tokens.stop - tokens.start} tokens in this run, not {len(rows.targets)}")
+    missing = [name for name in others if name not in rows.others]
+    if missing:
+        raise ValueError(f"exact divergences need the rows of {missing} beside those of `{response}`")
+
+
+def _backend(staged: StagedObjective, backend: BackendName, chunk_bytes: int, dtype: torch.dtype) -> Backend:
+    if backend == "numba":
+        from rldsl.numba_backend import NumbaBackend
+        return NumbaBackend(staged, chunk_bytes)
+    if backend == "torch":
+        from rldsl.torch_backend import TorchBackend
+        return TorchBackend(staged, dtype)
+    raise ValueError(f"backend is `numba` or `torch`, not `{backend}`")
+
+
+class Program:
+    """A checked spec. Objectives are compiled when they are first asked for."""
+
+    def __init__(self, spec: Spec, backend: BackendName = "numba") -> None:
+        self.spec, self.backend = spec, backend
+        self._compiled: dict[str, CompiledObjective] = {}
+
+    def objective(self, name: str | None = None) -> CompiledObjective:
+        """The objective of that name; without a name, the only one."""
+        named = {objective.name: objective for objective in self.spec.objectives}
+        if name is None and len(named) == 1:
+            name = next(iter(named))
+        if name not in named:
+            raise KeyError(f"the spec has the objectives {', '.join(map(repr, named)) or 'none'}, not {name!r}")
+        if name not in self._compiled:
+            self._compiled[name] = CompiledObjective(compile_objective(self.spec, named[name]), self.backend)
+        return self._compiled[name]

@@ -1,0 +1,172 @@
+"""Runs a staged objective in plain torch with autograd: any dtype, no fusion. It is what the kernels must agree with.
+
+Derivatives come from torch alone: nothing of the compiler's own differentiation is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rldsl.batch import GroupKey, Numbers, Run, UpdateBatch, live_reads
+from rldsl.emit.evaluate import evaluate
+from rldsl.emit.to_head import row_shape
+from rldsl.graph.staged import HeadGroup, LiveRead, StagedObjective
+from rldsl.kernels.dense import dense_reads
+from rldsl.kernels.gradients import Pair
+from rldsl.kernels.layout import Layout
+from rldsl.kernels.rows import Other, Rows
+
+Arrays = Mapping[int, Numbers]
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaves:
+    """Copies of what was handed over in the dtype of the reference: `pairs` of the original and its copy."""
+
+    logits: Tensor
+    pairs: tuple[tuple[Tensor, Tensor], ...]
+
+
+class TorchBackend:
+    """The reference of one objective."""
+
+    def __init__(self, staged: StagedObjective, dtype: torch.dtype) -> None:
+        self.staged, self.dtype = staged, dtype
+
+    # ------------------------------------------------------------ over the whole update batch
+    def prepare(self, layout: Layout, inputs: Arrays) -> Arrays:
+        """Nothing: normalisers are computed with the loss."""
+        return {}
+
+    def values(self, batch: UpdateBatch) -> dict[str, float]:
+        """Loss, terms and metrics from the reads."""
+        labelled = {**dict(self.staged.values), "loss": self.staged.loss}
+        reads = {key: torch.from_numpy(value) for key, value in batch.reads.items()}
+        found = self._evaluate(batch, tuple(labelled.values()), reads)
+        return {label: float(found[key].detach()) for label, key in labelled.items()}
+
+    def _evaluate(self, batch: UpdateBatch, keys: tuple[int, ...], reads: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        given = {**batch.inputs, **{key: value.to(self.dtype) for key, value in reads.items()}}
+        found = evaluate(self.staged.graph, keys, batch.layout, given, dtype=self.dtype)
+        return {key: value for key, value in found.items() if isinstance(value, Tensor)}
+
+    # ------------------------------------------------------------ over a run
+    def read(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor]) -> None:
+        """Store the reads of a run."""
+        for group in self.staged.groups:
+            entry = rows[group.model, group.response]
+            for read, value in zip(group.reads, self._reads(group, entry, self._leaves(entry).logits), strict=True):
+                _store(batch, run, read, value)
+        for read in self.staged.direct:
+            _store(batch, run, read, direct[read.key])
+
+    def differentiate(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor],
+                      in_place: bool) -> list[Pair]:
+        """Reads and gradients of a run. Rows are never changed, whatever `in_place` says."""
+        pairs: list[Pair] = []
+        with torch.enable_grad():
+            kept = []
+            for group in self.staged.groups:
+                leaves = self._leaves(rows[group.model, group.response])
+                kept.append((leaves, self._reads(group, rows[group.model, group.response], leaves.logits)))
+            for (_, values), group in zip(kept, self.staged.groups, strict=True):
+                for read, value in zip(group.reads, values, strict=True):
+                    _store(batch, run, read, value)
+            for read in self.staged.direct:
+                _store(batch, run, read, direct[read.key])
+            self._combine(batch, run)
+            for (leaves, values), group in zip(kept, self.staged.groups, strict=True):
+                pairs += self._group_gradients(batch, run, group, rows[group.model, group.response], leaves, values)
+        for read in self.staged.direct:
+            if read.coefficient is not None and direct[read.key].requires_grad:
+                pairs.append((direct[read.key], direct[read.key].new_tensor(_of_run(batch.slopes, run, read))))
+        return pairs
+
+    def _combine(self, batch: UpdateBatch, run: Run) -> None:
+        """The derivatives of the loss by the reads, by autograd; kept for the tokens of the run."""
+        live = [read for read in live_reads(self.staged) if read.coefficient is not None]
+        reads = {key: torch.tensor(value, requires_grad=True) for key, value in batch.reads.items()}
+        loss = self._evaluate(batch, (self.staged.loss,), reads)[self.staged.loss]
+        if not live or not loss.requires_grad:
+            return
+        slopes = torch.autograd.grad(loss.sum(), [reads[read.key] for read in live], allow_unused=True)
+        for read, slope in zip(live, slopes, strict=True):
+            if slope is not None:
+                tokens = run.tokens[read.read.response]
+                batch.slopes[read.key][tokens] = slope[tokens].double().numpy()
+
+    def _group_gradients(self, batch: UpdateBatch, run: Run, group: HeadGroup, rows: Rows, leaves: _Leaves,
+                         values: Sequence[Tensor]) -> list[Pair]:
+        """From derivatives by reads to those by what was handed over; a row whose derivatives are all 0 gives zeros."""
+        total = leaves.logits.new_zeros(())
+        active = torch.zeros(len(leaves.logits), dtype=torch.bool)
+        for read, value in zip(group.reads, values, strict=True):
+            if read.coefficient is not None:
+                slope = torch.from_numpy(_of_run(batch.slopes, run, read)).to(self.dtype)
+                active |= slope != 0
+                total = total + (value[slope != 0] * slope[slope != 0]).sum()
+        if not leaves.pairs or not total.requires_grad:
+            return []
+        by_logits, = torch.autograd.grad(total, [leaves.logits], retain_graph=True)
+        by_logits = torch.where(active[:, None], by_logits, 0.0)
+        copies = [copy for _, copy in leaves.pairs]
+        gradients = torch.autograd.grad(leaves.logits, copies, by_logits, allow_unused=True)
+        return self._sorted_out(batch, rows, [(given, gradient) for (given, _), gradient
+                                              in zip(leaves.pairs, gradients, strict=True) if gradient is not None])
+
+    def _sorted_out(self, batch: UpdateBatch, rows: Rows, pairs: Sequence[Pair]) -> list[Pair]:
+        """Gradients by projections are added to the sums of the batch; the others go back at once."""
+        returned: list[Pair] = []
+        for given, gradient in pairs:
+            if given is not rows.weight and given is not rows.bias:
+                returned.append((given, gradient.to(given.dtype)))
+                continue
+            assert rows.weight is not None
+            sums = batch.sums.of(rows.weight, rows.bias)
+            total = sums.weight if given is rows.weight else sums.bias
+            assert total is not None
+            sums.finish()
+            total.add_(gradient)
+        return returned
+
+    def _reads(self, group: HeadGroup, rows: Rows, logits: Tensor) -> list[Tensor]:
+        others = [self._other(rows.others[name], rows.places) for name in group.others]
+        kinds = [(read.kind, read.other) for read in row_shape(group).reads]
+        return dense_reads(logits, others, rows.targets, group.temperature, kinds)
+
+    def _leaves(self, rows: Rows) -> _Leaves:
+        given = [tensor for tensor in (rows.hidden, rows.weight, rows.bias, rows.logits) if tensor is not None]
+        copies = {id(tensor): tensor.detach().to(self.dtype, copy=True).requires_grad_(tensor.requires_grad)
+                  for tensor in given}
+        pairs = tuple((tensor, copies[id(tensor)]) for tensor in given if tensor.requires_grad)
+        if rows.logits is not None:
+            logits = copies[id(rows.logits)]
+        else:
+            assert rows.weight is not None
+            logits = copies[id(rows.hidden)] @ copies[id(rows.weight)].t()
+            logits = logits if rows.bias is None else logits + copies[id(rows.bias)]
+        chosen = logits.clone() if rows.places is None else logits[rows.places]
+        return _Leaves(chosen, pairs)
+
+    def _other(self, other: Other, places: Tensor | None) -> Tensor:
+        if isinstance(other, Tensor):
+            logits = other.detach().to(self.dtype)
+        else:
+            hidden, weight, *bias = (part if part is None else part.detach().to(self.dtype) for part in other)
+            assert hidden is not None and weight is not None
+            logits = hidden @ weight.t()
+            logits = logits + bias[0] if bias and bias[0] is not None else logits
+        return logits if places is None else logits[places]
+
+
+def _store(batch: UpdateBatch, run: Run, read: LiveRead, value: Tensor) -> None:
+    batch.reads[read.key][run.tokens[read.read.response]] = value.detach().double().numpy()
+
+
+def _of_run(arrays: Arrays, run: Run, read: LiveRead) -> Numbers:
+    return np.ascontiguousarray(arrays[read.key][run.tokens[read.read.response]])

@@ -1,0 +1,84 @@
+"""Model reads without a gradient: log-probabilities, entropies, divergences and values of tokens under present weights.
+
+Logits are formed by chunks and dropped. Which tokens, and after which prompts, is the caller's matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from rldsl.graph.model import Read, ReadKind
+from rldsl.kernels.dense import dense_reads
+from rldsl.rollouts.models import LoadedModel
+from rldsl.rollouts.score import head_of, hidden_rows, values
+from rldsl.rollouts.tokens import ResponseTokens
+
+Numbers = npt.NDArray[np.float64]
+
+LOGITS: Final = 2**23     # formed at once, of each model
+LEAST_TOKENS: Final = 256
+MOST_TOKENS: Final = 2**14
+DIVERGENCES: Final = {ReadKind.KL: "kl", ReadKind.JS: "js", ReadKind.TV: "tv"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A model and the tokens as it sees them."""
+
+    model: LoadedModel
+    tokens: ResponseTokens
+
+
+def score_values(seen: Scored) -> Numbers:
+    """A critic's value before each token."""
+    found = [values(seen.model, seen.tokens, run, grad=False) for run in _runs(seen.tokens, MOST_TOKENS)]
+    return _as_numbers(found)
+
+
+def score_reads(seen: Scored, others: Mapping[str, Scored], reads: Sequence[Read]) -> list[Numbers]:
+    """Reads of the vocabulary distribution of one model at one temperature, one number a token for each read."""
+    temperature, = {read.temperature for read in reads}
+    names = list(others)
+    kinds = [(DIVERGENCES[read.kind], names.index(str(read.other))) if read.kind in DIVERGENCES
+             else (read.kind.value, None) for read in reads]
+    budget = max(LEAST_TOKENS, min(MOST_TOKENS, LOGITS // head_of(seen.model)[0].shape[0]))
+    parts: list[list[Tensor]] = [[] for _ in reads]
+    for run in _runs(seen.tokens, budget):
+        logits, targets = _logits(seen, run)
+        beside = [_logits(others[name], run)[0] for name in names]
+        for part, found in zip(parts, dense_reads(logits, beside, targets, temperature, kinds), strict=True):
+            part.append(found)
+    return [_as_numbers(part) for part in parts]
+
+
+@torch.no_grad()
+def _logits(seen: Scored, run: range) -> tuple[Tensor, Tensor]:
+    rows = hidden_rows(seen.model, seen.tokens, run, grad=False)
+    weight, bias = head_of(seen.model)
+    logits = torch.nn.functional.linear(rows.hidden.float(), weight.detach().float(),
+                                        None if bias is None else bias.detach().float())
+    return logits, rows.targets
+
+
+def _runs(tokens: ResponseTokens, budget: int) -> Iterator[range]:
+    """Runs of samples of at most `budget` tokens, at least one sample each."""
+    start = 0
+    while start < tokens.samples:
+        stop = int(np.searchsorted(tokens.offsets, tokens.offsets[start] + budget, side="right")) - 1
+        stop = min(max(stop, start + 1), tokens.samples)
+        yield range(start, stop)
+        start = stop
+
+
+def _as_numbers(parts: Sequence[Tensor]) -> Numbers:
+    if not parts:
+        return np.zeros(0)
+    found: Numbers = torch.cat([part.double() for part in parts]).cpu().numpy()
+    return found

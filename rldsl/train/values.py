@@ -1,0 +1,236 @@
+"""The values of one set of rows: an iteration's, or an evaluation's. Computed when they are needed, and kept.
+
+Rollouts are drawn, given texts tokenised, models read and the host called with the weights as they are at the time of
+asking: whoever changes weights asks first for everything that belongs before the change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from rldsl.data.rows import Rows
+from rldsl.emit.evaluate import evaluate
+from rldsl.graph.model import Leaf, Node, Read, ReadKind, SourceKind
+from rldsl.graph.spec import ResponseSpec
+from rldsl.kernels.layout import Layout
+from rldsl.rollouts.sampler import sample
+from rldsl.rollouts.signatures import ModelError, Sampling
+from rldsl.rollouts.tokens import ResponseTokens, given_prompts, tokenize_given
+from rldsl.train.host import call_host
+from rldsl.train.outcome import RunError, place_of
+from rldsl.train.scoring import Scored, score_reads, score_values
+from rldsl.train.seeds import seed_for
+from rldsl.train.world import World
+
+Numbers: TypeAlias = npt.NDArray[np.float64]
+Column: TypeAlias = "Numbers | list[Any]"
+Overrides: TypeAlias = Callable[[Sampling], Sampling]
+Group: TypeAlias = tuple[str, str, float, int | None]  # model, response, temperature, context
+
+
+@dataclass(frozen=True, slots=True)
+class Scalars:
+    """Parameters, states and progress at the time."""
+
+    parameters: Mapping[str, float]
+    states: Mapping[str, float]
+    iteration: int
+
+
+@dataclass(slots=True)
+class Values:
+    """`rows` by data set. `purpose` names what the draws are for: with the run's seed it decides them. `keys` are
+    names of the drawn rows, so that a row's draws depend on the row alone. `sampled` are times and tokens."""
+
+    world: World
+    rows: Mapping[str, Rows]
+    scalars: Scalars
+    purpose: tuple[str | int, ...]
+    adjust: Overrides = field(default=lambda settings: settings)
+    known: dict[int, Any] = field(default_factory=dict)
+    tokens: dict[str, ResponseTokens] = field(default_factory=dict)
+    _seen: dict[tuple[str, str, int | None], ResponseTokens] = field(default_factory=dict)
+    _layout: Layout | None = None
+
+    # ------------------------------------------------------------------ asking
+    def column(self, key: int) -> Column:
+        """One value: float64 with NaN for what is absent, or a list with None."""
+        return self.columns((key,))[key]
+
+    def numbers(self, key: int) -> Numbers:
+        """One value that is a number."""
+        found = self.column(key)
+        assert isinstance(found, np.ndarray)
+        return found
+
+    def number(self, key: int) -> float:
+        """One value of the batch."""
+        return float(self.numbers(key)[0])
+
+    def columns(self, keys: Iterable[int]) -> dict[int, Column]:
+        """Several values at once; what they need is computed first."""
+        wanted = tuple(keys)
+        missing = [key for key in wanted if key not in self.known]
+        if missing:
+            self._realise(missing)
+            found = evaluate(self.world.spec.graph, missing, self.layout, self.known, foreign=self._call)
+            self.known.update((key, _plain(value)) for key, value in found.items())
+        return {key: self.known[key] for key in wanted}
+
+    def response(self, name: str) -> ResponseTokens:
+        """The tokens of a rollout or a given response."""
+        if name not in self.tokens:
+            spec = self.world.responses[name]
+            try:
+                self.tokens[name] = self._draw(spec) if spec.is_sampled else self._tokenize(spec)
+            except ModelError as fault:
+                raise RunError(f"{place_of(self.world.spec, spec.span)}: `{name}`: {fault.message}") from fault
+            self._layout = None
+        return self.tokens[name]
+
+    def as_seen_by(self, model: str, response: str, context: int | None = None) -> ResponseTokens:
+        """The tokens of a response after the prompts that a model sees: its role's, or those of another context."""
+        tokens, spec = self.response(response), self.world.responses[response]
+        own, reader = self.world.models[spec.model], self.world.models[model]
+        if context is None and (own.system, own.chat) == (reader.system, reader.chat):
+            return tokens
+        if (model, response, context) not in self._seen:
+            self._seen[model, response, context] = given_prompts(reader, *self._contexts(spec, tokens, context))
+        return self._seen[model, response, context]
+
+    @property
+    def layout(self) -> Layout:
+        """How many places every axis has so far."""
+        if self._layout is None:
+            self._layout = self._measured()
+        return self._layout
+
+    # ------------------------------------------------------------------ responses
+    def _draw(self, spec: ResponseSpec) -> ResponseTokens:
+        prompts = self._texts(spec, spec.prompt, "prompt")
+        settings = self.adjust(Sampling.of(spec.settings))
+        return sample(self.world.models[spec.model], prompts, settings,
+                      seed=seed_for(self.world.seed, "sample", spec.name, *self.purpose))
+
+    def _tokenize(self, spec: ResponseSpec) -> ResponseTokens:
+        assert spec.text is not None
+        prompts, texts = self._texts(spec, spec.prompt, "prompt"), self._texts(spec, spec.text, "text")
+        return tokenize_given(self.world.models[spec.model], prompts, texts)
+
+    def _texts(self, spec: ResponseSpec, key: int, what: str) -> list[str]:
+        column = self.column(key)
+        for place, text in enumerate(column):
+            if not isinstance(text, str):
+                said = "is absent" if text is None else f"is a {type(text).__name__}, not a text"
+                raise RunError(f"{place_of(self.world.spec, spec.span)}: the {what} of `{spec.name}` {said} at place "
+                               f"{place + 1} of {len(column)}; give it another value with `else`, or leave such rows out "
+                               "of the data")
+        return list(column)
+
+    def _contexts(self, spec: ResponseSpec, tokens: ResponseTokens,
+                  context: int | None) -> tuple[ResponseTokens, list[str]]:
+        """The tokens and one prompt for each of their prompt places. A context belongs to each sample."""
+        if context is None:
+            return tokens, self._texts(spec, spec.prompt, "prompt")
+        texts = self._texts(spec, context, "context")
+        ids = tuple(tokens.prompt_ids[place] for place in tokens.prompt_of_sample)
+        return replace(tokens, prompt_ids=ids, counts=np.ones(tokens.samples, np.int64)), texts
+
+    def _measured(self) -> Layout:
+        parents, counts = {}, {}
+        for name, rows in self.rows.items():
+            parents[name], counts[name] = "batch", np.array([len(rows)], np.int64)
+        for name, tokens in self.tokens.items():
+            spec = self.world.responses[name]
+            if spec.is_sampled:
+                parents[spec.sample_axis.name], counts[spec.sample_axis.name] = spec.prompt_axis.name, tokens.counts
+            parents[spec.token_axis.name], counts[spec.token_axis.name] = spec.sample_axis.name, tokens.lengths
+        return Layout.of(parents, counts)
+
+    # ------------------------------------------------------------------ what values need
+    def _realise(self, keys: Sequence[int]) -> None:
+        """Leaves, responses and reads below some nodes."""
+        nodes = self._below(keys)
+        for node in nodes:
+            for name in self.world.finder.node_responses(node):
+                self.response(name)
+        for node in nodes:
+            if isinstance(node.operation, Leaf) and node.key not in self.known:
+                self.known[node.key] = self._leaf(node, node.operation)
+        self._read([node for node in nodes if isinstance(node.operation, Read)])
+
+    def _below(self, keys: Sequence[int]) -> list[Node]:
+        """The nodes that are not known, in the order of the graph."""
+        waiting, found = list(keys), dict[int, Node]()
+        while waiting:
+            key = waiting.pop()
+            if key not in found and key not in self.known:
+                found[key] = self.world.spec.graph[key]
+                waiting.extend(found[key].inputs)
+        return [found[key] for key in sorted(found)]
+
+    def _leaf(self, node: Node, leaf: Leaf) -> Any:
+        match leaf.kind:
+            case SourceKind.DATA:
+                return self.rows[leaf.owner][leaf.field]
+            case SourceKind.RECORDED:
+                return self._recorded(leaf)
+            case SourceKind.PARAM:
+                return np.array([self.scalars.parameters[leaf.owner]])
+            case SourceKind.STATE:
+                return np.array([self.scalars.states[leaf.owner]])
+            case SourceKind.PROGRESS:
+                return np.array([float(self.scalars.iteration)])
+            case _:
+                raise RunError(f"`{node.name or leaf.owner}` belongs to a test and has no value here")
+
+    def _recorded(self, leaf: Leaf) -> Any:
+        tokens = self.response(leaf.owner)
+        match leaf.field:
+            case "text":
+                return list(tokens.texts)
+            case "finished":
+                return tokens.finished.astype(np.float64)
+            case _:
+                return tokens.logp
+
+    def _call(self, node: Node, inputs: Sequence[Any]) -> Column:
+        if node.key not in self.known:
+            self.known[node.key] = call_host(self, node, [_plain(value) for value in inputs])
+        found: Column = self.known[node.key]
+        return found
+
+    # ------------------------------------------------------------------ reads
+    def _read(self, nodes: Sequence[Node]) -> None:
+        groups: dict[Group, list[Node]] = {}
+        for node in nodes:
+            read = node.operation
+            assert isinstance(read, Read)
+            context = node.inputs[0] if node.inputs else None
+            if read.kind is ReadKind.VALUE:
+                self.known[node.key] = score_values(self._scored(read.model, read.response, context))
+            else:
+                groups.setdefault((read.model, read.response, read.temperature, context), []).append(node)
+        for (model, response, _, context), members in groups.items():
+            reads = [node.operation for node in members if isinstance(node.operation, Read)]
+            others = sorted({read.other for read in reads if read.other is not None})
+            beside = {name: self._scored(name, response, context) for name in others}
+            found = score_reads(self._scored(model, response, context), beside, reads)
+            self.known.update((node.key, numbers) for node, numbers in zip(members, found, strict=True))
+
+    def _scored(self, model: str, response: str, context: int | None) -> Scored:
+        return Scored(self.world.models[model], self.as_seen_by(model, response, context))
+
+
+def _plain(value: Any) -> Column:
+    """Without torch: what host calls and metrics take."""
+    if isinstance(value, Tensor):
+        found: Numbers = value.detach().numpy()
+        return found
+    return value if isinstance(value, list) else list(value)
