@@ -28,7 +28,7 @@ def lengths(completions, **columns):
 def completions(count: int) -> tuple[list[str], list[str]]:
     """Reasoning of some hundred characters that ends in an answer, right in half of the cases."""
     source = random.Random(0)
-    words = "so we add the two numbers and then divide by what is left which gives us again".split()
+    words = ["so", "we", "add", "the", "two", "numbers", "and", "divide", "by", "what", "is", "left", "again"]
     texts, answers = [], []
     for index in range(count):
         reasoning = " ".join(source.choices(words, k=source.randrange(20, 120)))

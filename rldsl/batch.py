@@ -58,7 +58,7 @@ class Runs:
 
 @dataclass(slots=True)
 class UpdateBatch:
-    """The packed arrays of one update batch, by the keys of the staged graph's nodes.
+    """The packed arrays of one update batch: inputs by name, all others by the keys of the staged graph's nodes.
 
     `reads` and `slopes` (the derivatives of the loss by them) are filled run by run. `sums` holds the float32 gradients
     of vocabulary projections until `finish`.
@@ -66,7 +66,7 @@ class UpdateBatch:
 
     staged: StagedObjective
     layout: Layout
-    inputs: Mapping[int, Numbers]
+    inputs: Mapping[str, Numbers]
     prepared: Mapping[int, Numbers]
     reads: Mapping[int, Numbers]
     slopes: Mapping[int, Numbers]
@@ -86,7 +86,7 @@ class UpdateBatch:
                 raise ValueError(f"{int((~seen).sum())} of {len(seen)} tokens of `{response}` are in no run so far")
 
 
-def new_batch(staged: StagedObjective, layout: Layout, inputs: Mapping[int, Numbers],
+def new_batch(staged: StagedObjective, layout: Layout, inputs: Mapping[str, Numbers],
               prepared: Mapping[int, Numbers]) -> UpdateBatch:
     """A batch of which nothing is read."""
     live = live_reads(staged)
@@ -155,20 +155,14 @@ def _run(staged: StagedObjective, layout: Layout, axis: str, places: tuple[int, 
 
 
 # ------------------------------------------------------------------ inputs
-def check_inputs(staged: StagedObjective, layout: Layout, given: Mapping[str, ArrayLike]) -> dict[int, Numbers]:
-    """The frozen inputs as float64 arrays by key. Raises `ValueError` for what is missing, unknown or of the wrong size."""
-    named = {entry.name: entry for entry in staged.inputs}
-    missing, unknown = sorted(named.keys() - given.keys()), sorted(given.keys() - named.keys())
+def named_inputs(staged: StagedObjective, given: Mapping[str, ArrayLike]) -> dict[str, Numbers]:
+    """The frozen inputs as float64 arrays. Raises `ValueError` for a name that is missing or that nothing reads."""
+    named = [entry.name for entry in staged.inputs]
+    missing, unknown = sorted(set(named) - given.keys()), sorted(given.keys() - set(named))
     if missing or unknown:
         wrong = [*(f"`{name}` is missing" for name in missing), *(f"`{name}` is not an input" for name in unknown)]
-        raise ValueError(f"objective `{staged.name}` takes {', '.join(map(repr, named)) or 'nothing'}: {', '.join(wrong)}")
-    found = {}
-    for name, entry in named.items():
-        array = as_numbers(given[name])
-        if array.shape != (layout.size(entry.axis.name),):
-            raise ValueError(f"`{name}` has {array.size} values, and `{entry.axis.name}` has {layout.size(entry.axis.name)}")
-        found[entry.key] = array
-    return found
+        raise ValueError(f"objective `{staged.name}` takes {', '.join(named) or 'nothing'}: {', '.join(wrong)}")
+    return {name: as_numbers(given[name]) for name in named}
 
 
 def as_numbers(given: ArrayLike) -> Numbers:

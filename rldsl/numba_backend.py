@@ -6,22 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from rldsl.batch import GroupKey, Numbers, Run, UpdateBatch
+from rldsl.diagnostics import InternalError
+from rldsl.emit.combine import Combine
 from rldsl.emit.load import load_module
 from rldsl.emit.parameters import Parameter
 from rldsl.emit.to_head import RowShape, emit_rows, emit_sweep, row_shape
-from rldsl.emit.to_numba import emit_numba
 from rldsl.graph.staged import HeadGroup, StagedObjective
 from rldsl.kernels.gradients import Pair, RowGradients
 from rldsl.kernels.head import GroupRun, HeadKernel, RowKernel, differentiate, fits, read_rows, write_rows
 from rldsl.kernels.layout import Layout
 from rldsl.kernels.rows import Resident, Rows, Source, source_of
 from rldsl.kernels.workspace import Workspaces
-
-Arrays = Mapping[int, Numbers]
 
 
 class NumbaBackend:
@@ -30,8 +28,8 @@ class NumbaBackend:
     def __init__(self, staged: StagedObjective, chunk_bytes: int) -> None:
         self.staged, self.chunk_bytes = staged, chunk_bytes
         self.workspaces = Workspaces()
-        self._source = emit_numba(staged)
-        self._module = load_module(self._source.text, staged.name)
+        self._combine = Combine(staged)
+        self._module = load_module(self._combine.text, f"numba_{staged.name}")
         self._shapes = [row_shape(group) for group in staged.groups]
         self._kernel = self._load_kernel()
 
@@ -45,23 +43,18 @@ class NumbaBackend:
         return HeadKernel(rows, self._module.coefficients, load_module(text, f"{self.staged.name}_sweep").sweep)
 
     # ------------------------------------------------------------ over the whole update batch
-    def prepare(self, layout: Layout, inputs: Arrays) -> Arrays:
+    def prepare(self, layout: Layout, inputs: Mapping[str, Numbers]) -> Mapping[int, Numbers]:
         """The normalisers."""
-        graph = self.staged.graph
-        prepared = {key: np.zeros(layout.size(graph[key].type.axis.name)) for key in self.staged.prepared}
-        if prepared:
-            arguments = _arguments(self._source.prepare, layout, inputs, prepared, prepared)
-            self._module.prepare(0, 1, *arguments)
-        return prepared
+        return self._combine.prepare(layout, inputs)
 
     def values(self, batch: UpdateBatch) -> dict[str, float]:
         """Loss, terms and metrics from the reads."""
-        outputs = {parameter.label: np.zeros(1) for parameter in self._source.values if parameter.kind == "output"}
-        given = {**batch.inputs, **batch.prepared, **batch.reads}
-        arguments = [outputs[parameter.label] if parameter.kind == "output" else _array(parameter, batch.layout, given)
-                     for parameter in self._source.values]
-        self._module.values(0, 1, *arguments)
-        return {str(label): float(value[0]) for label, value in outputs.items()}
+        return self._combine.values(batch.layout, batch.inputs, batch.prepared, batch.reads)
+
+    def _arguments(self, batch: UpdateBatch) -> tuple[Any, ...]:
+        """What `coefficients` takes after the range of pieces."""
+        keyed = {**batch.prepared, **batch.reads}
+        return tuple(_argument(parameter, batch, keyed) for parameter in self._combine.parameters["coefficients"])
 
     # ------------------------------------------------------------ over a run
     def read(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor]) -> None:
@@ -70,7 +63,7 @@ class NumbaBackend:
         sources: list[Source] = []
         for group in self.staged.groups:
             entry = rows[group.model, group.response]
-            sources.append(source_of(_plain(entry), entry.places))
+            sources.append(source_of(entry.policy, entry.places))
         with self.workspaces.lend() as workspace:
             read_rows(self._groups(batch, run, rows, sources, run.axis), (run.start, run.stop), self.chunk_bytes, workspace)
 
@@ -82,8 +75,7 @@ class NumbaBackend:
         entries = [_needed(rows[group.model, group.response], shape)
                    for group, shape in zip(self.staged.groups, self._shapes, strict=True)]
         sources = gradients.sources(entries)
-        given = {**batch.inputs, **batch.prepared, **batch.reads}
-        arguments = tuple(_arguments(self._source.coefficients, batch.layout, given, {}, batch.slopes))
+        arguments = self._arguments(batch)
         if run.is_whole:
             self._whole(batch, run, rows, sources, arguments)
         else:
@@ -133,13 +125,6 @@ def _row_kernel(shape: RowShape, temperature: float) -> RowKernel:
     return RowKernel(module.read, write, score, shape.width, 1.0 / temperature)
 
 
-def _plain(rows: Rows) -> Tensor | tuple[Tensor, Tensor, Tensor | None]:
-    if rows.logits is not None:
-        return rows.logits
-    assert rows.hidden is not None and rows.weight is not None
-    return rows.hidden, rows.weight, rows.bias
-
-
 def _needed(rows: Rows, shape: RowShape) -> Rows:
     """Rows through which no gradient flows require none."""
     if shape.has_gradient:
@@ -152,23 +137,18 @@ def _detached(given: Tensor | None) -> Tensor | None:
     return None if given is None else given.detach()
 
 
-# ------------------------------------------------------------------ arguments of emitted functions
-def _arguments(parameters: Sequence[Parameter], layout: Layout, given: Arrays, own: Arrays, outputs: Arrays) -> list[Any]:
-    return [outputs[_key(parameter)] if parameter.kind == "output" else _array(parameter, layout, {**given, **own})
-            for parameter in parameters]
-
-
-def _array(parameter: Parameter, layout: Layout, given: Arrays) -> Any:
-    if parameter.kind in ("bounds", "owners"):
-        assert parameter.ancestor is not None
-        look = layout.bounds if parameter.kind == "bounds" else layout.owners
-        return look(parameter.axis, parameter.ancestor)
-    return given[_key(parameter)]
-
-
-def _key(parameter: Parameter) -> int:
-    assert parameter.key is not None
-    return parameter.key
+def _argument(parameter: Parameter, batch: UpdateBatch, keyed: Mapping[int, Numbers]) -> Any:
+    axis, ancestor, key = parameter.axis, parameter.ancestor, parameter.key
+    match parameter.kind:
+        case "bounds" | "owners" if ancestor is not None:
+            return getattr(batch.layout, parameter.kind)(axis, ancestor)
+        case "input" if parameter.label is not None:
+            return batch.inputs[parameter.label]
+        case "output" if key is not None:
+            return batch.slopes[key]
+        case _ if key is not None:
+            return keyed[key]
+    raise InternalError(f"nothing to hand over for {parameter.name}")
 
 
 # ------------------------------------------------------------------ reads that the model gives as they are

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from rldsl.batch import ArrayLike, GroupKey, Run, Runs, UpdateBatch, check_inputs, cut, new_batch, whole
+from rldsl.batch import ArrayLike, GroupKey, Run, Runs, UpdateBatch, cut, named_inputs, new_batch, whole
 from rldsl.graph.spec import Spec
 from rldsl.graph.staged import StagedObjective
 from rldsl.kernels.gradients import Pair, formed_loss
@@ -28,7 +28,7 @@ CHUNK_BYTES = 128 << 20
 class Backend(Protocol):
     """What runs a staged objective."""
 
-    def prepare(self, layout: Layout, inputs: Mapping[int, Any]) -> Mapping[int, Any]:
+    def prepare(self, layout: Layout, inputs: Mapping[str, Any]) -> Mapping[int, Any]:
         """The normalisers of an update batch."""
         ...
 
@@ -82,13 +82,13 @@ class CompiledObjective:
     def __init__(self, staged: StagedObjective, backend: BackendName = "numba", *, chunk_bytes: int = CHUNK_BYTES,
                  dtype: torch.dtype = torch.float32) -> None:
         self.staged, self.backend = staged, backend
-        self._runner = _backend(staged, backend, chunk_bytes, dtype)
+        self.runner = _backend(staged, backend, chunk_bytes, dtype)
 
     # ------------------------------------------------------------ in runs
     def batch(self, layout: Layout, inputs: Mapping[str, ArrayLike] | None = None) -> UpdateBatch:
         """An update batch: its layout, and the frozen inputs by name, packed. Normalisers are computed here, once."""
-        checked = check_inputs(self.staged, layout, inputs or {})
-        return new_batch(self.staged, layout, checked, self._runner.prepare(layout, checked))
+        checked = named_inputs(self.staged, inputs or {})
+        return new_batch(self.staged, layout, checked, self.runner.prepare(layout, checked))
 
     def pieces(self, batch: UpdateBatch, *, rows: int) -> Runs:
         """The batch cut into runs of at most `rows` tokens where possible. If a value couples more tokens than that, the
@@ -98,7 +98,7 @@ class CompiledObjective:
     def read_piece(self, batch: UpdateBatch, run: Run, rows: GivenRows, direct: Mapping[int, Tensor] | None = None) -> None:
         """First of two passes: only remembers what is read of the rows."""
         with torch.no_grad():
-            self._runner.read(batch, run, self._rows(run, rows), direct or {})
+            self.runner.read(batch, run, self._rows(run, rows), direct or {})
         batch.note(run)
 
     def piece(self, batch: UpdateBatch, run: Run, rows: GivenRows, direct: Mapping[int, Tensor] | None = None, *,
@@ -111,7 +111,7 @@ class CompiledObjective:
         if not run.is_whole:
             batch.require_all()
         with torch.no_grad():
-            pairs = self._runner.differentiate(batch, run, checked, direct or {}, in_place)
+            pairs = self.runner.differentiate(batch, run, checked, direct or {}, in_place)
         batch.note(run)
         return PieceGradient(tuple(pairs))
 
@@ -120,7 +120,7 @@ class CompiledObjective:
         batch.require_all()
         pairs = batch.sums.take()
         PieceGradient(tuple(pairs)).backward()
-        return self._runner.values(batch)
+        return self.runner.values(batch)
 
     # ------------------------------------------------------------ at once
     def from_hidden(self, layout: Layout, inputs: Mapping[str, ArrayLike], hidden: Tensor, weight: Tensor,
@@ -144,10 +144,10 @@ class CompiledObjective:
         run = whole(self.staged, batch.layout)
         if not torch.is_grad_enabled():
             self.read_piece(batch, run, rows, direct)
-            values = self._runner.values(batch)
+            values = self.runner.values(batch)
             return formed_loss(values["loss"], torch.float32, []), values
         gradient = self.piece(batch, run, rows, direct, in_place=in_place)
-        values = self._runner.values(batch)
+        values = self.runner.values(batch)
         return formed_loss(values["loss"], torch.float32, [*gradient.pairs, *batch.sums.take()]), values
 
     def _rows(self, run: Run, rows: GivenRows) -> Mapping[GroupKey, Rows]:

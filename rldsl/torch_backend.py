@@ -5,7 +5,7 @@ Derivatives come from torch alone: nothing of the compiler's own differentiation
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,12 @@ import torch
 from torch import Tensor
 
 from rldsl.batch import GroupKey, Numbers, Run, UpdateBatch, live_reads
-from rldsl.emit.evaluate import evaluate
+from rldsl.diagnostics import InternalError
+from rldsl.emit.combine import Combine
+from rldsl.emit.load import load_module
+from rldsl.emit.parameters import Parameter
 from rldsl.emit.to_head import row_shape
+from rldsl.emit.to_torch import torch_source
 from rldsl.graph.staged import HeadGroup, LiveRead, StagedObjective
 from rldsl.kernels.dense import dense_reads
 from rldsl.kernels.gradients import Pair
@@ -37,23 +41,36 @@ class TorchBackend:
 
     def __init__(self, staged: StagedObjective, dtype: torch.dtype) -> None:
         self.staged, self.dtype = staged, dtype
+        self.disturb: Callable[[Numbers], Numbers] | None = None  # of reads: how `certify` learns what rounding does
+        self._combine = Combine(staged, "torch")
+        self._source = torch_source(staged)
+        self._module = load_module(self._source.text, f"torch_{staged.name}")
 
     # ------------------------------------------------------------ over the whole update batch
-    def prepare(self, layout: Layout, inputs: Arrays) -> Arrays:
-        """Nothing: normalisers are computed with the loss."""
-        return {}
+    def prepare(self, layout: Layout, inputs: Mapping[str, Numbers]) -> Mapping[int, Numbers]:
+        """The normalisers; the loss itself does without."""
+        return self._combine.prepare(layout, inputs)
 
     def values(self, batch: UpdateBatch) -> dict[str, float]:
         """Loss, terms and metrics from the reads."""
-        labelled = {**dict(self.staged.values), "loss": self.staged.loss}
-        reads = {key: torch.from_numpy(value) for key, value in batch.reads.items()}
-        found = self._evaluate(batch, tuple(labelled.values()), reads)
-        return {label: float(found[key].detach()) for label, key in labelled.items()}
+        return self._combine.values(batch.layout, batch.inputs, batch.prepared, batch.reads)
 
-    def _evaluate(self, batch: UpdateBatch, keys: tuple[int, ...], reads: Mapping[int, Tensor]) -> dict[int, Tensor]:
-        given = {**batch.inputs, **{key: value.to(self.dtype) for key, value in reads.items()}}
-        found = evaluate(self.staged.graph, keys, batch.layout, given, dtype=self.dtype)
-        return {key: value for key, value in found.items() if isinstance(value, Tensor)}
+    def _loss(self, batch: UpdateBatch, reads: Mapping[int, Tensor]) -> Tensor:
+        """The loss of the update batch as a function of its reads."""
+        given = [self._argument(parameter, batch, reads) for parameter in self._source.loss
+                 if parameter.kind != "output"]
+        loss: Tensor = self._module.loss(*given)[0]
+        return loss
+
+    def _argument(self, parameter: Parameter, batch: UpdateBatch, reads: Mapping[int, Tensor]) -> Tensor:
+        match parameter.kind:
+            case "bounds" if parameter.ancestor is not None:
+                return torch.from_numpy(batch.layout.bounds(parameter.axis, parameter.ancestor))
+            case "input" if parameter.label is not None:
+                return torch.from_numpy(batch.inputs[parameter.label]).to(self.dtype)
+            case _ if parameter.key is not None:
+                return reads[parameter.key].to(self.dtype)
+        raise InternalError(f"nothing to hand over for {parameter.name}")
 
     # ------------------------------------------------------------ over a run
     def read(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor]) -> None:
@@ -79,7 +96,7 @@ class TorchBackend:
                     _store(batch, run, read, value)
             for read in self.staged.direct:
                 _store(batch, run, read, direct[read.key])
-            self._combine(batch, run)
+            self._differentiate_loss(batch, run)
             for (leaves, values), group in zip(kept, self.staged.groups, strict=True):
                 pairs += self._group_gradients(batch, run, group, rows[group.model, group.response], leaves, values)
         for read in self.staged.direct:
@@ -87,11 +104,14 @@ class TorchBackend:
                 pairs.append((direct[read.key], direct[read.key].new_tensor(_of_run(batch.slopes, run, read))))
         return pairs
 
-    def _combine(self, batch: UpdateBatch, run: Run) -> None:
+    def _differentiate_loss(self, batch: UpdateBatch, run: Run) -> None:
         """The derivatives of the loss by the reads, by autograd; kept for the tokens of the run."""
+        if self.disturb is not None:
+            for value in batch.reads.values():
+                value[:] = self.disturb(value)
         live = [read for read in live_reads(self.staged) if read.coefficient is not None]
         reads = {key: torch.tensor(value, requires_grad=True) for key, value in batch.reads.items()}
-        loss = self._evaluate(batch, (self.staged.loss,), reads)[self.staged.loss]
+        loss = self._loss(batch, reads)
         if not live or not loss.requires_grad:
             return
         slopes = torch.autograd.grad(loss.sum(), [reads[read.key] for read in live], allow_unused=True)

@@ -159,6 +159,10 @@ class Facts:
         return (isinstance(node.operation, Reduce) and node.operation.to == to
                 and self.graph[node.inputs[0]].type.axis == source)
 
+    def unused_params(self) -> list[str]:
+        """Parameters that neither a value nor a setting uses."""
+        return [name for name in self.params if name not in self.spec.used_params]
+
     def through(self, key: int) -> Node:
         """The node behind spreads and freezes."""
         node = self.graph[key]
@@ -199,9 +203,9 @@ class Facts:
             case Read(other=other):
                 return other is not None
             case _:
-                return node.type.interval.low >= 0 and self._of_reference_ratio(node)
+                return node.type.interval.low >= 0 and self.is_reference_ratio(node)
 
-    def _of_reference_ratio(self, node: Node) -> bool:
+    def is_reference_ratio(self, node: Node) -> bool:
         """A function of `log p - log q` alone, p being trained and q a model that does not move."""
         reads = [read for _, read in self.reads_of(node.key)]
         models = {read.version for read in reads}

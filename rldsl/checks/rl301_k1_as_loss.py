@@ -30,14 +30,15 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
     """Terms that are linear in own log-probabilities with a weight that knows nothing of the sample."""
     for _, term in facts.terms():
         for node, read in facts.reads_of(term.key):
-            if _is_own(facts, read) and _is_flat(facts, term.key, node.key):
+            if is_own(facts, read) and _is_flat(facts, term.key, node.key):
                 yield _finding(facts, term, node)
                 break
 
 
-def _is_own(facts: Facts, read: Read) -> bool:
+def is_own(facts: Facts, read: Read) -> bool:
+    """Whether a read is the trained policy's log-probability of what it sampled itself."""
     response = facts.responses.get(read.response)
-    return (read.kind is ReadKind.LOGP and read.version is Version.CURRENT and response is not None
+    return (read.kind is ReadKind.LOGP and read.version is Version.CURRENT and read.context is None and response is not None
             and response.is_sampled and facts.root_model(response.model) == facts.root_model(read.model))
 
 

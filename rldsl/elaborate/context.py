@@ -56,6 +56,7 @@ class Context:
     values: dict[tuple[str, str], Value] = field(default_factory=dict)
     found: list[Diagnostic] = field(default_factory=list)
     deferred: list[Deferred] = field(default_factory=list)
+    used_params: set[str] = field(default_factory=set)
     in_test: bool = False
     test_axes: dict[Level, Axis] = field(default_factory=dict)
     test: object = None

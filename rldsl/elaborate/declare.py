@@ -34,6 +34,8 @@ def value_of_declaration(ctx: Context, env: Environment, scope: Scope, item: tre
     if isinstance(item, tree.Function):
         return FunctionValue(item, scope)
     key = (scope.name, word)
+    if isinstance(item, tree.Param) and at is not item:
+        ctx.used_params.add(item.name)
     if key not in ctx.values:
         if ctx.in_test and not isinstance(item, (tree.Param, tree.Model, tree.Data)):
             ctx.report(error("RL027", "a test stands alone", env.span(at), f"this is a {word_for(item)} of the spec",

@@ -150,7 +150,7 @@ def _assemble(ctx: Context, objectives: tuple[ObjectiveSpec, ...], guards: tuple
     return Spec(ctx.root.source, dict(ctx.modules.sources), ctx.builder.graph(roots), tuple(tables.params.values()),
                 tuple(tables.data.values()), tuple(tables.models.values()), tuple(tables.responses.values()),
                 rewards, lets, tuple(tables.states.values()), tuple(tables.externs.values()), objectives, guards, evals,
-                tests, train, plan, _unique(ctx.deferred), axes)  # type: ignore[arg-type]
+                tests, train, plan, _unique(ctx.deferred), axes, frozenset(ctx.used_params))  # type: ignore[arg-type]
 
 
 def _unique(deferred: list[Deferred]) -> tuple[Deferred, ...]:

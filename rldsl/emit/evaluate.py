@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from rldsl.diagnostics import InternalError
+from rldsl.emit.expressions import deciding_inputs
 from rldsl.graph.model import (
     Constant,
     Elementwise,
@@ -122,7 +123,7 @@ class _Evaluation:
             case Constant(value=value):
                 return [value] if isinstance(value, str) else self.like.new_tensor([float(value)])
             case Elementwise(function=function):
-                return self._elementwise(function, inputs)
+                return self._elementwise(node, function, inputs)
             case Freeze():
                 return inputs[0].detach() if isinstance(inputs[0], Tensor) else inputs[0]
             case Spread(to=to):
@@ -138,11 +139,12 @@ class _Evaluation:
             case _:
                 return self._along(node, inputs)
 
-    def _elementwise(self, function: Function, inputs: list[Value]) -> Value:
+    def _elementwise(self, node: Node, function: Function, inputs: list[Value]) -> Value:
         if any(isinstance(value, list) for value in inputs):
             return _text_function(function, inputs, self.like)
         result: Tensor = _FUNCTIONS[function](*inputs)
-        return result
+        deciding = deciding_inputs(self.graph, node, function)
+        return pointwise.unless_missing(result, *(_numbers(inputs)[i] for i in deciding)) if deciding else result
 
     def _along(self, node: Node, inputs: list[Value]) -> Value:
         """What looks at more than one place."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rldsl.diagnostics import InternalError
-from rldsl.graph.model import Function
+from rldsl.graph.model import Function, Graph, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ _COMPARISON: Mapping[Function, str] = {
 # helpers of the numba template, or expressions of it, by function
 _NUMBA: Mapping[Function, str] = {
     Function.ADD: "{0} + {1}", Function.SUBTRACT: "{0} - {1}", Function.MULTIPLY: "{0} * {1}",
-    Function.GATED_MULTIPLY: "gate({0}, {0} * {1})", Function.DIVIDE: "{0} / {1}", Function.POWER: "{0} ** {1}",
+    Function.GATED_MULTIPLY: "gate({0}, {0} * {1})", Function.DIVIDE: "{0} / {1}", Function.POWER: "power({0}, {1})",
     Function.NEGATE: "-{0}", Function.MINIMUM: "smaller({0}, {1})", Function.MAXIMUM: "larger({0}, {1})",
     Function.CLIP: "clip({0}, {1}, {2})", Function.ABSOLUTE: "abs({0})", Function.SIGN: "sign({0})",
     Function.EXP: "exp({0})", Function.LOG: "log({0})", Function.EXPM1: "expm1({0})", Function.LOG1P: "log1p({0})",
@@ -76,6 +76,17 @@ _POWERS: Mapping[float, str] = {1.0: "{0}", 2.0: "{0} * {0}", 3.0: "{0} * {0} * 
 
 _OPERATORS: Mapping[Function, str] = {
     Function.ADD: "{0} + {1}", Function.SUBTRACT: "{0} - {1}", Function.NEGATE: "-{0}"}
+
+
+_CONNECTIVES = frozenset({*_COMPARISON, Function.AND, Function.OR, Function.NOT})
+
+
+def deciding_inputs(graph: Graph, node: Node, function: Function) -> range:
+    """Which inputs make the result absent although the function would not: those of a truth value that may be
+    absent, and a condition that may be."""
+    if function in _CONNECTIVES and node.type.optional:
+        return range(len(node.inputs))
+    return range(int(function is Function.SELECT and graph[node.inputs[0]].type.optional))
 
 
 def numba_expression(function: Function, arguments: Sequence[Argument], truth: bool) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rldsl.diagnostics import InternalError
 from rldsl.emit.excerpts import defined_names, excerpts
-from rldsl.emit.expressions import checked, number_text, torch_expression
+from rldsl.emit.expressions import checked, deciding_inputs, number_text, torch_expression
 from rldsl.emit.names import Names, comment
 from rldsl.emit.parameters import FUNCTIONS, Outline, Parameter, ordered, outline, signature
 from rldsl.emit.sources import header, source_line
@@ -193,6 +193,10 @@ class _Writer:
                                         [text.operand for text in texts])
         if helper is not None:
             self.helpers.add(helper)
+        deciding = deciding_inputs(self.graph, node, node.operation.function)
+        if deciding:
+            self.helpers.add("unless_missing")
+            return _Text(f"unless_missing({', '.join([form, *(texts[i].text for i in deciding)])})")
         return _Text(form, helper is not None)
 
     def _call(self, node: Node) -> tuple[str, list[str]]:

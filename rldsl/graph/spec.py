@@ -384,3 +384,4 @@ class Spec:
     plan: Settings = ()
     deferred: tuple[Deferred, ...] = ()
     axes: dict[str, Axis] = field(default_factory=dict)
+    used_params: frozenset[str] = frozenset()

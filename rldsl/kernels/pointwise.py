@@ -9,6 +9,7 @@ torch and its neighbours alone; that is why one file exports them all.
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import torch
@@ -93,9 +94,9 @@ def divide(a: Value, b: Value) -> Tensor:
 
 
 def power(a: Value, b: Value) -> Tensor:
-    """a to the power b."""
+    """a to the power b; absent where either is, though IEEE 754 would say 1 for some."""
     x, y = tensors(a, b)
-    value = torch.pow(x, y)
+    value = unless_missing(torch.pow(x, y), x, y)
     by_base = torch.where(y == 0, torch.zeros_like(value), y * torch.pow(x, y - 1))
     by_exponent = torch.where((x == 0) & (y >= 0), torch.zeros_like(value), value * torch.log(x))
     return linked(value, (a, by_base), (b, by_exponent))
@@ -203,25 +204,22 @@ def tanh(x: Tensor) -> Tensor:
     return linked(value, (x, (1 - value) * (1 + value)))
 
 
-# ------------------------------------------------------------------ truth: 1, 0, or NaN where absent
-def truth(fact: Tensor, *inputs: Tensor) -> Tensor:
-    """1 where `fact` holds, 0 elsewhere, absent where an input is."""
-    value = fact.to(inputs[0].dtype)
-    for x in inputs:
-        value = torch.where(torch.isnan(x), x, value)
-    return value
+# ------------------------------------------------------------------ truth: 1 or 0; NaN compares as in IEEE 754
+def truth(fact: Tensor, like: Tensor) -> Tensor:
+    """1 where `fact` holds, 0 elsewhere."""
+    return fact.to(like.dtype)
 
 
 def less(a: Value, b: Value) -> Tensor:
     """a < b."""
     x, y = tensors(a, b)
-    return truth(x < y, x, y)
+    return truth(x < y, x)
 
 
 def less_equal(a: Value, b: Value) -> Tensor:
     """a <= b."""
     x, y = tensors(a, b)
-    return truth(x <= y, x, y)
+    return truth(x <= y, x)
 
 
 def greater(a: Value, b: Value) -> Tensor:
@@ -237,38 +235,37 @@ def greater_equal(a: Value, b: Value) -> Tensor:
 def equal(a: Value, b: Value) -> Tensor:
     """a == b."""
     x, y = tensors(a, b)
-    return truth(x == y, x, y)
+    return truth(x == y, x)
 
 
 def not_equal(a: Value, b: Value) -> Tensor:
     """a != b."""
     x, y = tensors(a, b)
-    return truth(x != y, x, y)
+    return truth(x != y, x)
 
 
 def logical_and(a: Value, b: Value) -> Tensor:
     """Both."""
     x, y = tensors(a, b)
-    return truth((x != 0) & (y != 0), x, y)
+    return truth((x > 0) & (y > 0), x)
 
 
 def logical_or(a: Value, b: Value) -> Tensor:
     """At least one."""
     x, y = tensors(a, b)
-    return truth((x != 0) | (y != 0), x, y)
+    return truth((x > 0) | (y > 0), x)
 
 
 def logical_not(x: Tensor) -> Tensor:
     """The opposite."""
     value = x.detach()
-    return truth(value == 0, value)
+    return truth(~(value > 0), value)
 
 
 def select(condition: Value, yes: Value, no: Value) -> Tensor:
-    """`yes` where the condition holds, else `no`: the other one is not looked at. Absent where the condition is."""
+    """`yes` where the condition holds, else `no`: the other one is not looked at."""
     fact, a, b = tensors(condition, yes, no)
-    chosen = torch.where(fact != 0, yes if isinstance(yes, Tensor) else a, no if isinstance(no, Tensor) else b)
-    return torch.where(torch.isnan(fact), fact, chosen)
+    return torch.where(fact > 0, yes if isinstance(yes, Tensor) else a, no if isinstance(no, Tensor) else b)
 
 
 def otherwise(x: Value, alternative: Value) -> Tensor:
@@ -280,3 +277,10 @@ def otherwise(x: Value, alternative: Value) -> Tensor:
 def is_missing(x: Tensor) -> Tensor:
     """Whether x is absent."""
     return torch.isnan(x.detach()).to(x.dtype)
+
+
+def unless_missing(value: Tensor, *inputs: Value) -> Tensor:
+    """The value; absent where an input is."""
+    for x in tensors(value, *inputs)[1:]:
+        value = torch.where(torch.isnan(x), math.nan, value)
+    return value

@@ -65,6 +65,13 @@ class Rows:
         return given
 
     @property
+    def policy(self) -> Other:
+        """As rows of another policy are given."""
+        if self.hidden is None or self.weight is None:
+            return self.given
+        return self.hidden, self.weight, self.bias
+
+    @property
     def vocabulary(self) -> int:
         """How many tokens there are."""
         return (self.given if self.weight is None else self.weight).shape[1 if self.weight is None else 0]

@@ -39,7 +39,7 @@ from rldsl.graph.model import (
     Spread,
 )
 from rldsl.infer import Builder
-from rldsl.infer.elements import BOOL_FUNCTIONS
+from rldsl.infer.elements import BOOL_FUNCTIONS, infer_element
 from rldsl.passes.absence import Absence
 from rldsl.passes.draft import Draft, rebuild
 from rldsl.passes.reductions import Primitives
@@ -107,8 +107,12 @@ class _Expansion:
         return self.builder.keep(replace(self.node, type=_representation(self.node.type)), self.inputs)
 
     def _same(self, inputs: tuple[int, ...]) -> int:
-        """The same operation of inputs that may now be numbers for truth values."""
-        return self.builder.keep(replace(self.node, type=_representation(self.node.type)), inputs)
+        """The same operation of inputs that may now be numbers for truth values, reals for absent integers."""
+        type_ = _representation(self.node.type)
+        types = [self.builder[key].type for key in inputs]
+        if any(now.element is not then.element for now, then in zip(types, self.types, strict=True)):
+            type_ = replace(type_, element=infer_element(self.node.operation, types))
+        return self.builder.keep(replace(self.node, type=type_), inputs)
 
     def _numbers(self, keys: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(self.make.number(key) for key in keys)
@@ -134,8 +138,19 @@ class _Expansion:
                 return self._select()
             case _ if function in BOOL_FUNCTIONS:
                 return self._truth_valued(function)
+            case Function.POWER:
+                return self._absent_with_inputs(self._same(self._numbers(self.inputs)))
             case _:
                 return self._same(self._numbers(self.inputs))
+
+    def _absent_with_inputs(self, x: int) -> int:
+        """For what IEEE does not make NaN of NaN: `1 ** x`, `x ** 0`."""
+        optional = self._absences()
+        return self.make.where_absent(self.make.any_of(optional), x) if optional else x
+
+    def _absences(self) -> list[int]:
+        return [self.absence.of(self.builder, key) for key, type_ in zip(self.node.inputs, self.types, strict=True)
+                if type_.optional]
 
     def _is_missing(self) -> int:
         if self.absence.is_structural(self.node.inputs[0]):
@@ -168,9 +183,7 @@ class _Expansion:
         core = self.make.present(function, *(to_operand(key) for key in self.inputs))
         if not self.node.type.optional:
             return core
-        optional = [key for key, type_ in zip(self.node.inputs, self.types, strict=True) if type_.optional]
-        absent = self.make.any_of([self.absence.of(self.builder, key) for key in optional])
-        return self.make.where_absent(absent, self.make.number(core))
+        return self.make.where_absent(self.make.any_of(self._absences()), self.make.number(core))
 
     # ------------------------------------------------------------ reductions
     def _reduce(self, operation: Reduce, reduction: Reduction) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rldsl.graph.model import Foreign, Setting
 from rldsl.graph.spec import Amount, ExternSpec, Invocation
+from rldsl.rewards.outcome import Failure, FailureKind
 from rldsl.rewards.pool import Job
 from rldsl.rewards.signatures import EXTERN_SETTINGS, PRIMITIVES, Result, result_of
 from rldsl.rewards.texts import NATIVE
@@ -21,16 +22,22 @@ _VERIFIER_MEMORY = 4 << 30
 
 @dataclass(frozen=True, slots=True)
 class HostCall:
-    """How one operation is run. `job` is None for a function of `texts`; `runner` names the processes that it
-    shares. `in_process` is `isolate: none`. `elements` are those of the inputs, where they are declared."""
+    """How one operation is run. `order` are the inputs in the order of the declaration.
+
+    `job` is None for a function of `texts`; `runner` names the processes that the job shares; `in_process` is
+    `isolate: none`. `elements` are those of the ordered inputs, where a declaration has them. `refused` says
+    why nothing can be run.
+    """
 
     shown: str
     settings: Mapping[str, Any]
     result: Result
+    order: tuple[int, ...]
     job: Job | None = None
     runner: str = ""
     in_process: bool = False
     elements: tuple[Element, ...] = ()
+    refused: Failure | None = None
 
     @property
     def is_python(self) -> bool:
@@ -38,45 +45,73 @@ class HostCall:
         return self.job is not None and self.job.kind == "python"
 
 
-def plan_call(operation: Foreign, externs: Mapping[str, ExternSpec], project: Path,
-              search: Sequence[str]) -> HostCall:
-    """What to run for an operation; `search` are more folders for imports. KeyError for an unknown one."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What calls may need: the declared functions, the project's folder, more folders for imports."""
+
+    externs: Mapping[str, ExternSpec]
+    project: Path
+    search: Sequence[str]
+
+
+def plan_call(operation: Foreign, around: Surroundings) -> HostCall:
+    """What to run for an operation. KeyError for one that nobody knows."""
     if operation.name.startswith("extern:"):
-        return _plan_extern(operation, externs[operation.name.removeprefix("extern:")], project, search)
+        return _plan_extern(operation, around)
     primitive = PRIMITIVES[operation.name]
     defaults = {parameter.name: parameter.default for parameter in primitive.parameters if parameter.constant}
     settings: dict[str, Any] = {**defaults, **dict(operation.settings)}
     result = result_of(primitive, settings)
+    declared = [parameter.name for parameter in primitive.parameters if not parameter.constant]
+    order = _order(operation.names, declared)
     if operation.name in NATIVE:
-        return HostCall(operation.name, settings, result)
+        return HostCall(operation.name, settings, result, order)
     if operation.name == "verify.python":
-        return _plan_python(str(settings["function"]), operation.names, 1, settings, result, project, search)
+        names = [operation.names[index] for index in order] or declared
+        job = _python_job(str(settings["function"]), names, 1, settings, around)
+        return _python_call(job, settings, result, order)
     kind = operation.name.removeprefix("verify.")
     job = _job(kind, {**settings, "memory": _VERIFIER_MEMORY}, float(settings["timeout"]))
-    return HostCall(operation.name, settings, result, job, "verifiers")
+    return HostCall(operation.name, settings, result, order, job, "verifiers")
 
 
-def _plan_extern(operation: Foreign, extern: ExternSpec, project: Path, search: Sequence[str]) -> HostCall:
+def _plan_extern(operation: Foreign, around: Surroundings) -> HostCall:
+    extern = around.externs[operation.name.removeprefix("extern:")]
     defaults = {parameter.name: parameter.default for parameter in EXTERN_SETTINGS}
-    written = {name: _setting(value) for name, value in extern.settings}
+    settings = {**defaults, **{name: _setting(value) for name, value in extern.settings}}
+    names = [name for name, _ in extern.parameters]
+    order = _order(operation.names or names, names)
+    job = _python_job(str(extern.source.positional[0]), names, 0, settings, around)
     result = Result(extern.result.element, extern.result.interval, extern.result.optional)
-    elements = tuple(element for _, element in extern.parameters)
-    return _plan_python(str(extern.source.positional[0]), operation.names, 0, {**defaults, **written}, result,
-                        project, search, elements)
+    return _python_call(job, settings, result, order, tuple(element for _, element in extern.parameters))
 
 
-def _plan_python(reference: str, names: Sequence[str], positional: int, settings: Mapping[str, Any],
-                 result: Result, project: Path, search: Sequence[str],
-                 elements: tuple[Element, ...] = ()) -> HostCall:
+def _python_job(reference: str, names: Sequence[str], positional: int, settings: Mapping[str, Any],
+                around: Surroundings) -> Job:
     given = {"function": reference, "names": list(names), "positional": positional, "call": settings["call"],
-             "chat": settings["chat"], "project": str(project.resolve()), "path": list(search)}
-    in_process = settings["isolate"] == "none"
-    job = _job("python", given, float(settings["timeout"]))
-    return HostCall(reference, settings, result, job, f"{reference} {in_process}", in_process, elements)
+             "chat": settings["chat"], "project": str(around.project.resolve()), "path": list(around.search)}
+    return _job("python", given, float(settings["timeout"]))
+
+
+def _python_call(job: Job, settings: Mapping[str, Any], result: Result, order: tuple[int, ...],
+                 elements: tuple[Element, ...] = ()) -> HostCall:
+    reference, isolate = str(job.settings["function"]), settings["isolate"]
+    refused = None
+    if isolate not in ("process", "none"):
+        said = f"`isolate: {isolate}` cannot be run yet; `process` and `none` can"
+        refused = Failure(FailureKind.SETUP, said)
+    return HostCall(reference, settings, result, order, job, f"{reference} {isolate}", isolate == "none",
+                    elements, refused)
+
+
+def _order(written: Sequence[str], declared: Sequence[str]) -> tuple[int, ...]:
+    """Positions of the inputs, the declared ones first in their order, the others behind them in theirs."""
+    ranks = {name: rank for rank, name in enumerate(declared)}
+    return tuple(sorted(range(len(written)), key=lambda index: ranks.get(written[index], len(ranks))))
 
 
 def _job(kind: str, settings: Mapping[str, Any], timeout: float) -> Job:
-    return Job(json.dumps([kind, settings], sort_keys=True), kind, settings, timeout)
+    return Job(json.dumps([kind, settings, timeout], sort_keys=True), kind, settings, timeout)
 
 
 def _setting(value: Any) -> Setting:

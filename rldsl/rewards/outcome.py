@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -120,24 +120,6 @@ class FailurePolicy:
 
     def _is_beyond(self, count: int, items: int) -> bool:
         return count >= self.at_least and count > self.most * items
-
-
-@dataclass(slots=True)
-class FailureCounts:
-    """Failures of each node over a run, for the log."""
-
-    tried: Counter[str] = field(default_factory=Counter)
-    failed: Counter[tuple[str, FailureKind]] = field(default_factory=Counter)
-
-    def add(self, name: str, outcome: Outcome) -> None:
-        """Count one batch."""
-        self.tried[name] += len(outcome)
-        self.failed.update((name, failure.kind) for failure in outcome.failed.values())
-
-    def rate(self, name: str) -> float:
-        """Share of the items of a node that failed so far."""
-        failed = sum(count for (node, _), count in self.failed.items() if node == name)
-        return failed / self.tried[name] if self.tried[name] else 0.0
 
 
 def summarize(failures: Iterable[Failure]) -> str:

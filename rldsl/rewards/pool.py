@@ -104,8 +104,8 @@ class Worker:
         return bool(data)
 
     def end(self, patience: float = 0.0) -> int:
-        """Kill the worker and all it started, by letting its lifeline go; the exit status if it ends by itself
-        within `patience` seconds."""
+        """Kill the worker and all it started, by letting its lifeline go; the exit status if it ends by
+        itself within `patience` seconds."""
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(patience)
         os.close(self.lifeline)

@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from rldsl.graph.model import Foreign
 from rldsl.graph.spec import ExternSpec
-from rldsl.rewards.calls import HostCall, plan_call
+from rldsl.rewards.calls import HostCall, Surroundings, plan_call
 from rldsl.rewards.in_process import Threads
-from rldsl.rewards.outcome import Failure, Outcome
+from rldsl.rewards.outcome import Failure, Outcome, is_absent
 from rldsl.rewards.pool import Job, Pool
 from rldsl.rewards.results import check_reply, pack, spread_batch
 from rldsl.rewards.texts import NATIVE
@@ -43,8 +43,7 @@ class HostCalls:
 
     def __init__(self, externs: Iterable[ExternSpec], project: Path, *,
                  workers: int | None = None) -> None:
-        self.project = project
-        self._externs = {extern.name: extern for extern in externs}
+        self._around = Surroundings({extern.name: extern for extern in externs}, project, _search())
         self._size = workers or max(1, min(4, os.cpu_count() or 1))
         self._runners: dict[str, Pool | Threads] = {}
         self._plans: dict[Foreign, HostCall] = {}
@@ -55,7 +54,7 @@ class HostCalls:
         `operation.names`; None and NaN in them are absent and make the result absent."""
         started = time.perf_counter()
         plan = self._plan(operation)
-        columns = [_as_list(column) for column in inputs]
+        columns = [_as_list(inputs[index]) for index in plan.order or range(len(inputs))]
         count = len(columns[0])
         if any(len(column) != count for column in columns):
             lengths = [len(column) for column in columns]
@@ -85,16 +84,19 @@ class HostCalls:
 
     def _plan(self, operation: Foreign) -> HostCall:
         if operation not in self._plans:
-            self._plans[operation] = plan_call(operation, self._externs, self.project, _search())
+            self._plans[operation] = plan_call(operation, self._around)
         return self._plans[operation]
 
     def _runner(self, plan: HostCall) -> Pool | Threads:
         if plan.runner not in self._runners:
-            made = Threads(self.project) if plan.in_process else Pool(self.project, self._size)
+            project = self._around.project
+            made = Threads(project) if plan.in_process else Pool(project, self._size)
             self._runners[plan.runner] = made
         return self._runners[plan.runner]
 
     def _open(self, plan: HostCall, job: Job) -> str | Failure:
+        if plan.refused is not None:
+            return plan.refused
         if job.key not in self._conventions:
             opened = self._runner(plan).open(job)
             if isinstance(opened, Failure):
@@ -139,8 +141,7 @@ def _as_list(column: Column) -> list[Any]:
 
 def _present(columns: list[list[Any]]) -> list[int] | None:
     """The items without an absent input; None if that is all of them."""
-    absent = {index for column in columns for index, value in enumerate(column)
-              if value is None or (type(value) is float and value != value)}
+    absent = {index for column in columns for index, value in enumerate(column) if is_absent(value)}
     return [index for index in range(len(columns[0])) if index not in absent] if absent else None
 
 

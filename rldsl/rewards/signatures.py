@@ -84,7 +84,7 @@ def _holds(name: str, parameters: tuple[Parameter, ...], doc: str) -> Primitive:
     return Primitive(name, parameters, Element.BOOL, BINARY, False, doc)
 
 
-def _measure(name: str, parameters: tuple[Parameter, ...], doc: str, interval: Interval = _COUNT,
+def _measure(name: str, parameters: tuple[Parameter, ...], doc: str, interval: Interval = _COUNT, *,
              element: Element = Element.INT, optional: bool = False) -> Primitive:
     return Primitive(name, parameters, element, interval, optional, doc)
 
@@ -147,10 +147,10 @@ _TEXTS = (
              "How often `part` occurs, without overlap; 0 if empty."),
     _measure("text.number", (_input("text"),),
              "The last number written in the text; absent if there is none.",
-             EVERYTHING, Element.REAL, optional=True),
+             EVERYTHING, element=Element.REAL, optional=True),
     _measure("text.matching_places", (_input("text"), _input("answer")),
              "Share of places at which two texts have the same character; 0 where their lengths differ, 1 "
-             "for two empty texts.", UNIT, Element.REAL),
+             "for two empty texts.", UNIT, element=Element.REAL),
     _holds("text.equal", (_input("text"), _input("other")),
            "Whether two texts are the same, character by character."),
     _holds("text.contains", (_input("text"), _input("part")), "Whether `part` occurs in the text."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
@@ -27,11 +28,10 @@ _BLANK = re.compile(r"\S")
 # ------------------------------------------------------------------ numbers and answers in a text
 def last_number(text: str) -> str | None:
     """The last number of a text as Python writes it; None if there is none."""
-    last = None
-    for last in _NUMBER.finditer(text):
-        pass
-    if last is None:
+    found = deque(_NUMBER.finditer(text), maxlen=1)
+    if not found:
         return None
+    last = found[0]
     start = last.start()
     # A minus that follows a letter, a digit or a closing bracket is a subtraction.
     sign = "-" if start and _MINUS.match(text, start - 1) else ""

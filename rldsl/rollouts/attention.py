@@ -14,7 +14,8 @@ _SHORT: Final = 2**14  # scores of one row and head up to which plain products a
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
     """[rows, heads, q, D] from queries [rows, heads, q, D], keys and values [rows, kv_heads, k, D].
 
-    `mask` [rows or 1, 1, q, k] is added to the scores; None is causal from the first key on; a single query sees all keys.
+    `mask` [rows or 1, 1, q, k] is added to the scores. None is causal, from the first key on, but for a single query,
+    which sees all keys.
     """
     if queries.device.type == "cpu" and 1 < queries.shape[2] <= _SHORT // keys.shape[2]:
         return _by_products(queries, keys, values, mask)

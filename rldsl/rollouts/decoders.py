@@ -56,10 +56,11 @@ class FastDecoder:
     """
 
     def __init__(self, module: Any, family: Family) -> None:
-        self.body: Any = body_of(module)
+        body: Any = body_of(module)
+        self.body = body
         self.family = family
         self.head, self.head_bias = vocabulary_head(module)
-        self.blocks: list[Block] = [block_of(layer, family) for layer in self.body.layers]
+        self.blocks: list[Block] = [block_of(layer, family) for layer in body.layers]
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
         self.mask: Tensor | None = None

@@ -26,9 +26,9 @@ class Family:
     head_width: int
 
     @property
-    def splits(self) -> tuple[int, int]:
-        """Sizes of the rotated (queries, keys) and of the other (values) part of a joined projection."""
-        return (self.heads + self.kv_heads) * self.head_width, self.kv_heads * self.head_width
+    def turning(self) -> int:
+        """How many of a joined projection's numbers are rotated: those of queries and keys."""
+        return (self.heads + self.kv_heads) * self.head_width
 
 
 def family_of(body: Any) -> Family | None:
@@ -83,15 +83,16 @@ def block_of(layer: Any, family: Family) -> Block:
 def rotated(block: Block, family: Family, x: Tensor, turn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Queries [N, heads, D], keys and values [N, kv_heads, D] of normalised states [N, H]; `turn` [N or 1, 1, D/2]."""
     joined = F.linear(x, block.qkv, block.qkv_bias)
-    turning, values = torch.split(joined, family.splits, dim=-1)
-    halves = turning.unflatten(-1, (family.heads + family.kv_heads, family.head_width))
+    rows, width = x.shape[0], family.head_width
+    values = joined[:, family.turning:].view(rows, family.kv_heads, width)
+    plain = joined[:, :family.turning].view(rows, -1, width)
     if block.norms is not None:
-        parts = torch.split(halves, (family.heads, family.kv_heads), dim=1)
-        halves = torch.cat([F.rms_norm(part, (family.head_width,), *norm)
-                            for part, norm in zip(parts, block.norms, strict=True)], dim=1)
-    turned = torch.view_as_real(torch.view_as_complex(halves.float().unflatten(-1, (-1, 2))) * turn).flatten(-2)
-    queries, keys = torch.split(turned.to(x.dtype), (family.heads, family.kv_heads), dim=1)
-    return queries, keys, values.unflatten(-1, (family.kv_heads, family.head_width))
+        parts = plain[:, :family.heads], plain[:, family.heads:]
+        plain = torch.cat([F.rms_norm(part, (width,), *norm)
+                           for part, norm in zip(parts, block.norms, strict=True)], dim=1)
+    pairs = torch.view_as_complex(plain.float().view(rows, -1, width // 2, 2))
+    turned = torch.view_as_real(pairs * turn).view(rows, -1, width).to(x.dtype)
+    return turned[:, :family.heads], turned[:, family.heads:], values
 
 
 def out_of(layer: Any, seen: Tensor) -> Tensor:

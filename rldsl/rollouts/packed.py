@@ -19,7 +19,6 @@ from rldsl.rollouts.attention import attend
 from rldsl.rollouts.families import Block, Family, block_of, fed_forward, normed, out_of, rotated, rotations
 from rldsl.rollouts.tokens import Longs, concatenated_ranges, offsets_of
 
-
 KeysValues = tuple[Tensor, Tensor]
 
 
@@ -94,9 +93,10 @@ def pack(prompts: list[npt.NDArray[np.int32]], prompt_of: Longs, following: Long
     mask = _mask(prompt_lengths, prompt_of, grids[1].width) if len(following) else None
     group = len(prompt_of) // max(1, len(prompts))
     is_regular = np.array_equal(prompt_of, np.repeat(np.arange(len(prompts)), group))
-    return Pack(torch.from_numpy(np.concatenate([*prompts, following]).astype(np.int64)).to(device),
-                torch.from_numpy(positions).to(device), *grids, torch.from_numpy(prompt_of).to(device),
-                group if is_regular else None, None if mask is None else torch.from_numpy(mask).to(device), prompt_lengths)
+    ids = np.concatenate([*prompts, following]).astype(np.int64)
+    return Pack(torch.from_numpy(ids).to(device), torch.from_numpy(positions).to(device), *grids,
+                torch.from_numpy(prompt_of).to(device), group if is_regular else None,
+                None if mask is None else torch.from_numpy(mask).to(device), prompt_lengths)
 
 
 def packed_hidden(body: Any, family: Family, tokens: Pack) -> Tensor:

@@ -5,7 +5,7 @@ Stops before the vocabulary head: kernels read log-probabilities and entropies f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,19 +66,13 @@ def head_of(model: LoadedModel) -> tuple[Tensor, Tensor | None]:
     return vocabulary_head(model.module)
 
 
-def _pieces(tokens: ResponseTokens, places: Longs, body: Any) -> Iterator[Longs]:
-    """Runs of samples that are computed together: all of them, unless their padded form is very large."""
+def _pieces(tokens: ResponseTokens, places: Longs, body: Any) -> list[Longs]:
+    """Samples that are computed together: all of them, unless their padded form is very large."""
     prompt_lengths = np.array([len(ids) for ids in tokens.prompt_ids], dtype=np.int64)
-    lengths = tokens.lengths[places]
-    rows = prompt_lengths[tokens.prompt_of_sample[places]] + lengths
-    first = 0
-    for stop in range(1, len(places) + 1):
-        if stop < len(places):
-            widest = int(rows[first:stop + 1].max(initial=1))
-            if (stop + 1 - first) * widest * max(widest, body.config.hidden_size) <= _BUDGET:
-                continue
-        yield places[first:stop]
-        first = stop
+    rows = prompt_lengths[tokens.prompt_of_sample[places]] + tokens.lengths[places]
+    widest = int(rows.max(initial=1))
+    count = max(1, _BUDGET // (widest * max(widest, body.config.get_text_config().hidden_size)))
+    return [places[first:first + count] for first in range(0, max(1, len(places)), count)]
 
 
 def _packed_rows(body: Any, family: Family, tokens: ResponseTokens, samples: Longs, device: torch.device) -> Tensor:

@@ -1,4 +1,4 @@
-"""The tokens of a rollout or of given texts: packed, with their prompts. Knows how to cut them, not how to draw them."""
+"""The tokens of a rollout or of given texts: packed, with their prompts. Cuts them; does not draw them."""
 
 from __future__ import annotations
 

@@ -87,6 +87,8 @@ _TEXTS = (
             "put the text between two plain `\"`; word processors change them.", found="[“”„‘’«»]"),
     Mistake("backtick", TEXT, "texts are written in double quotes", "write `\"` for a backtick",
             "put the text between `\"` and `\"`.", found="`"),
+    Mistake("control-character", TEXT, "this is a control character", "a character that does not print",
+            "delete it; inside a text, a line break is `\\n` and a tab `\\t`.", found=r"[\x00-\x1f\x7f-\x9f]", kind="BAD"),
     Mistake("odd-space", TEXT, "this is not a plain space", "a character that looks like a space",
             "delete it and type a plain space; it often comes with text copied from a web page.",
             found="[\u00a0\u2000-\u200f\u2028-\u202f\u205f\u2060\u3000\ufeff]"),

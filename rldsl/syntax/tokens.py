@@ -101,17 +101,18 @@ def read_docs(text: str, comments: list[Comment]) -> tuple[str, dict[int, str]]:
     """The module's documentation, and that of what begins at each offset.
 
     A block of `##` lines belongs to what stands on the next line; at the top of the file, with a blank line after it,
-    it belongs to the module.
+    it belongs to the module. Plain comments may stand before that.
     """
-    module, found = "", dict[int, str]()
+    module: str | None = None
+    found: dict[int, str] = {}
     for block in _doc_blocks(text, comments):
         after = _first_after(text, block[-1].end)
         doc = "\n".join(comment.text[2:].removeprefix(" ").rstrip() for comment in block)
         if text.count("\n", block[-1].end, after) == 1 and after < len(text):
             found[after] = doc
-        elif not module and _ONLY_COMMENTS.fullmatch(text, 0, block[0].start):
+        elif module is None and _ONLY_COMMENTS.fullmatch(text, 0, block[0].start):
             module = doc
-    return module, found
+    return module or "", found
 
 
 def _first_after(text: str, offset: int) -> int:

@@ -72,7 +72,8 @@ def test_a_limit_keeps_the_first_rows_and_reads_no_further(load: Load, jsonl: Wr
 
 def test_a_wrong_type_in_row_ten_thousand_is_found_with_its_line(faults: Faults, jsonl: Write) -> None:
     jsonl("".join(f'{{"n": {json.dumps(str(i) if i == 9_999 else i)}}}\n' for i in range(20_000)))
-    assert faults("jsonl", "n: Int", "rows.jsonl") == ['rows.jsonl:10000: `n`: expected Int, found a Text ("9999")']
+    assert faults("jsonl", "n: Int", "rows.jsonl") == [
+        'rows.jsonl:10000: `n`: expected Int, found a Text ("9999")']
 
 
 def test_a_missing_column_is_one_fault_that_names_the_columns(faults: Faults, jsonl: Write) -> None:
@@ -166,7 +167,8 @@ def test_deep_nesting_is_a_fault_of_its_line(faults: Faults, jsonl: Write) -> No
 
 def test_text_that_is_not_utf8_is_found_with_line_and_byte(faults: Faults, jsonl: Write) -> None:
     jsonl(b'{"q": "a"}\n{"q": "caf\xe9"}\n')
-    assert faults("jsonl", "q: Text", "rows.jsonl") == ["rows.jsonl:2: is not UTF-8: byte 11 of the line is 0xe9"]
+    assert faults("jsonl", "q: Text", "rows.jsonl") == [
+        "rows.jsonl:2: is not UTF-8: byte 11 of the line is 0xe9"]
 
 
 def test_surrogates_written_as_bytes_are_not_utf8(faults: Faults, jsonl: Write) -> None:
@@ -203,7 +205,8 @@ def test_wrong_arguments_of_a_source_are_faults(faults: Faults, jsonl: Write) ->
     assert faults("jsonl", "q: Text", "rows.jsonl", limt=3) == [
         "jsonl: no argument is called `limt`; did you mean `limit`?"]
     assert faults("jsonl", "q: Text") == ["jsonl: `path` is missing"]
-    assert faults("jsnl", "q: Text", "rows.jsonl") == ["jsnl: there is no source `jsnl`; did you mean `jsonl`?"]
+    assert faults("jsnl", "q: Text", "rows.jsonl") == [
+        "jsnl: there is no source `jsnl`; did you mean `jsonl`?"]
 
 
 def test_a_chat_is_json(load: Load, jsonl: Write) -> None:

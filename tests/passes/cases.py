@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rldsl.graph.model import Function, Graph, Leaf, Read, ReadKind, Reduction, SourceKind
+from rldsl.graph.model import Freeze, Function, Graph, Leaf, Read, ReadKind, Reduction, SourceKind
 from rldsl.graph.spec import ObjectiveSpec, Spec, TermSpec
 from rldsl.graph.staged import StagedObjective
 from rldsl.infer import Builder
@@ -163,17 +163,27 @@ class Case:
 
 
 def finite_differences(case: Case, key: int, step: float = 1e-5) -> Array:
-    """Central differences of the loss by each place of a read; NaN where two steps disagree (a kink)."""
-    slopes = np.array([[_slope(case, key, place, size) for size in (step, step / 3)]
-                       for place in range(len(case.given[key]))]).reshape(-1, 2)
-    smooth = np.isclose(slopes[:, 0], slopes[:, 1], rtol=1e-4, atol=1e-6)
-    return np.where(smooth, slopes[:, 1], np.nan)
+    """Central differences of the loss by each place of a read, what is frozen held still; NaN at a kink, where the
+    slopes on both sides disagree."""
+    frozen = _frozen_values(case)
+    here = case.loss()
+    slopes = np.array([_slopes(case, frozen, key, place, step, here) for place in range(len(case.given[key]))])
+    before, after = slopes.reshape(-1, 2).T
+    return np.where(np.isclose(before, after, rtol=1e-2, atol=1e-4), (before + after) / 2, np.nan)
 
 
-def _slope(case: Case, key: int, place: int, step: float) -> float:
+def _frozen_values(case: Case) -> dict[int, Array]:
+    """The values of all `Freeze` nodes that the terms need."""
+    values = evaluate(case.graph, case.layout, case.given, [term.key for term in case.terms])
+    return {key: value for key, value in values.items() if isinstance(case.builder[key].operation, Freeze)}
+
+
+def _slopes(case: Case, frozen: Mapping[int, Array], key: int, place: int, step: float,
+            here: float) -> tuple[float, float]:
+    """Below and above the value."""
     def moved(by: float) -> float:
         values = case.given[key].copy()
         values[place] += by
-        return case.loss({**case.given, key: values})
+        return case.loss({**case.given, **frozen, key: values})
 
-    return (moved(step) - moved(-step)) / (2 * step)
+    return (here - moved(-step)) / step, (moved(step) - here) / step

@@ -116,7 +116,7 @@ def _softplus(x: Array) -> Array:
 _FUNCTIONS: dict[Function, Callable[..., Array]] = {
     Function.ADD: np.add, Function.SUBTRACT: np.subtract, Function.MULTIPLY: np.multiply,
     Function.GATED_MULTIPLY: lambda a, b: np.where(a == 0, 0.0, a * b),
-    Function.DIVIDE: np.divide, Function.POWER: np.power, Function.NEGATE: np.negative,
+    Function.DIVIDE: np.divide, Function.POWER: lambda a, b: np.where(np.isnan(a) | np.isnan(b), np.nan, np.power(a, b)), Function.NEGATE: np.negative,
     Function.MINIMUM: np.minimum, Function.MAXIMUM: np.maximum,
     Function.CLIP: lambda x, low, high: np.minimum(np.maximum(x, low), high),
     Function.ABSOLUTE: np.abs, Function.SIGN: np.sign, Function.EXP: np.exp, Function.LOG: np.log,

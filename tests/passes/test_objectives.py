@@ -15,8 +15,7 @@ every_objective = pytest.mark.parametrize("known", OBJECTIVES.values(), ids=OBJE
 
 @every_objective
 def test_the_gradient_is_that_of_finite_differences(known: Known) -> None:
-    if known is not OBJECTIVES["frozen baseline"]:
-        check_gradients(known.build(Case(seed=3)))
+    check_gradients(known.build(Case(seed=3)))
 
 
 @every_objective

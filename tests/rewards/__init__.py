@@ -1,0 +1,1 @@
+"""Tests of rewards on the host."""

@@ -1,0 +1,236 @@
+"""Compares a compiled objective with the float64 reference on random ragged batches: values and gradients.
+
+What is certified is the emitted code itself with the sources that feed it; the model around it is not.
+
+Tolerances come from what float32 can promise. The reference is computed a second time with each of its reads moved by
+`READ_ERROR` relative to 1 + |read| (blocks of 2048 float32 terms and an exponential to 1.7e-7), and, where rows are
+hidden states, with these moved by one float32 rounding. An error may be `MARGIN` times the change that this makes,
+plus `ROUNDING` times the largest number of the array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rldsl.batch import GroupKey, Numbers, whole
+from rldsl.graph.staged import Input, StagedObjective
+from rldsl.kernels.layout import Layout
+from rldsl.kernels.rows import Rows
+from rldsl.program import CompiledObjective
+from rldsl.torch_backend import TorchBackend
+from rldsl.types import BATCH, Element, Level, LogProbability
+
+READ_ERROR = 4e-7
+ROUNDING = 1e-6   # 16 units of float32
+MARGIN = 8.0
+HIDDEN = 24
+KINDS = ("ordinary", "large logits", "far from zero", "masked", "without signal", "tiny")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One array of one case."""
+
+    case: str
+    quantity: str
+    tokens: int
+    vocabulary: int
+    error: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """NaN fails."""
+        return self.error <= self.tolerance
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was compared, and with what result."""
+
+    objective: str
+    backend: str
+    seed: int
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything agrees."""
+        return all(entry.passed for entry in self.comparisons)
+
+    def to_json(self) -> dict[str, Any]:
+        """For a file beside the kernel."""
+        return {"objective": self.objective, "backend": self.backend, "seed": self.seed, "passed": self.passed,
+                "tolerance": f"{MARGIN} x (reads moved by {READ_ERROR}) + {ROUNDING} x largest",
+                "comparisons": [{**asdict(entry), "passed": entry.passed} for entry in self.comparisons]}
+
+    def __str__(self) -> str:
+        title = f"{self.objective} on {self.backend}: {'agrees' if self.passed else 'DOES NOT AGREE'} with the reference"
+        rows = [f"  {entry.case:<16} {entry.quantity:<18} T={entry.tokens:<5} V={entry.vocabulary:<6} "
+                f"error {entry.error:.1e} of {entry.tolerance:.1e}{'' if entry.passed else '  <--'}"
+                for entry in self.comparisons]
+        return "\n".join([title, *rows])
+
+
+def certify(compiled: CompiledObjective, *, seed: int = 0, cases: int = 6) -> Report:
+    """Compare with the float64 reference on `cases` random batches: ordinary, with logits of size 1e4, with rows far from
+    zero, with masked vocabulary, with all-zero inputs, and of single tokens."""
+    found: list[Comparison] = []
+    reference = CompiledObjective(compiled.staged, "torch", dtype=torch.float64)
+    for number in range(cases):
+        case = _case(compiled.staged, KINDS[number % len(KINDS)], np.random.default_rng((seed, number)))
+        for form, rows in case.forms.items():
+            found += _compare(compiled, reference, case, form, rows)
+    return Report(compiled.staged.name, compiled.backend, seed, tuple(found))
+
+
+# ------------------------------------------------------------------ a random batch
+@dataclass(frozen=True, slots=True)
+class _Case:
+    kind: str
+    layout: Layout
+    inputs: Mapping[str, Numbers]
+    forms: Mapping[str, Mapping[GroupKey, Rows]]
+    direct: Mapping[int, Tensor]
+
+
+def _case(staged: StagedObjective, kind: str, rng: np.random.Generator) -> _Case:
+    layout = _layout(staged, rng, largest=1 if kind == "tiny" else 9)
+    vocabulary = int(rng.choice([7, 300, 2500]))
+    weight = torch.from_numpy(rng.standard_normal((vocabulary, HIDDEN)).astype(np.float32) / HIDDEN**0.5)
+    hidden, logits = {}, {}
+    for group in staged.groups:
+        count = layout.size(group.axis.name)
+        targets = torch.from_numpy(rng.integers(0, vocabulary, count))
+        states = [torch.from_numpy(rng.standard_normal((count, HIDDEN)).astype(np.float32) * 2)
+                  for _ in range(1 + len(group.others))]
+        key = group.model, group.response
+        hidden[key] = Rows(targets, states[0], weight,
+                           others={name: (state, weight) for name, state in zip(group.others, states[1:], strict=True)})
+        shaped = [_shaped(state @ weight.t(), targets, kind) for state in states]
+        logits[key] = Rows(targets, logits=shaped[0], others=dict(zip(group.others, shaped[1:], strict=True)))
+    forms = {"logits": logits} if kind in ("large logits", "far from zero", "masked") else {"logits": logits, "hidden": hidden}
+    direct = {read.key: torch.from_numpy(rng.standard_normal(layout.size(read.axis.name))) for read in staged.direct}
+    inputs = _inputs(staged, layout, logits, 0.0 if kind == "without signal" else 1.0, rng)
+    return _Case(kind, layout, inputs, forms if staged.groups else {"direct": {}}, direct)
+
+
+def _layout(staged: StagedObjective, rng: np.random.Generator, largest: int) -> Layout:
+    """Ragged: some places of every axis but the first are empty, some hold one."""
+    parents, counts = {}, {}
+    sizes = {BATCH.name: 1}
+    for axis in staged.axes:
+        if axis.parent is not None:
+            above = sizes[axis.parent.name]
+            finest = axis.level is Level.TOKEN
+            below = rng.integers(0, largest + 1, above) if finest else rng.integers(1, 4, above)
+            if finest and above > 1:
+                below[0], below[-1] = 0, 1
+            parents[axis.name], counts[axis.name] = axis.parent.name, below
+            sizes[axis.name] = int(below.sum())
+    return Layout.of(parents, counts)
+
+
+def _shaped(logits: Tensor, targets: Tensor, kind: str) -> Tensor:
+    """The logits of a kind of case. A chosen token is never masked."""
+    match kind:
+        case "large logits":
+            return logits * 1e4 / float(logits.abs().max()) if len(logits) else logits
+        case "far from zero":
+            return logits + torch.where(torch.arange(len(logits)) % 2 == 0, 1e4, -1e4)[:, None]
+        case "masked":
+            masked = torch.arange(logits.shape[1]) % 3 == 0
+            chosen = logits.gather(1, targets[:, None])
+            return torch.where(masked, -torch.inf, logits).scatter(1, targets[:, None], chosen)
+        case _:
+            return logits
+
+
+def _inputs(staged: StagedObjective, layout: Layout, rows: Mapping[GroupKey, Rows], scale: float,
+            rng: np.random.Generator) -> dict[str, Numbers]:
+    return {given.name: _input(staged, given, layout, rows, scale, rng) for given in staged.inputs}
+
+
+def _input(staged: StagedObjective, given: Input, layout: Layout, rows: Mapping[GroupKey, Rows], scale: float,
+           rng: np.random.Generator) -> Numbers:
+    """Within the range of its type; log-probabilities near those of the rows, so that ratios are near 1."""
+    kind, count = staged.graph[given.key].type, layout.size(given.axis.name)
+    if isinstance(kind.provenance, LogProbability):
+        for (_, response), entry in rows.items():
+            if response == kind.provenance.response and len(entry.targets) == count and entry.logits is not None:
+                exact = torch.log_softmax(entry.logits.double() / kind.provenance.temperature, -1)
+                return exact.gather(1, entry.targets[:, None])[:, 0].numpy() + 0.2 * rng.standard_normal(count)
+    if kind.interval.values is not None:
+        return rng.choice(np.asarray(kind.interval.values), count)
+    if kind.element is Element.BOOL:
+        return rng.integers(0, 2, count).astype(np.float64)
+    low, high = max(kind.interval.low, -2.0), min(kind.interval.high, 2.0)
+    low, high = (low, high) if low <= high else (kind.interval.low, kind.interval.high)
+    drawn = rng.uniform(low, high, count)
+    drawn = np.where(low <= 0.0 <= high, scale * drawn, drawn)
+    return np.round(drawn) if kind.element is Element.INT else drawn
+
+
+# ------------------------------------------------------------------ comparing
+def _compare(compiled: CompiledObjective, reference: CompiledObjective, case: _Case, form: str,
+             rows: Mapping[GroupKey, Rows]) -> list[Comparison]:
+    exact, got = _outcome(reference, case, rows), _outcome(compiled, case, rows)
+    moved = _outcome(reference, case, _moved(rows) if form == "hidden" else rows, disturb=True)
+    tokens = sum(len(entry.targets) for entry in rows.values())
+    vocabulary = max((entry.vocabulary for entry in rows.values()), default=0)
+    found = []
+    for name, wanted in exact.items():
+        largest = float(np.abs(wanted).max(initial=0.0))
+        change = float(np.abs(moved[name] - wanted).max(initial=0.0))
+        error = float(np.abs(got[name] - wanted).max(initial=0.0))
+        tolerance = MARGIN * change + ROUNDING * largest + 1e-12
+        found.append(Comparison(case.kind, f"{name} from {form}", tokens, vocabulary, error, tolerance))
+    return found
+
+
+def _outcome(objective: CompiledObjective, case: _Case, rows: Mapping[GroupKey, Rows],
+             disturb: bool = False) -> dict[str, Numbers]:
+    """Loss and gradients."""
+    if isinstance(objective.runner, TorchBackend):
+        objective.runner.disturb = _disturb if disturb else None
+    live = {key: _live(entry) for key, entry in rows.items()}
+    direct = {key: value.clone().requires_grad_() for key, value in case.direct.items()}
+    batch = objective.batch(case.layout, case.inputs)
+    gradient = objective.piece(batch, whole(objective.staged, case.layout), live, direct)
+    pairs = [*gradient.pairs, *batch.sums.take()]
+    found = {"loss": np.array([objective.finish(batch)["loss"]])}
+    names = {id(entry.hidden): "by hidden" for entry in live.values()} | {id(entry.logits): "by logits" for entry in live.values()}
+    names |= {id(entry.weight): "by weight" for entry in live.values()} | {id(value): "by value" for value in direct.values()}
+    for tensor, by in pairs:
+        name = names[id(tensor)]
+        found[name] = np.concatenate([found.get(name, np.zeros(0)), by.double().numpy().reshape(-1)])
+    return found
+
+
+def _live(rows: Rows) -> Rows:
+    def copy(given: Tensor | None) -> Tensor | None:
+        return None if given is None else given.clone().requires_grad_()
+
+    return replace(rows, hidden=copy(rows.hidden), weight=copy(rows.weight), logits=copy(rows.logits))
+
+
+def _moved(rows: Mapping[GroupKey, Rows]) -> dict[GroupKey, Rows]:
+    """Hidden states one rounding away, to and fro."""
+    def step(given: Tensor | None) -> Tensor | None:
+        if given is None:
+            return None
+        sign = 1.0 - 2.0 * (torch.arange(given.numel()).reshape(given.shape) % 2)
+        return (given.double() * (1.0 + 2.0**-23 * sign)).requires_grad_()
+
+    return {key: replace(entry, hidden=step(entry.hidden)) for key, entry in rows.items()}
+
+
+def _disturb(values: Numbers) -> Numbers:
+    sign = 1.0 - 2.0 * (np.arange(len(values)) % 2)
+    return values + READ_ERROR * (1.0 + np.abs(values)) * sign

@@ -1,0 +1,48 @@
+"""What: a policy gradient over several update batches of one draw, without an importance ratio.
+
+Why: after the first step the samples are no longer from the current policy, and the plain gradient is of the wrong
+objective.
+
+Example: `draw 64 prompts`, `minibatch: 8 prompts` and `mean(advantage * logp(actor, y))`
+
+Instead: `exp(logp(actor, y) - y.logp)` as the weight, or one update batch for each draw.
+
+When this is wrong: where the mismatch of a few steps is accepted knowingly; then use one update batch, or a ratio
+that is clipped to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rldsl.checks.facts import Facts
+from rldsl.checks.model import Check
+from rldsl.checks.rl301_k1_as_loss import is_own
+from rldsl.diagnostics import Diagnostic, Severity, error
+from rldsl.graph.model import Foreign
+from rldsl.graph.spec import TermSpec
+from rldsl.types import LogRatio, Ratio
+
+CHECK = Check("RL401", "missing-ratio", Severity.ERROR, "off-policy samples without an importance ratio")
+
+
+def run(facts: Facts) -> Iterator[Diagnostic]:
+    """Terms that weigh own log-probabilities by a reward, without a ratio, where a draw feeds several steps."""
+    for objective, term in facts.terms():
+        batches = facts.batches_of(objective)
+        if batches is None or batches == 1 or _has_ratio(facts, term) or not _weighs_reward(facts, term):
+            continue
+        read = next((node for node, read in facts.live_reads_of(term.key) if is_own(facts, read)), None)
+        if read is not None:
+            yield error("RL401", "these samples are not from the current policy",
+                        facts.span_of_use(term.key, read.key, term.span), "no ratio corrects for that",
+                        why=f"each draw feeds {batches} optimiser steps, and only the first sees fresh samples.",
+                        fix="`exp(logp(actor, y) - y.logp)` as a weight, or one update batch a draw")
+
+
+def _has_ratio(facts: Facts, term: TermSpec) -> bool:
+    return any(isinstance(node.type.provenance, (Ratio, LogRatio)) for node in facts.live_nodes_of(term.key))
+
+
+def _weighs_reward(facts: Facts, term: TermSpec) -> bool:
+    return any(isinstance(node.operation, Foreign) for node in facts.nodes_of(term.key))

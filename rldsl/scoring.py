@@ -1,0 +1,50 @@
+"""Scores tokens without a gradient: the reference's log-probabilities, recorded proximal ones, entropies for a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from rldsl.emit.load import load_module
+from rldsl.emit.to_head import DIVERGENCES, RowRead, RowShape, emit_rows
+from rldsl.graph.model import ReadKind
+from rldsl.kernels.head import GroupRun, Numbers, RowKernel, read_rows
+from rldsl.kernels.rows import Rows, source_of
+from rldsl.kernels.workspace import Workspaces
+
+CHUNK_BYTES = 128 << 20
+_WORKSPACES = Workspaces()
+
+
+def score_rows(kinds: Sequence[ReadKind], rows: Rows, *, temperature: float = 1.0,
+               chunk_bytes: int = CHUNK_BYTES) -> dict[ReadKind, Numbers]:
+    """Each kind, one number a token, by chunks: one GEMM over the rows (2THV), and no more memory than a chunk.
+
+    A divergence is from the rows to the one policy of `rows.others`.
+    """
+    others = tuple(rows.others.values())
+    if len(others) > 1:
+        raise ValueError(f"a divergence is of two policies: score {sorted(rows.others)} one by one")
+    reads = tuple(_row_read(kind, bool(others)) for kind in dict.fromkeys(kinds))
+    shape = RowShape(reads, len(others))
+    read = load_module(emit_rows(shape), "rows").read
+    kernel = RowKernel(read, None, read, shape.width, 1.0 / temperature)
+    found = tuple(np.zeros(len(rows.targets)) for _ in reads)
+    with torch.no_grad(), _WORKSPACES.lend() as workspace:
+        group = GroupRun(kernel, "scored", source_of(rows.policy, rows.places),
+                         tuple(source_of(other, rows.places) for other in others), rows.targets.numpy(),
+                         rows.vocabulary, 0, np.array([0, len(rows.targets)]), found, ())
+        read_rows([group], (0, 1), chunk_bytes, workspace)
+    return dict(zip(dict.fromkeys(kinds), found, strict=True))
+
+
+def _row_read(kind: ReadKind, has_other: bool) -> RowRead:
+    if kind in DIVERGENCES:
+        if not has_other:
+            raise ValueError(f"`{kind}` needs the rows of another policy")
+        return RowRead(DIVERGENCES[kind], 0)
+    if kind not in (ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.LOGZ):
+        raise ValueError(f"`{kind}` is not read of a vocabulary row")
+    return RowRead(kind.value)

@@ -1,0 +1,65 @@
+"""The sampler's log-probabilities against the trainer's for the same tokens: two programs that must be one policy.
+
+Compared where the two mean the same: without truncation, at one temperature. On a CPU they differ by rounding alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from rldsl.batch import UpdateBatch
+from rldsl.graph.model import Read, ReadKind
+from rldsl.rollouts.models import LoadedModel
+from rldsl.rollouts.signatures import Sampling
+from rldsl.rollouts.tokens import ResponseTokens
+from rldsl.train.objectives import Objective
+from rldsl.train.scoring import Scored, score_reads
+from rldsl.train.world import World
+from rldsl.types import Version
+
+CPU_LIMIT: Final = 1e-5
+EVERY: Final = 25      # iterations, where no update reads the same log-probabilities anyway
+SAMPLES: Final = 64    # scored for a comparison
+
+
+def comparable_temperature(settings: Sampling) -> float | None:
+    """The temperature at which the recorded log-probabilities can be computed again; None where they cannot."""
+    if settings.greedy:
+        return 1.0
+    if settings.top_p < 1.0 or settings.top_k > 0 or settings.min_tokens > 0:
+        return None
+    return settings.temperature
+
+
+def logp_difference(world: World, objective: Objective, batch: UpdateBatch,
+                    seen: Mapping[tuple[str, str], ResponseTokens]) -> dict[str, float]:
+    """For each rollout that an update has just read under the weights that drew it, the greatest difference."""
+    found: dict[str, float] = {}
+    for live in objective.reads_of(ReadKind.LOGP):
+        spec, tokens = world.responses[live.read.response], seen[live.read.model, live.read.response]
+        if tokens.logp is None or live.read.model != spec.model:
+            continue
+        if comparable_temperature(Sampling.of(spec.settings)) == live.read.temperature:
+            found[spec.name] = greatest(batch.reads[live.key], tokens.logp)
+    return found
+
+
+def compared_by_scoring(model: LoadedModel, tokens: ResponseTokens, settings: Sampling) -> float | None:
+    """The greatest difference over the first samples, or None where the two cannot be compared."""
+    temperature = comparable_temperature(settings)
+    if temperature is None or tokens.logp is None:
+        return None
+    places = np.flatnonzero(np.cumsum(tokens.counts) <= max(SAMPLES, int(tokens.counts[:1].sum())))
+    few = tokens.select(places)
+    read = Read(ReadKind.LOGP, model.name, "", Version.ITERATION, temperature)
+    trained, = score_reads(Scored(model, few), {}, [read])
+    assert few.logp is not None
+    return greatest(trained, few.logp)
+
+
+def greatest(trained: np.ndarray[tuple[int], np.dtype[np.float64]], sampled: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+    """The greatest absolute difference; 0 of nothing."""
+    return float(np.max(np.abs(trained - sampled), initial=0.0))

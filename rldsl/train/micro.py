@@ -1,0 +1,99 @@
+"""Cuts an update batch into runs that are computed one after the other, as `micro_batch` says or as memory asks.
+
+The gradient is the same however it is cut. A cut that the objective's coupling forbids is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rldsl.batch import Run, Runs, UpdateBatch, forward_axis, live_reads
+from rldsl.graph.spec import Amount
+from rldsl.graph.staged import StagedObjective
+from rldsl.program import CompiledObjective
+from rldsl.rollouts.models import LoadedModel
+from rldsl.types import BATCH, Axis, Level
+
+ACTIVATION_BYTES: Final = 2 << 30  # of one run, where nothing else is said
+NUMBERS_A_TOKEN: Final = 40        # kept for the backward pass, for each layer and unit of width
+LEAST_TOKENS: Final = 512
+MOST_TOKENS: Final = 1 << 16
+
+
+class TooFine(Exception):
+    """A micro-batch that would tear apart what the objective couples, in a sentence."""
+
+
+def runs_of(objective: CompiledObjective, batch: UpdateBatch, micro_batch: Amount | None, model: LoadedModel) -> Runs:
+    """The runs of an update batch."""
+    staged = objective.staged
+    if micro_batch is None or not live_reads(staged):
+        return objective.pieces(batch, rows=token_budget(model))
+    if micro_batch.unit == "tokens":
+        return objective.pieces(batch, rows=int(micro_batch.number))
+    axis, whole = _cutting_axis(staged, micro_batch)
+    runs = tuple(_run(staged, batch, axis, start, stop, whole) for start, stop in _ranges(staged, batch, axis, micro_batch))
+    if len(runs) == 1 and not whole:
+        runs = (_run(staged, batch, BATCH, 0, 1, True),)
+    return Runs(runs, 1 if runs[0].is_whole else 2)
+
+
+def token_budget(model: LoadedModel) -> int:
+    """How many tokens of a model fit into `ACTIVATION_BYTES`."""
+    config = model.module.config.get_text_config()
+    numbers = config.num_hidden_layers * config.hidden_size * NUMBERS_A_TOKEN
+    return int(min(MOST_TOKENS, max(LEAST_TOKENS, ACTIVATION_BYTES // (4 * numbers))))
+
+
+def check_micro_batch(staged: StagedObjective, micro_batch: Amount) -> None:
+    """Raises `TooFine`. Before anything runs: whether the unit itself is finer than what is coupled."""
+    if micro_batch.unit != "tokens":
+        _cutting_axis(staged, micro_batch)
+
+
+def _cutting_axis(staged: StagedObjective, micro_batch: Amount) -> tuple[Axis, bool]:
+    """The axis whose places are dealt out, and whether each is a gradient of its own (otherwise two passes)."""
+    finest = forward_axis(staged)
+    wanted = next(axis for axis in finest.chain() if axis.parent is None or axis.parent == BATCH) \
+        if micro_batch.unit in ("prompts", "rows") else finest
+    if staged.piece_axis == BATCH and staged.coupling is Level.BATCH:
+        return wanted, False
+    if staged.piece_axis.is_within(wanted):
+        return wanted, True
+    if micro_batch.unit == "samples" and not wanted.is_within(staged.piece_axis):
+        return staged.piece_axis, True
+    raise TooFine(f"`micro_batch: {micro_batch.number:g} {micro_batch.unit}` cuts through `{staged.name}`, which couples values at "
+                  f"the {staged.coupling.word} level (RL801); a micro-batch has to hold whole {staged.piece_axis.level.word}s: "
+                  f"write `micro_batch: 1 {staged.piece_axis.level.word}s` or more")
+
+
+def _ranges(staged: StagedObjective, batch: UpdateBatch, axis: Axis, micro_batch: Amount) -> list[tuple[int, int]]:
+    """Runs of places that hold at most so many prompts or samples each, and at least one place."""
+    held = _held(staged, batch, axis, micro_batch.unit)
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(held)])
+    found, start = [], 0
+    while start < len(held):
+        stop = int(np.searchsorted(ends, ends[start] + int(micro_batch.number), side="right")) - 1
+        stop = max(stop, start + 1)
+        found.append((start, stop))
+        start = stop
+    return found
+
+
+def _held(staged: StagedObjective, batch: UpdateBatch, axis: Axis, unit: str) -> npt.NDArray[np.int64]:
+    if unit in ("prompts", "rows"):
+        return np.ones(batch.layout.size(axis.name), np.int64)
+    samples = {read.axis.parent for read in live_reads(staged)}
+    counts = [np.diff(batch.layout.bounds(found.name, axis.name)) for found in samples if found is not None]
+    return np.max(counts, axis=0).astype(np.int64)
+
+
+def _run(staged: StagedObjective, batch: UpdateBatch, axis: Axis, start: int, stop: int, whole: bool) -> Run:
+    tokens = {}
+    for live in live_reads(staged):
+        bounds = batch.layout.bounds(live.axis.name, axis.name)
+        tokens[live.read.response] = slice(int(bounds[start]), int(bounds[stop]))
+    return Run(axis.name, start, stop, tokens, whole)

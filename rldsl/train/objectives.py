@@ -1,0 +1,72 @@
+"""The compiled objectives of a run, with what the training loop asks about them. Trains nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rldsl.graph.model import Read, ReadKind
+from rldsl.graph.spec import ObjectiveSpec, Spec, Step
+from rldsl.graph.staged import LiveRead
+from rldsl.passes import compile_objective
+from rldsl.program import BackendName, CompiledObjective
+from rldsl.train.needs import NeedFinder, Needs
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """`needs` are what must be known before an update. `sources` pairs names of inputs with nodes of the spec's
+    graph, `parameters` are inputs that are hyper-parameters."""
+
+    spec: ObjectiveSpec
+    compiled: CompiledObjective
+    needs: Needs
+    sources: tuple[tuple[str, str, int], ...]  # name, axis, node
+    parameters: tuple[str, ...]
+
+    @property
+    def seen(self) -> tuple[tuple[str, str], ...]:
+        """Models and the responses that they read, each pair once."""
+        staged = self.compiled.staged
+        pairs = [(group.model, group.response) for group in staged.groups]
+        pairs += [(other, group.response) for group in staged.groups for other in group.others]
+        pairs += [(live.read.model, live.read.response) for live in staged.direct]
+        return tuple(dict.fromkeys(pairs))
+
+    def reads_of(self, kind: ReadKind) -> list[LiveRead]:
+        """The live reads of one kind."""
+        return [live for group in self.compiled.staged.groups for live in group.reads if live.read.kind is kind]
+
+    def frozen_logps(self, spec: Spec, response: str) -> list[str]:
+        """Names of the inputs that are log-probabilities of a response's tokens under a model that does not move."""
+        found = []
+        for name, _, key in self.sources:
+            operation = spec.graph[key].operation
+            if isinstance(operation, Read) and operation.kind is ReadKind.LOGP and operation.response == response \
+                    and operation.model != self.spec.model:
+                found.append(name)
+        return found
+
+
+def compile_objectives(spec: Spec, finder: NeedFinder, backend: BackendName) -> dict[str, Objective]:
+    """Those that the train block uses."""
+    used = set(used_objectives(spec.train))
+    return {entry.name: _compile(spec, entry, finder, backend) for entry in spec.objectives if entry.name in used}
+
+
+def used_objectives(steps: tuple[Step, ...]) -> list[str]:
+    """Names of the objectives of all updates."""
+    found: list[str] = []
+    for step in steps:
+        if hasattr(step, "body"):
+            found += used_objectives(step.body)
+        elif hasattr(step, "objective"):
+            found.append(step.objective)
+    return found
+
+
+def _compile(spec: Spec, entry: ObjectiveSpec, finder: NeedFinder, backend: BackendName) -> Objective:
+    staged = compile_objective(spec, entry)
+    sources = tuple((given.name, given.axis.name, given.source) for given in staged.inputs if given.source is not None)
+    parameters = tuple(given.name for given in staged.inputs if given.source is None)
+    compiled = CompiledObjective(staged, backend)
+    return Objective(entry, compiled, finder.of_objective(staged), sources, parameters)

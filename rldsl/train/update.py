@@ -1,0 +1,129 @@
+"""One optimizer step: an update batch cut out of an iteration, its gradient run by run, clipping, the step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from torch import Tensor
+
+from rldsl.batch import Run, UpdateBatch
+from rldsl.graph.model import ReadKind
+from rldsl.graph.spec import Amount, Update
+from rldsl.kernels.rows import Rows
+from rldsl.rollouts.score import head_of, hidden_rows
+from rldsl.rollouts.score import values as value_rows
+from rldsl.rollouts.tokens import ResponseTokens
+from rldsl.train.compare import logp_difference
+from rldsl.train.engine import Engine, NotFinite, StepReport
+from rldsl.train.micro import runs_of
+from rldsl.train.objectives import Objective
+from rldsl.train.parts import Indices, Part, part_of
+from rldsl.train.values import Numbers, Values
+from rldsl.train.world import World
+
+Seen: TypeAlias = Mapping[tuple[str, str], ResponseTokens]
+Inputs: TypeAlias = dict[str, Numbers]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateReport:
+    """What one step came to. `metrics` are the objective's values and what its reads say beside."""
+
+    metrics: Mapping[str, float]
+    step: StepReport
+    tokens: int
+    logp_difference: Mapping[str, float] = field(default_factory=dict)
+
+
+def update_once(world: World, engine: Engine, values: Values, objective: Objective, update: Update,
+                rows: Mapping[str, Indices], *, passes: int, fresh: bool) -> UpdateReport:
+    """Train on the named rows. `fresh`: no weights have moved since the values were drawn."""
+    part = part_of(values.layout, rows)
+    seen = {pair: _cut_tokens(world, values, pair, part) for pair in objective.seen}
+    inputs = _inputs(values, objective, part)
+    batch = objective.compiled.batch(part.layout, inputs)
+    engine.clear(update.model)
+    found = _differentiate(world, objective, update, batch, seen)
+    if not math.isfinite(found["loss"]):
+        raise NotFinite(f"the loss is {found['loss']}")
+    difference = logp_difference(world, objective, batch, seen) if fresh else {}
+    report = engine.step(update, passes)
+    metrics = {**found, **_read_metrics(world, objective, batch, inputs)}
+    return UpdateReport(metrics, report, sum(int(tokens.offsets[-1]) for tokens in seen.values()), difference)
+
+
+def _cut_tokens(world: World, values: Values, pair: tuple[str, str], part: Part) -> ResponseTokens:
+    model, response = pair
+    return values.as_seen_by(model, response).select(part.places[world.responses[response].prompt_axis.name])
+
+
+def _inputs(values: Values, objective: Objective, part: Part) -> Inputs:
+    known = values.columns([key for _, _, key in objective.sources])
+    cut = {name: part.take(axis, np.asarray(known[key], dtype=np.float64)) for name, axis, key in objective.sources}
+    return {**cut, **{name: np.array([values.scalars.parameters[name]]) for name in objective.parameters}}
+
+
+def _differentiate(world: World, objective: Objective, update: Update, batch: UpdateBatch,
+                   seen: Seen) -> dict[str, float]:
+    """Gradients into `.grad`; the objective's values."""
+    wanted = dict(update.settings).get("micro_batch")
+    micro_batch = wanted if isinstance(wanted, Amount) else None
+    runs = runs_of(objective.compiled, batch, micro_batch, world.models[update.model])
+    if runs.passes == 2:
+        for run in runs:
+            objective.compiled.read_piece(batch, run, *_rows(world, objective, batch, run, seen, grad=False))
+    for run in runs:
+        objective.compiled.piece(batch, run, *_rows(world, objective, batch, run, seen, grad=True)).backward()
+    return objective.compiled.finish(batch)
+
+
+def _rows(world: World, objective: Objective, batch: UpdateBatch, run: Run, seen: Seen, *,
+          grad: bool) -> tuple[dict[tuple[str, str], Rows], dict[int, Tensor]]:
+    """Hidden states and projections for each group of reads; what critics say."""
+    staged = objective.compiled.staged
+    rows: dict[tuple[str, str], Rows] = {}
+    for group in staged.groups:
+        pair = group.model, group.response
+        if pair in rows and set(group.others) <= rows[pair].others.keys():
+            continue
+        samples = _samples(world, batch, run, group.response)
+        others = {name for entry in staged.groups if (entry.model, entry.response) == pair for name in entry.others}
+        beside = {name: _hidden(world, name, seen[name, group.response], samples) for name in sorted(others)}
+        found = hidden_rows(world.models[group.model], seen[pair], samples, grad=grad)
+        weight, bias = head_of(world.models[group.model])
+        rows[pair] = Rows(found.targets, found.hidden, weight, bias, others=beside)
+    direct = {live.key: value_rows(world.models[live.read.model], seen[live.read.model, live.read.response],
+                                   _samples(world, batch, run, live.read.response), grad=grad) for live in staged.direct}
+    return rows, direct
+
+
+def _hidden(world: World, model: str, tokens: ResponseTokens, samples: range) -> tuple[Tensor, Tensor, Tensor | None]:
+    found = hidden_rows(world.models[model], tokens, samples, grad=False)
+    weight, bias = head_of(world.models[model])
+    return found.hidden, weight, bias
+
+
+def _samples(world: World, batch: UpdateBatch, run: Run, response: str) -> range:
+    bounds = batch.layout.bounds(world.responses[response].sample_axis.name, run.axis)
+    return range(int(bounds[run.start]), int(bounds[run.stop]))
+
+
+def _read_metrics(world: World, objective: Objective, batch: UpdateBatch, inputs: Inputs) -> dict[str, float]:
+    """Mean entropy and divergence of the tokens, where the objective reads what they take."""
+    found: dict[str, float] = {}
+    for live in objective.reads_of(ReadKind.ENTROPY)[:1]:
+        found["entropy"] = float(batch.reads[live.key].mean())
+    for live in objective.reads_of(ReadKind.KL)[:1]:
+        found["kl"] = float(batch.reads[live.key].mean())
+    if "kl" in found:
+        return found
+    for live in objective.reads_of(ReadKind.LOGP):
+        for name in objective.frozen_logps(world.spec, live.read.response)[:1]:
+            ratio = inputs[name] - batch.reads[live.key]
+            found["kl"] = float(np.mean(np.expm1(ratio) - ratio))
+            return found
+    return found

@@ -1,0 +1,154 @@
+"""Runs one case on every back end of the combine functions: numba, its text as plain Python, emitted torch, autograd,
+and the evaluator on the graph as it was before any pass.
+
+The tolerance is 1e-12 of the largest number of each array: all back ends compute in float64, but sums run in other
+orders, and exp and log differ by a unit of the last place.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from rldsl.emit.combine import Backend, Combine
+from rldsl.emit.evaluate import evaluate
+from rldsl.emit.load import load_module
+from rldsl.emit.parameters import live_reads
+from rldsl.emit.to_numba import NumbaSource, emit_numba
+from rldsl.emit.to_torch import torch_source
+from rldsl.graph.staged import StagedObjective
+from rldsl.kernels.layout import Layout
+
+Array = npt.NDArray[np.float64]
+RELATIVE = 1e-12
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a back end says: derivatives by key of the read, numbers by label."""
+
+    coefficients: Mapping[int, Array]
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A staged objective with numbers. `given` holds inputs and reads by their keys."""
+
+    staged: StagedObjective
+    layout: Layout
+    given: Mapping[int, Array]
+
+    @cached_property
+    def inputs(self) -> dict[str, Array]:
+        """By name."""
+        return {given.name: self.given[given.key] for given in self.staged.inputs}
+
+    @cached_property
+    def reads(self) -> dict[int, Array]:
+        """By key."""
+        return {read.key: np.ascontiguousarray(self.given[read.key]) for read in live_reads(self.staged)}
+
+    @property
+    def piece_count(self) -> int:
+        """Places of the axis of a piece."""
+        return self.layout.size(self.staged.piece_axis.name)
+
+    def combined(self, combine: Combine, pieces: int = 1) -> Result:
+        """By the runtime, in about equal pieces."""
+        prepared = combine.prepare(self.layout, self.inputs)
+        cuts = np.linspace(0, self.piece_count, min(pieces, max(self.piece_count, 1)) + 1).astype(int)
+        out: dict[int, Array] | None = None
+        for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+            out = combine.coefficients(self.layout, int(start), int(stop), self.inputs, prepared=prepared,
+                                       reads=self.reads, out=out)
+        return Result(out or {}, combine.values(self.layout, self.inputs, prepared, self.reads))
+
+    def by(self, backend: Backend) -> Result:
+        """By a back end."""
+        return self.combined(Combine(self.staged, backend))
+
+    def by_plain_python(self) -> Result:
+        """By the text of the numba module, interpreted: the same statements without the compiler's minute."""
+        combine = Combine.__new__(Combine)
+        source = emit_numba(self.staged)
+        combine.staged, combine.backend, combine.text = self.staged, "numba", source.text
+        combine.parameters = {"prepare": source.prepare, "coefficients": source.coefficients, "values": source.values}
+        combine._module = interpreted(source)  # type: ignore[assignment]
+        with np.errstate(all="ignore"):
+            return self.combined(combine)
+
+    def by_autograd(self) -> Result:
+        """By the differentiable loss of the emitted torch module."""
+        source = torch_source(self.staged)
+        module = load_module(source.text, f"torch_{self.staged.name}")
+        reads = {key: torch.tensor(value, requires_grad=True) for key, value in self.reads.items()}
+        arguments = []
+        for parameter in source.loss:
+            match parameter.kind:
+                case "bounds":
+                    arguments.append(torch.from_numpy(self.layout.bounds(parameter.axis, parameter.ancestor or "")))
+                case "input":
+                    arguments.append(torch.tensor(self.inputs[parameter.label or ""]))
+                case "read":
+                    arguments.append(reads[parameter.key or 0])
+        loss, = module.loss(*arguments)
+        return Result(self._gradients(loss, reads), {"loss": float(loss.detach())})
+
+    def _gradients(self, loss: torch.Tensor, reads: Mapping[int, torch.Tensor]) -> dict[int, Array]:
+        wanted = {read.key: reads[read.key] for read in live_reads(self.staged) if read.coefficient is not None}
+        if not wanted or not loss.requires_grad:
+            return {key: np.zeros(value.shape) for key, value in wanted.items()}
+        found = torch.autograd.grad(loss, list(wanted.values()), allow_unused=True, materialize_grads=True)
+        return {key: gradient.numpy() for key, gradient in zip(wanted, found, strict=True)}
+
+    def by_evaluator(self) -> Result:
+        """By the evaluator on the staged graph: value, and gradient by autograd."""
+        reads = {key: torch.tensor(value, requires_grad=True) for key, value in self.reads.items()}
+        loss = evaluate(self.staged.graph, [self.staged.loss], self.layout, {**self.given, **reads})[self.staged.loss]
+        assert isinstance(loss, torch.Tensor)
+        return Result(self._gradients(loss.sum(), reads), {"loss": float(loss.detach()[0])})
+
+
+def assert_same(one: Result, other: Result, relative: float = RELATIVE) -> None:
+    """Equal numbers where both have them; NaN only in the same places."""
+    for key in one.coefficients:
+        a, b = one.coefficients[key], other.coefficients[key]
+        scale = max(float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0)), 1e-6)
+        np.testing.assert_allclose(a, b, rtol=relative, atol=relative * scale, err_msg=f"coefficient of {key}")
+    for label in one.values.keys() & other.values.keys():
+        np.testing.assert_allclose(one.values[label], other.values[label], rtol=relative, atol=relative, err_msg=label)
+
+
+# ------------------------------------------------------------------ numba text as plain Python
+class _Numpyfied(ast.NodeTransformer):
+    """Floats as numpy scalars, so that a division by zero is one of IEEE 754 and no exception."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if isinstance(node.value, float):
+            return ast.copy_location(ast.Call(ast.Name("_f8", ast.Load()), [node], []), node)
+        return node
+
+
+def interpreted(source: NumbaSource) -> SimpleNamespace:
+    """The functions of an emitted numba module without numba."""
+    tree = ast.fix_missing_locations(_Numpyfied().visit(ast.parse(source.text)))
+    tree.body = [line for line in tree.body if not (isinstance(line, ast.ImportFrom) and line.module == "numba")]
+    sqrt_of: Callable[[Any], Any] = np.sqrt
+    math = SimpleNamespace(inf=np.float64(np.inf), nan=np.float64(np.nan), sqrt=sqrt_of)
+    tree.body = [line for line in tree.body if not (isinstance(line, ast.Import) and line.names[0].name == "math")]
+    space: dict[str, Any] = {"njit": _as_it_is, "_f8": np.float64, "math": math, "float": np.float64}
+    exec(compile(tree, "<emitted>", "exec"), space)
+    return SimpleNamespace(**{name: space[name] for name in ("prepare", "coefficients", "values")})
+
+
+def _as_it_is(*arguments: Any, **_: Any) -> Any:
+    return arguments[0] if arguments else _as_it_is
