@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rldsl.diagnostics import Diagnostic, SpecError
 
 if TYPE_CHECKING:
+    from rldsl.compiler import CheckResult
     from rldsl.program import Program
 
 __version__ = "0.1.0"
@@ -30,7 +31,7 @@ def check(text: str, *, project: Path | str | None = None,
 
 
 def compile(text: str, *, project: Path | str | None = None, overrides: Mapping[str, str] | None = None,
-            backend: str = "numba", name: str = "<spec>") -> Program:
+            backend: Literal["numba", "torch"] = "numba", name: str = "<spec>") -> Program:
     """A `Program` from the text of a spec. Raises `SpecError`, with all diagnostics, if it has errors.
 
     `backend` is `numba` (fused CPU kernels) or `torch` (the reference: any dtype, autograd).
@@ -43,14 +44,14 @@ def compile(text: str, *, project: Path | str | None = None, overrides: Mapping[
     return Program(result.spec, backend)
 
 
-def load(path: Path | str, *, overrides: Mapping[str, str] | None = None, backend: str = "numba") -> Program:
+def load(path: Path | str, *, overrides: Mapping[str, str] | None = None, backend: Literal["numba", "torch"] = "numba") -> Program:
     """`compile` of a file; its folder is the project."""
     file = Path(path)
     return compile(file.read_text(encoding="utf-8"), project=file.parent, overrides=overrides, backend=backend,
                    name=str(path))
 
 
-def _checked(text: str, name: str, project: Path | str | None, overrides: Mapping[str, str] | None):  # type: ignore[no-untyped-def]
+def _checked(text: str, name: str, project: Path | str | None, overrides: Mapping[str, str] | None) -> CheckResult:
     from rldsl.compiler import check_source
     from rldsl.loading import library_only, project_loader
     from rldsl.source import Source

@@ -46,7 +46,8 @@ def check_path(path: Path | str, overrides: Mapping[str, str]) -> CheckResult | 
 
 def check_files(paths: Sequence[Path], overrides: Mapping[str, str], *, as_json: bool, pedantic: bool) -> int:
     """The `check` command; 1 where there is an error."""
-    documents, worst = [], 0
+    documents: list[dict[str, object]] = []
+    worst = 0
     for path in paths:
         result = check_path(path, overrides)
         if isinstance(result, LoadFailure):

@@ -19,6 +19,7 @@ from rldsl.emit.load import load_module
 from rldsl.emit.parameters import Parameter
 from rldsl.emit.to_head import row_shape
 from rldsl.emit.to_torch import torch_source
+from rldsl.graph.model import ReadKind
 from rldsl.graph.staged import HeadGroup, LiveRead, StagedObjective
 from rldsl.kernels.dense import dense_reads
 from rldsl.kernels.gradients import Pair
@@ -41,7 +42,7 @@ class TorchBackend:
 
     def __init__(self, staged: StagedObjective, dtype: torch.dtype) -> None:
         self.staged, self.dtype = staged, dtype
-        self.disturb: Callable[[Numbers], Numbers] | None = None  # of reads: how `certify` learns what rounding does
+        self.disturb: Callable[[ReadKind, Numbers], Numbers] | None = None  # of reads: how `certify` learns what rounding does
         self._combine = Combine(staged, "torch")
         self._source = torch_source(staged)
         self._module = load_module(self._source.text, f"torch_{staged.name}")
@@ -107,8 +108,9 @@ class TorchBackend:
     def _differentiate_loss(self, batch: UpdateBatch, run: Run) -> None:
         """The derivatives of the loss by the reads, by autograd; kept for the tokens of the run."""
         if self.disturb is not None:
-            for value in batch.reads.values():
-                value[:] = self.disturb(value)
+            for read in live_reads(self.staged):
+                value = batch.reads[read.key]
+                value[:] = self.disturb(read.read.kind, value)
         live = [read for read in live_reads(self.staged) if read.coefficient is not None]
         reads = {key: torch.tensor(value, requires_grad=True) for key, value in batch.reads.items()}
         loss = self._loss(batch, reads)

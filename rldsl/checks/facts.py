@@ -177,8 +177,8 @@ class Facts:
             case Constant(value=bool() | int() | float() as value):
                 return float(value)
             case Leaf(kind=SourceKind.PARAM, owner=owner):
-                value = self.params[owner].value
-                return float(value) if isinstance(value, (bool, int, float)) else None
+                start = self.params[owner].value
+                return float(start) if isinstance(start, (bool, int, float)) else None
             case Elementwise(function=Function.NEGATE):
                 inner = self.constant(node.inputs[0])
                 return None if inner is None else -inner

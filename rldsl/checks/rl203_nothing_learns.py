@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from rldsl.checks.facts import Facts
 from rldsl.checks.model import Check
 from rldsl.diagnostics import Diagnostic, Label, Severity, error
-from rldsl.graph.model import Freeze, Read
+from rldsl.graph.model import Freeze
 from rldsl.types import Version
 
 CHECK = Check("RL203", "nothing-learns", Severity.ERROR, "no live path to a trained model")

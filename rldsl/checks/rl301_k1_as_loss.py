@@ -19,7 +19,20 @@ from collections.abc import Iterator
 from rldsl.checks.facts import Facts
 from rldsl.checks.model import Check
 from rldsl.diagnostics import Diagnostic, Label, Severity, error
-from rldsl.graph.model import Elementwise, Foreign, Freeze, Function, Leaf, Node, Read, ReadKind, Reduce, Reduction, SourceKind, Spread
+from rldsl.graph.model import (
+    Elementwise,
+    Foreign,
+    Freeze,
+    Function,
+    Leaf,
+    Node,
+    Read,
+    ReadKind,
+    Reduce,
+    Reduction,
+    SourceKind,
+    Spread,
+)
 from rldsl.graph.spec import TermSpec
 from rldsl.types import Version
 
@@ -96,9 +109,10 @@ def _finding(facts: Facts, term: TermSpec, node: Node) -> Diagnostic:
                      fix="multiply it by an advantage, or use a `response` from the data")
     reference = facts.models.get(references[0].model)
     others = [Label(reference.span, "the reference it should pull towards")] if reference is not None else []
+    name = references[0].model
     return error("RL301", "this KL term cannot pull the policy back", span, "as a loss, its expected gradient is zero",
                  others=others,
                  why="the gradient of `k1` averages to 0 over samples from the policy, whatever "
-                     f"`{references[0].model}` is.",
-                 fix=f"use `k2({node.operation.model}, {references[0].model}, {references[0].response})` here, or put `k1` into the reward"
+                     f"`{name}` is.",
+                 fix=f"use `k2({node.operation.model}, {name}, {references[0].response})` here, or put `k1` into the reward"
                  if isinstance(node.operation, Read) else "")

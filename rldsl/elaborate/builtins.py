@@ -49,8 +49,7 @@ NAMESPACES = frozenset(name.split(".", 1)[0] for name in PRIMITIVES if "." in na
 _REWARD_GRAPH = "it arrives with the reward graph (rubrics, process rewards, contrast)."
 _ROLLOUTS = "it arrives with turns, tools and trees."
 LATER = {
-    **{name: _REWARD_GRAPH for name in ("split", "prm", "contrast", "infonce", "embed", "hidden", "verify.tests",
-                                        "best_of")},
-    **{name: _ROLLOUTS for name in ("prefix", "branch", "tree")},
+    **dict.fromkeys(("split", "prm", "contrast", "infonce", "embed", "hidden", "verify.tests", "best_of"), _REWARD_GRAPH),
+    **dict.fromkeys(("prefix", "branch", "tree"), _ROLLOUTS),
     "size": "it arrives with buffers.",
 }

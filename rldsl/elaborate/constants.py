@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
+
 from rldsl.elaborate.context import Context
 from rldsl.graph.model import Constant, Elementwise, Function, Leaf, SourceKind
 
-_OPERATORS = {Function.ADD: lambda a, b: a + b, Function.SUBTRACT: lambda a, b: a - b,
-              Function.MULTIPLY: lambda a, b: a * b, Function.DIVIDE: lambda a, b: a / b if b else None}
+_OPERATORS: dict[Function, Callable[[float, float], float | None]] = {
+    Function.ADD: operator.add, Function.SUBTRACT: operator.sub, Function.MULTIPLY: operator.mul,
+    Function.DIVIDE: lambda a, b: a / b if b else None}
 
 
 def constant_number(ctx: Context, key: int) -> float | None:
@@ -16,13 +20,13 @@ def constant_number(ctx: Context, key: int) -> float | None:
         case Constant(value=bool() | int() | float() as value):
             return float(value)
         case Leaf(kind=SourceKind.PARAM, owner=owner):
-            value = ctx.tables.params[owner].value
-            return float(value) if isinstance(value, (bool, int, float)) else None
+            start = ctx.tables.params[owner].value
+            return float(start) if isinstance(start, (bool, int, float)) else None
         case Elementwise(function=Function.NEGATE):
             inner = constant_number(ctx, node.inputs[0])
             return None if inner is None else -inner
         case Elementwise(function=function) if function in _OPERATORS:
-            sides = [constant_number(ctx, entry) for entry in node.inputs]
-            return None if None in sides else _OPERATORS[function](*sides)
+            left, right = (constant_number(ctx, entry) for entry in node.inputs)
+            return None if left is None or right is None else _OPERATORS[function](left, right)
         case _:
             return None

@@ -68,9 +68,10 @@ def _fits(ctx: Context, item: tree.Param, kind: Type, value: SettingValue, from_
         fine, wanted = not outside, f"in {kind.interval}"
     if not fine:
         span = item.span if from_outside else item.value.span
+        given = f", and --set gives {ctx.overrides[item.name][:40]}" if from_outside else ""
         ctx.report(error("RL019", f"`{item.name}` must be {wanted}"[:60], span,
                          "set from outside" if from_outside else "this value",
-                         why=f"its type is {kind}{', and --set gives ' + ctx.overrides[item.name][:40] if from_outside else ''}.",
+                         why=f"its type is {kind}{given}.",
                          fix=f"`param {item.name}: {kind} = {_default(kind)}`"))
     return fine
 

@@ -22,7 +22,7 @@ from rldsl.graph.model import Constant, Foreign, Function
 from rldsl.infer.levels import common_axis
 from rldsl.source import Span
 from rldsl.syntax import tree
-from rldsl.types import NUMERIC, BATCH, Element, Type
+from rldsl.types import BATCH, NUMERIC, Element, Type
 
 OPERATORS = {
     "+": Function.ADD, "-": Function.SUBTRACT, "*": Function.MULTIPLY, "/": Function.DIVIDE, "^": Function.POWER,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from rldsl.diagnostics import error
 from rldsl.elaborate.builtins import BUILTIN_NAMES, HOST_NAMES, LATER, NAMESPACES
@@ -223,7 +224,7 @@ def _recorded(ctx: Context, env: Environment, field: tree.Field, response: Respo
     return ctx.builder.leaf(SourceKind.RECORDED, response.name, field.name, kind, env.span(field))
 
 
-def _number(settings: dict[str, object], name: str, default: float) -> float:
+def _number(settings: Mapping[str, object], name: str, default: float) -> float:
     value = settings.get(name, default)
     return float(value) if isinstance(value, (int, float)) else default
 

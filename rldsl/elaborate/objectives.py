@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rldsl.diagnostics import error
 from rldsl.elaborate.context import Context, Environment
-from rldsl.elaborate.expressions import elaborate, graph_value, numeric
+from rldsl.elaborate.expressions import elaborate, numeric
 from rldsl.elaborate.faults import unreduced
 from rldsl.elaborate.settings import settings_of
 from rldsl.elaborate.settings_tables import EVAL
 from rldsl.elaborate.values import FailedValue, GraphValue, ModelValue
-from rldsl.graph.model import Leaf, Read, SourceKind
+from rldsl.graph.model import Leaf, Read, Reduction, SourceKind
 from rldsl.graph.spec import EvalSpec, GuardSpec, NamedValue, ObjectiveSpec, TermSpec
 from rldsl.resolve.names import did_you_mean, listed
 from rldsl.source import Source, Span
@@ -105,15 +105,10 @@ def declare_eval(ctx: Context, env: Environment, item: tree.Eval) -> EvalSpec | 
         if ctx.type_of(key).is_error:
             continue
         if ctx.type_of(key).axis != BATCH:
-            key = ctx.builder.reduce(_mean(), key, BATCH, span=report.span)
+            key = ctx.builder.reduce(Reduction.MEAN, key, BATCH, span=report.span)
         reports.append((label, key))
     instead = _written_over(ctx, item, [key for _, key in reports])
     return None if instead is None else EvalSpec(item.name, item.data, instead, settings, tuple(reports), item.span)
-
-
-def _mean():  # type: ignore[no-untyped-def]
-    from rldsl.graph.model import Reduction
-    return Reduction.MEAN
 
 
 def _written_over(ctx: Context, item: tree.Eval, keys: list[int]) -> str | None:

@@ -11,7 +11,7 @@ from rldsl.elaborate.context import Context, Environment
 from rldsl.graph.spec import Amount, Invocation, Schedule, Settings, SettingValue
 from rldsl.resolve.names import did_you_mean, listed
 from rldsl.syntax import tree
-from rldsl.types import Interval, format_number
+from rldsl.types import EVERYTHING, Interval, format_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Allowed:
     and kept, but it cannot run yet."""
 
     kind: str
-    interval: Interval = Interval()
+    interval: Interval = EVERYTHING
     words: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     scheduled: bool = False

@@ -42,7 +42,7 @@ _LATER = Allowed("any", later=True)
 
 ROLLOUT = {
     **_from_table(SAMPLING_SETTINGS),
-    **{name: _LATER for name in ("turns", "tools", "env", "tree", "branch", "replay", "mix", "staleness")},
+    **dict.fromkeys(("turns", "tools", "env", "tree", "branch", "replay", "mix", "staleness"), _LATER),
 }
 MODEL = {**_from_table(MODEL_SETTINGS), "adapter": _LATER}
 JUDGE = {"timeout": Allowed("number", _POSITIVE, example="30s"), "retries": Allowed("whole", _NATURAL),

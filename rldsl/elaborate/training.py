@@ -28,12 +28,14 @@ def _step(ctx: Context, env: Environment, statement: tree.Statement) -> Step | N
     match statement:
         case tree.Repeat():
             count = _count(ctx, env, statement.count)
-            return count and spec.Repeat(count, declare_train(ctx, env, statement.body), statement.span)
+            body = declare_train(ctx, env, statement.body)
+            return None if count is None else spec.Repeat(count, body, statement.span)
         case tree.StageOf():
             return spec.StageStep(statement.name, declare_train(ctx, env, statement.body), statement.span)
         case tree.Every():
             count = _count(ctx, env, statement.count)
-            return count and spec.Every(count, declare_train(ctx, env, statement.body), statement.span)
+            body = declare_train(ctx, env, statement.body)
+            return None if count is None else spec.Every(count, body, statement.span)
         case tree.When():
             return _when(ctx, env, statement)
         case tree.Draw():
@@ -86,7 +88,7 @@ def _draw(ctx: Context, env: Environment, statement: tree.Draw) -> Step | None:
     for name, kind, table in ((statement.data, "data", tree.Data), (statement.sampler, "sampler", tree.Sampler)):
         if name is not None and not _declared(ctx, env, name, kind, table, statement.span):
             return None
-    return count and spec.Draw(count, statement.data, statement.sampler, statement.span)
+    return None if count is None else spec.Draw(count, statement.data, statement.sampler, statement.span)
 
 
 def _declared(ctx: Context, env: Environment, name: str, word: str, kind: type, span: Span) -> bool:
@@ -97,7 +99,7 @@ def _declared(ctx: Context, env: Environment, name: str, word: str, kind: type, 
     known = [entry for entry, (_, item) in env.scope.bindings.items() if isinstance(item, kind)]
     ctx.report(error("RL011", f"there is no {word} `{name[:30]}`", span, "this name",
                      why=f"the spec declares {listed(known)}." if known else f"the spec declares no {word}.",
-                     fix=did_you_mean(name, known) or f"declare it"))
+                     fix=did_you_mean(name, known) or "declare it"))
     return False
 
 

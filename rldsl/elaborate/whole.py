@@ -63,9 +63,10 @@ def _trained(root: Scope) -> frozenset[str]:
     models = {item.name: item for item in root.tree.items if isinstance(item, tree.Model)}
     found = set()
     for name in named:
-        while name in models and models[name].derived and isinstance(models[name].origin, tree.Name):
-            name = models[name].origin.text  # type: ignore[union-attr]
-        found.add(name)
+        own = name
+        while own in models and models[own].derived and isinstance(origin := models[own].origin, tree.Name):
+            own = origin.text
+        found.add(own)
     return frozenset(found)
 
 
@@ -75,8 +76,8 @@ def _acting(ctx: Context, env: Environment) -> Spec:
     ctx.tables.objectives = {item.name: item.model for item in items if isinstance(item, tree.Objective)}
     found = [declare_objective(ctx, env, item) for item in items if isinstance(item, tree.Objective)]
     objectives = tuple(entry for entry in found if entry is not None)
-    guards = tuple(entry for item in items if isinstance(item, tree.Guard)
-                   if (entry := declare_guard(ctx, env, item)) is not None)
+    guards = tuple(guard for item in items if isinstance(item, tree.Guard)
+                   if (guard := declare_guard(ctx, env, item)) is not None)
     evals = tuple(entry for item in items if isinstance(item, tree.Eval)
                   if (entry := declare_eval(ctx, env, item)) is not None)
     _next_states(ctx, env)
@@ -137,9 +138,10 @@ def _assemble(ctx: Context, objectives: tuple[ObjectiveSpec, ...], guards: tuple
     rewards = tuple(_named(ctx, tree.Reward))
     lets = tuple(_named(ctx, tree.Let))
     tables = ctx.tables
-    roots = [entry.key for entry in (*rewards, *lets)]
+    roots = [named.key for named in (*rewards, *lets)]
     roots += [key for spec in tables.responses.values() for key in (spec.prompt, spec.text) if key is not None]
-    roots += [entry.key for objective in objectives for entry in (*objective.terms, *objective.lets)]
+    roots += [term.key for objective in objectives for term in objective.terms]
+    roots += [let.key for objective in objectives for let in objective.lets]
     roots += [key for guard in guards for key in (guard.key, guard.measure) if key is not None]
     roots += [key for entry in evals for _, key in entry.reports]
     roots += [state.next for state in tables.states.values() if state.next is not None]

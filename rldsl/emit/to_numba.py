@@ -19,8 +19,8 @@ from rldsl.source import Source
 from rldsl.types import BATCH, Axis
 
 HELPERS = (
-    "accumulate", "gate", "smaller", "larger", "clip", "sign", "relu", "power", "known", "choose", "otherwise", "exp", "expm1",
-    "log", "log1p", "sigmoid", "log_sigmoid", "softplus", "tanh", "quantile", "pick_quantile", "widest")
+    "accumulate", "gate", "smaller", "larger", "clip", "sign", "relu", "power", "known", "choose", "otherwise", "exp",
+    "expm1", "log", "log1p", "sigmoid", "log_sigmoid", "softplus", "tanh", "quantile", "pick_quantile", "widest")
 RESERVED = (*HELPERS, *FUNCTIONS, "np", "math", "njit", "start", "stop", "compiled", "inlined", "polynomial", "split",
             "growth", "powers")
 

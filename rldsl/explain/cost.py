@@ -37,7 +37,8 @@ def _cost(spec: Spec, staged: StagedObjective, group: HeadGroup) -> Cost:
     two_passes = staged.coupling is Level.BATCH
     products = (8 if two_passes else 6) + 2 * len(group.others) * (2 if two_passes else 1)
     reads = tuple(dict.fromkeys(entry.read.kind.value for entry in group.reads))
-    schedule = _SCHEDULES.get(staged.coupling, f"chunks that hold all of what lies below a place of `{staged.piece_axis}`: read, combine, write")
+    schedule = _SCHEDULES.get(staged.coupling, f"chunks that hold all that lies below a place of `{staged.piece_axis}`: "
+                                               "read, combine, write")
     return Cost(group.model, group.response, reads, schedule, products, 3 + len(group.others),
                 _numbers(spec, group.model, products))
 

@@ -56,7 +56,8 @@ def _needed(graph: Graph, roots: list[int]) -> set[int]:
 
 def _through(graph: Graph, inputs: tuple[int, ...]) -> list[int]:
     found = []
-    for key in inputs:
+    for entry in inputs:
+        key = entry
         while isinstance(graph[key].operation, Spread):
             key = graph[key].inputs[0]
         found.append(key)

@@ -114,7 +114,8 @@ def latex(spec: Spec) -> str:
     """The equations of all objectives, as a LaTeX `align*` each."""
     blocks = []
     for objective in spec.objectives:
-        lines, definitions = [], {}
+        lines: list[str] = []
+        definitions: dict[str, str] = {}
         for term in objective.terms:
             equation = equation_of(spec.graph, term.label, term.key, Style.LATEX)
             sign = "\\max" if term.maximize else "\\min"

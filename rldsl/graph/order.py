@@ -8,12 +8,13 @@ import networkx as nx
 
 from rldsl.graph.model import Graph, Node
 
-_OUTSIDE = -1  # no node's key
-
 
 def topological_order(graph: Graph) -> tuple[int, ...]:
     """Keys so that each stands after its inputs, the least key first among those that are free to stand."""
-    return tuple(nx.lexicographical_topological_sort(_uses(graph)))
+    uses = nx.DiGraph()
+    uses.add_nodes_from(node.key for node in graph.nodes)
+    uses.add_edges_from((key, node.key) for node in graph.nodes for key in node.inputs)
+    return tuple(nx.lexicographical_topological_sort(uses))
 
 
 def sorted_graph(nodes: Iterable[Node]) -> Graph:
@@ -24,12 +25,22 @@ def sorted_graph(nodes: Iterable[Node]) -> Graph:
 
 def ancestors(graph: Graph, keys: Iterable[int]) -> frozenset[int]:
     """The nodes that these need, themselves included."""
-    return _reachable(_uses(graph).reverse(), keys)
+    waiting, found = list(keys), set[int]()
+    while waiting:
+        key = waiting.pop()
+        if key not in found:
+            found.add(key)
+            waiting.extend(graph[key].inputs)
+    return frozenset(found)
 
 
 def descendants(graph: Graph, keys: Iterable[int]) -> frozenset[int]:
-    """The nodes that need these, themselves included."""
-    return _reachable(_uses(graph), keys)
+    """The nodes that need these, themselves included. The graph is in order."""
+    found = set(keys)
+    for node in graph.nodes:
+        if not found.isdisjoint(node.inputs):
+            found.add(node.key)
+    return frozenset(found)
 
 
 def pruned(graph: Graph, roots: Iterable[int]) -> Graph:
@@ -46,16 +57,3 @@ def is_in_order(graph: Graph) -> bool:
             return False
         seen.add(node.key)
     return True
-
-
-def _uses(graph: Graph) -> nx.DiGraph:
-    """An edge from each node to each that uses it."""
-    uses = nx.DiGraph()
-    uses.add_nodes_from(node.key for node in graph.nodes)
-    uses.add_edges_from((key, node.key) for node in graph.nodes for key in node.inputs)
-    return uses
-
-
-def _reachable(edges: nx.DiGraph, keys: Iterable[int]) -> frozenset[int]:
-    edges.add_edges_from((_OUTSIDE, key) for key in keys)
-    return frozenset(nx.descendants(edges, _OUTSIDE)) if _OUTSIDE in edges else frozenset()

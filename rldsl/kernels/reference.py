@@ -91,8 +91,9 @@ def segment_var(x: Tensor, owners: Tensor, count: int, keep: Tensor | None = Non
 
 
 def segment_std(x: Tensor, owners: Tensor, count: int, keep: Tensor | None = None, correction: int = 1) -> Tensor:
-    """Standard deviation: root of the variance."""
-    return sqrt(segment_var(x, owners, count, keep, correction))
+    """Standard deviation: root of the variance; where that is 0 so is the gradient, not infinite."""
+    variance = segment_var(x, owners, count, keep, correction)
+    return torch.where(variance.detach() > 0, sqrt(variance), variance)
 
 
 def segment_any(x: Tensor, owners: Tensor, count: int, keep: Tensor | None = None) -> Tensor:

@@ -7,7 +7,7 @@ It knows nothing of what is computed of a row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -57,6 +57,16 @@ class Rows:
         if self.places is not None:
             _check_range("places", self.places, len(given))
 
+    def __getitem__(self, tokens: slice) -> Rows:
+        """The rows of some of the tokens, as a micro-batch needs them."""
+        if self.places is not None:
+            return replace(self, targets=self.targets[tokens], places=self.places[tokens])
+        others = {name: other[tokens] if isinstance(other, Tensor) else (other[0][tokens], *other[1:])
+                  for name, other in self.others.items()}
+        return replace(self, targets=self.targets[tokens], others=others,
+                       hidden=None if self.hidden is None else self.hidden[tokens],
+                       logits=None if self.logits is None else self.logits[tokens])
+
     @property
     def given(self) -> Tensor:
         """Logits or hidden states."""
@@ -78,7 +88,7 @@ class Rows:
 
 
 def _check_range(name: str, values: Tensor, size: int) -> None:
-    if len(values) and not (0 <= int(values.min()) and int(values.max()) < size):
+    if len(values) and not (int(values.min()) >= 0 and int(values.max()) < size):
         raise ValueError(f"{name} lie in 0 .. {size - 1}, not in {int(values.min())} .. {int(values.max())}")
 
 

@@ -9,6 +9,7 @@ from rldsl.diagnostics import Diagnostic, Label, error
 from rldsl.resolve.names import declared_name, did_you_mean, listed, word_for
 from rldsl.source import Source, Span
 from rldsl.syntax import tree
+from rldsl.syntax.tree import Item
 from rldsl.syntax.parse import parse
 
 
@@ -31,7 +32,7 @@ class Scope:
 
     source: Source
     tree: tree.Module
-    bindings: dict[str, tuple[Scope, tree.Item]] = field(default_factory=dict)
+    bindings: dict[str, tuple[Scope, Item]] = field(default_factory=dict)
     modules: dict[str, Scope] = field(default_factory=dict)
     imported: dict[str, Span] = field(default_factory=dict)
 

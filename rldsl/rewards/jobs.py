@@ -227,16 +227,16 @@ def _open_json_schema(settings: Settings) -> Job:
     @lru_cache(maxsize=256)
     def validator(schema: str) -> Any:
         try:
-            content = json.loads(schema)
+            content = json.loads(_content(schema) if schema.endswith(".json") else schema)
             kind = jsonschema.validators.validator_for(content)
             kind.check_schema(content)
-        except (ValueError, RecursionError, jsonschema.SchemaError) as fault:
+        except (OSError, ValueError, RecursionError, jsonschema.SchemaError) as fault:
             raise JobFault("reference", f"this schema cannot be used: {str(fault).splitlines()[0]}") from None
         return kind(content, registry=Registry())
 
     def run(item: Item) -> float:
         text, schema = item
-        checker = validator(schema)
+        checker = validator(schema if isinstance(schema, str) else json.dumps(schema))
         try:
             value = json.loads(text, parse_constant=_no_constant)
         except (ValueError, RecursionError):
@@ -244,6 +244,12 @@ def _open_json_schema(settings: Settings) -> Job:
         return 1.0 if checker.is_valid(value) else 0.0
 
     return Job(run)
+
+
+def _content(path: str) -> str:
+    """A file of the project, in whose folder a worker stands."""
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def _no_constant(name: str) -> Any:
@@ -281,7 +287,7 @@ def _open_math(settings: Settings) -> Job:
 
 _ANCHORS = re.compile(r"\\boxed|\$|\\\(|\\\[")
 _FUNCTIONS = "sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|max|min|gcd|lcm|mod|inf|pi|lim|arcsin|arccos|arctan"
-_PROSE = re.compile(rf"(?<![\\A-Za-z])(?!(?:{_FUNCTIONS})(?![A-Za-z]))[A-Za-z]{{3,}}")
+_PROSE = re.compile(rf"(?<![\\A-Za-z])(?!(?:{_FUNCTIONS})(?![A-Za-z]))(?:[A-Za-z]{{3,}}|[A-Za-z]{{2}}\s+[A-Za-z]{{2}})")
 
 
 def _with_anchor(text: str) -> str:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
 
-from rldsl.rollouts.folders import VALUE_HEAD, check_loaded
+from rldsl.rollouts.folders import VALUE_HEAD, check_loaded, without_progress_bars
 from rldsl.rollouts.signatures import ModelError
 
 
@@ -45,8 +45,9 @@ def save_critic(critic: Critic, folder: Path) -> None:
 
 def load_critic(folder: Path, dtype: torch.dtype) -> Critic:
     """From a folder that `save_critic` wrote, or from a language model's, without its vocabulary head."""
-    backbone, found = AutoModel.from_pretrained(
-        folder, dtype=dtype, local_files_only=True, output_loading_info=True)
+    with without_progress_bars():
+        backbone, found = AutoModel.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, output_loading_info=True)
     check_loaded(folder, found, also=("lm_head.", "embed_out.", "score."))
     critic = Critic(backbone)
     if (folder / VALUE_HEAD).is_file():

@@ -1,11 +1,16 @@
-"""Finds a model's folder on this machine and says what it lacks. Downloads nothing, ever."""
+"""Finds a model's folder on this machine, says what it lacks, loads its tokenizer. Downloads nothing, ever."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import try_to_load_from_cache
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 from rldsl.rollouts.signatures import ModelError
 
@@ -30,6 +35,32 @@ def find_folder(name: str, root: Path) -> Path:
         raise ModelError(f"`{folder}` has weights but no tokenizer (tokenizer.json); copy it from the model "
                          "that the weights were trained from")
     return folder
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer as its folder describes it.
+
+    transformers 5 takes its own class for some architectures (qwen2 among them) whatever the folder says, which makes
+    another tokenizer of a tokenizer.json that stands for itself.
+    """
+    described = folder / "tokenizer_config.json"
+    named = json.loads(described.read_text(encoding="utf-8")).get("tokenizer_class") if described.is_file() else None
+    stands_alone = named in ("TokenizersBackend", "PreTrainedTokenizerFast") and (folder / "tokenizer.json").is_file()
+    loader: Any = PreTrainedTokenizerFast if stands_alone else AutoTokenizer
+    tokenizer: PreTrainedTokenizerBase = loader.from_pretrained(folder, local_files_only=True)
+    return tokenizer
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Loads and saves silently; puts transformers' progress bars back as they were."""
+    were_on = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if were_on:
+            logging.enable_progress_bar()
 
 
 def check_loaded(folder: Path, found: dict[str, Any], also: tuple[str, ...] = ()) -> None:

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 from transformers import (
     AutoModelForCausalLM,
-    AutoTokenizer,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedModel,
@@ -27,7 +26,7 @@ from transformers import (
 
 from rldsl.graph.spec import Invocation, ModelSpec, Role
 from rldsl.rollouts.critics import Critic, load_critic
-from rldsl.rollouts.folders import check_loaded, find_folder
+from rldsl.rollouts.folders import check_loaded, find_folder, load_tokenizer, without_progress_bars
 from rldsl.rollouts.heads import body_of, check_head, vocabulary_head
 from rldsl.rollouts.signatures import (
     HF_ARGUMENTS,
@@ -155,11 +154,12 @@ def _tiny(given: dict[str, Any], tokenizer: PreTrainedTokenizerBase, seeds: list
 
 def _from_folder(folder: Path, role: Role,
                  dtype: torch.dtype) -> tuple[PreTrainedModel | Critic, PreTrainedTokenizerBase]:
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = load_tokenizer(folder)
     if role is Role.CRITIC:
         return load_critic(folder, dtype), tokenizer
     loader: Any = AutoModelForCausalLM
-    module, found = loader.from_pretrained(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
+    with without_progress_bars():
+        module, found = loader.from_pretrained(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
     check_loaded(folder, found)
     return module, tokenizer
 

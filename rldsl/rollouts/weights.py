@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from rldsl.rollouts.critics import Critic, load_critic, load_value_head, save_critic
-from rldsl.rollouts.folders import check_loaded
+from rldsl.rollouts.folders import check_loaded, without_progress_bars
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.signatures import ModelError
 
@@ -29,10 +29,11 @@ def copy_weights(source: LoadedModel, target: LoadedModel) -> None:
 def save_model(model: LoadedModel, folder: Path) -> None:
     """Config, weights (safetensors) and tokenizer; of a critic the body and, beside it, the value head."""
     folder.mkdir(parents=True, exist_ok=True)
-    if isinstance(model.module, Critic):
-        save_critic(model.module, folder)
-    else:
-        model.module.save_pretrained(folder)
+    with without_progress_bars():
+        if isinstance(model.module, Critic):
+            save_critic(model.module, folder)
+        else:
+            model.module.save_pretrained(folder)
     model.tokenizer.save_pretrained(folder)
 
 
@@ -57,8 +58,9 @@ def _loaded(model: LoadedModel, folder: Path) -> Any:
         load_value_head(critic, folder)
         return critic
     loader: Any = type(model.module)
-    module, found = loader.from_pretrained(folder, dtype=model.module.dtype, local_files_only=True,
-                                           output_loading_info=True)
+    with without_progress_bars():
+        module, found = loader.from_pretrained(folder, dtype=model.module.dtype, local_files_only=True,
+                                               output_loading_info=True)
     check_loaded(folder, found)
     return module
 

@@ -158,7 +158,7 @@ def _wrong_closing(place: _Place) -> Diagnostic | None:
                      why=WHYS[BRACKET],
                      fix="delete it, or open its bracket earlier.", edit=Edit(place.span, ""))
     opening, bracket = place.opening
-    if _CLOSING[bracket] == found or ")" in place.fits and bracket == "[":  # `in [0, 1)` is an interval
+    if _CLOSING[bracket] == found or (")" in place.fits and bracket == "["):  # `in [0, 1)` is an interval
         return None
     return error(BRACKET, f"`{opening.text}` is closed by `{found}`", place.span, f"write `{_CLOSING[bracket]}` before this",
                  others=[Label(Span(place.source.name, opening.start, opening.end), "opened here")],

@@ -16,7 +16,7 @@ from rldsl.syntax import layout
 from rldsl.syntax.layout import SOFT, SPACE, Between, Doc, FlatOnly, Leaf, Line, Remark, group, indented, joined
 from rldsl.syntax.machine import Action, Machine
 from rldsl.syntax.parse import LIMITS, parse, syntax_table
-from rldsl.syntax.tokens import END, Comment, Token, read_tokens
+from rldsl.syntax.tokens import Comment, Token, read_tokens
 
 MAX_ALIGNED = 60
 _MODELS = ("model", "derived_model")

@@ -145,7 +145,7 @@ def print_doc(doc: Doc) -> str:
             case Indented():
                 stack.append((indent + INDENT, flat, here.part))
             case Group():
-                fits = flat or not here.breaks and _fits(here.part, stack, WIDTH - page.column)
+                fits = flat or (not here.breaks and _fits(here.part, stack, WIDTH - page.column))
                 stack.append((indent, fits, here.part))
     return page.finished()
 

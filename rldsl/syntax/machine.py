@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from rldsl.syntax.table import ABSENT, Rule, Table
+from rldsl.syntax.table import Rule, Table
 from rldsl.syntax.tokens import END, Token
 
 # An action gets the start and the end of its rule's text, then the rule's parts: tokens, values, None where absent.

@@ -7,9 +7,9 @@ what each may be instead, and the parser takes the first that fits where it stan
 from __future__ import annotations
 
 import re
-from math import isinf
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from math import isinf
 from typing import NamedTuple
 
 BAD = "BAD"

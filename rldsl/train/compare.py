@@ -16,7 +16,7 @@ from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.signatures import Sampling
 from rldsl.rollouts.tokens import ResponseTokens
 from rldsl.train.objectives import Objective
-from rldsl.train.scoring import Scored, score_reads
+from rldsl.train.scoring import Numbers, Scored, score_reads
 from rldsl.train.world import World
 from rldsl.types import Version
 
@@ -47,6 +47,14 @@ def logp_difference(world: World, objective: Objective, batch: UpdateBatch,
     return found
 
 
+def reads(world: World, objective: Objective, response: str) -> bool:
+    """Whether an update with the objective compares a rollout by the way."""
+    spec = world.responses[response]
+    temperature = comparable_temperature(Sampling.of(spec.settings))
+    return any(live.read.response == response and live.read.model == spec.model and live.read.temperature == temperature
+               for live in objective.reads_of(ReadKind.LOGP))
+
+
 def compared_by_scoring(model: LoadedModel, tokens: ResponseTokens, settings: Sampling) -> float | None:
     """The greatest difference over the first samples, or None where the two cannot be compared."""
     temperature = comparable_temperature(settings)
@@ -60,6 +68,6 @@ def compared_by_scoring(model: LoadedModel, tokens: ResponseTokens, settings: Sa
     return greatest(trained, few.logp)
 
 
-def greatest(trained: np.ndarray[tuple[int], np.dtype[np.float64]], sampled: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+def greatest(trained: Numbers, sampled: Numbers) -> float:
     """The greatest absolute difference; 0 of nothing."""
     return float(np.max(np.abs(trained - sampled), initial=0.0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from rldsl.graph.spec import Draw, Every, Repeat, Spec, StageStep, Step, Update, When
+from rldsl.graph.spec import Assign, Draw, Every, Repeat, Spec, StageStep, Step, Update, When
 from rldsl.train.needs import Needs
 from rldsl.train.outcome import RunError, place_of
 
@@ -40,8 +40,8 @@ def prepare_train(spec: Spec, objectives: Mapping[str, Needs]) -> Steps:
     return named
 
 
-def updates_of_rows(steps: Iterable[Step], rows: Rows) -> list[Update]:
-    """The updates among the steps after a draw that work on its rows."""
+def steps_on_rows(steps: Iterable[Step], rows: Rows) -> list[Update | When | Assign]:
+    """The steps after a draw that may look at its rows: updates, conditions, assignments."""
     return _collect(steps, rows)[0]
 
 
@@ -122,19 +122,20 @@ def _has_draw(steps: Iterable[Step]) -> bool:
                for step in steps)
 
 
-def _collect(steps: Iterable[Step], rows: Rows) -> tuple[list[Update], Rows | None]:
-    """The updates on the rows, and the rows that stand afterwards (None where others were drawn)."""
-    found: list[Update] = []
+def _collect(steps: Iterable[Step], rows: Rows) -> tuple[list[Update | When | Assign], Rows | None]:
+    """The steps on the rows, and the rows that stand afterwards (None where others were drawn)."""
+    found: list[Update | When | Assign] = []
     for step in steps:
         match step:
-            case Draw() if rows.joins(step):
-                rows = rows.after(step)
             case Draw():
-                return found, None
-            case Update():
+                if not rows.joins(step):
+                    return found, None
+                rows = rows.after(step)
+            case Update() | Assign():
                 found.append(step)
-                rows = Rows(rows.drawn, True)
+                rows = Rows(rows.drawn, rows.used or isinstance(step, Update))
             case Repeat(body=body) | StageStep(body=body) | Every(body=body) | When(body=body):
+                found += [step] if isinstance(step, When) else []
                 inner, after = _collect(body, rows)
                 found += inner
                 if after is None:

@@ -34,6 +34,7 @@ def call_host(values: Values, node: Node, inputs: Sequence[Any]) -> Any:
             return _or_stop(values, node, inputs[0])
         case _:
             outcome = values.world.host.call(operation, inputs)
+            values.failed[node.key] = frozenset(outcome.failed)
             name = node_name(values, node)
             values.world.failures.settle(node, name, outcome, lambda _, place: sample_at(values, node, place))
             return outcome.values

@@ -20,8 +20,9 @@ class RunState:
     walk: dict[str, Any] = field(default_factory=dict)
     iteration: int = 0
     step: int = 0
-    stage_start: int = 0
     stage: str = ""
+    stage_visit: str = ""
+    stage_start: int = 0
     drawn: dict[str, int] = field(default_factory=dict)
     states: dict[str, float] = field(default_factory=dict)
     tokens: int = 0

@@ -33,6 +33,7 @@ Inputs: TypeAlias = dict[str, Numbers]
 class UpdateReport:
     """What one step came to. `metrics` are the objective's values and what its reads say beside."""
 
+    objective: str
     metrics: Mapping[str, float]
     step: StepReport
     tokens: int
@@ -53,7 +54,7 @@ def update_once(world: World, engine: Engine, values: Values, objective: Objecti
     difference = logp_difference(world, objective, batch, seen) if fresh else {}
     report = engine.step(update, passes)
     metrics = {**found, **_read_metrics(world, objective, batch, inputs)}
-    return UpdateReport(metrics, report, sum(int(tokens.offsets[-1]) for tokens in seen.values()), difference)
+    return UpdateReport(objective.spec.name, metrics, report, sum(int(tokens.offsets[-1]) for tokens in seen.values()), difference)
 
 
 def _cut_tokens(world: World, values: Values, pair: tuple[str, str], part: Part) -> ResponseTokens:

@@ -24,6 +24,7 @@ from rldsl.rollouts.signatures import ModelError, Sampling
 from rldsl.rollouts.tokens import ResponseTokens, given_prompts, tokenize_given
 from rldsl.train.host import call_host
 from rldsl.train.outcome import RunError, place_of
+from rldsl.train.parts import Indices
 from rldsl.train.scoring import Scored, score_reads, score_values
 from rldsl.train.seeds import seed_for
 from rldsl.train.world import World
@@ -45,16 +46,18 @@ class Scalars:
 
 @dataclass(slots=True)
 class Values:
-    """`rows` by data set. `purpose` names what the draws are for: with the run's seed it decides them. `keys` are
-    names of the drawn rows, so that a row's draws depend on the row alone. `sampled` are times and tokens."""
+    """`rows` by data set, with `row_numbers` their places in it. `purpose` names what the draws are for: with the
+    run's seed it decides them. `failed` are the places of calls that failed, by node."""
 
     world: World
-    rows: Mapping[str, Rows]
+    rows: dict[str, Rows]
+    row_numbers: dict[str, Indices]
     scalars: Scalars
     purpose: tuple[str | int, ...]
     adjust: Overrides = field(default=lambda settings: settings)
     known: dict[int, Any] = field(default_factory=dict)
     tokens: dict[str, ResponseTokens] = field(default_factory=dict)
+    failed: dict[int, frozenset[int]] = field(default_factory=dict)
     _seen: dict[tuple[str, str, int | None], ResponseTokens] = field(default_factory=dict)
     _layout: Layout | None = None
 
@@ -110,6 +113,21 @@ class Values:
         if self._layout is None:
             self._layout = self._measured()
         return self._layout
+
+    def add_rows(self, data: str, rows: Rows, numbers: Indices) -> None:
+        """Rows of a further data set."""
+        self.rows[data], self.row_numbers[data] = rows, numbers
+        self._layout = None
+
+    def assign(self, state: str, value: float) -> None:
+        """A new value of a state, from now on; what was computed from the old one is forgotten."""
+        self.scalars = replace(self.scalars, states={**self.scalars.states, state: value})
+        stale = {entry.key for entry in self.world.spec.states if entry.name == state}
+        for node in self.world.spec.graph.nodes:
+            if stale.intersection(node.inputs):
+                stale.add(node.key)
+        for key in stale:
+            self.known.pop(key, None)
 
     # ------------------------------------------------------------------ responses
     def _draw(self, spec: ResponseSpec) -> ResponseTokens:

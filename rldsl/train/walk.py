@@ -1,7 +1,7 @@
 """Walks the `train` block, step by step, from any saved position. Executes nothing.
 
 A position is plain data: for each open block its place and its passes so far, and how often each `repeat` has begun a
-pass since the run began (what schedules count).
+pass since the run began (what schedules count), each `stage` too.
 """
 
 from __future__ import annotations
@@ -87,6 +87,12 @@ class Walker:
         return next((frame.block for frame in reversed(self._frames) if isinstance(frame.block, StageStep)), None)
 
     @property
+    def stage_visit(self) -> str:
+        """Names one visit of the innermost stage: the same stage in a later pass of a `repeat` is another visit."""
+        path = next((frame.path for frame in reversed(self._frames) if isinstance(frame.block, StageStep)), "")
+        return f"{path}#{self._begun.get(path, 0)}"
+
+    @property
     def passes_done(self) -> int:
         """Passes of the innermost `repeat` that were begun before the present one, since the run began."""
         frame = self._enclosing_repeat()
@@ -119,12 +125,9 @@ class Walker:
     # ------------------------------------------------------------------ inside
     def _step(self, frame: _Frame, step: Step) -> Event | None:
         match step:
-            case Repeat():
+            case Repeat() | StageStep():
                 self._open(step, frame)
                 self._begin_pass()
-                return None
-            case StageStep():
-                self._open(step, frame)
                 return None
             case Every():
                 self._every(step, frame)

@@ -147,7 +147,8 @@ def test_values_that_cannot_be_kept_are_refused(faults: Faults) -> None:
 # ------------------------------------------------------------------ reasoning_gym
 def test_puzzles_have_a_question_an_answer_and_an_entry(load: Load) -> None:
     pytest.importorskip("reasoning_gym")
-    rows = load("reasoning_gym", "question: Text, answer: Text, metadata: Json, entry: Json", "chain_sum", size=5)
+    fields = "question: Text, answer: Text, metadata: Json, entry: Json"
+    rows = load("reasoning_gym", fields, "chain_sum", size=5)
     assert len(rows) == 5
     entry = rows["entry"][2]
     assert entry["answer"] == rows["answer"][2]

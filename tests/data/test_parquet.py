@@ -90,8 +90,8 @@ def test_a_folder_and_a_pattern_mean_their_files_in_order(load: Load, faults: Fa
     ("qestion: Text", {"question": ["a"], "n": [1]}, "there is no column `qestion`; did you mean `question`?"),
     ("q: Text", {"q": pa.array([], pa.string())}, "there are no rows"),
 ])
-def test_a_broken_column_says_what_is_wrong(faults: Faults, save: Save, fields: str, columns: dict[str, Any],
-                                            message: str) -> None:
+def test_a_broken_column_says_what_is_wrong(faults: Faults, save: Save, fields: str,
+                                            columns: dict[str, Any], message: str) -> None:
     save(**columns)
     assert faults("parquet", fields, "rows.parquet")[0] == f"rows.parquet: {message}"
 
@@ -105,10 +105,7 @@ def test_a_number_beyond_64_bits_is_refused(faults: Faults, save: Save) -> None:
 def test_a_text_that_is_not_utf8_is_found_with_its_row(faults: Faults, tmp_path: Path) -> None:
     texts = pa.array([b"a", b"caf\xe9", b"c"], pa.binary()).cast(pa.binary())
     broken = pa.Array.from_buffers(pa.string(), 3, texts.buffers())
-    with pa.OSFile(str(tmp_path / "state.arrow"), "wb") as file:
-        table = pa.table({"q": broken})
-        with pa.ipc.new_stream(file, table.schema) as writer:
-            writer.write_table(table)
+    _write_stream(tmp_path / "state.arrow", pa.table({"q": broken}))
     (tmp_path / "state.json").write_text(json.dumps({"_data_files": [{"filename": "state.arrow"}]}))
     assert faults("hf", "q: Text", ".") == ["state.arrow: row 2: `q`: is not UTF-8"]
 
@@ -125,13 +122,16 @@ def test_a_wrong_row_far_behind_is_found(faults: Faults, save: Save) -> None:
 
 
 # ------------------------------------------------------------------ hf
+def _write_stream(path: Path, table: pa.Table) -> None:
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+
+
 def _save_dataset(folder: Path, numbers: list[int]) -> None:
     """As `datasets.Dataset.save_to_disk` does."""
     folder.mkdir(parents=True)
     table = pa.table({"n": numbers})
-    with pa.OSFile(str(folder / "data-00000-of-00001.arrow"), "wb") as file:
-        with pa.ipc.new_stream(file, table.schema) as writer:
-            writer.write_table(table)
+    _write_stream(folder / "data-00000-of-00001.arrow", table)
     state = {"_data_files": [{"filename": "data-00000-of-00001.arrow"}], "_split": "train"}
     (folder / "state.json").write_text(json.dumps(state))
     (folder / "dataset_info.json").write_text("{}")
@@ -148,7 +148,8 @@ def test_a_saved_dictionary_of_splits_is_read_by_split(load: Load, faults: Fault
     (tmp_path / "data" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
     assert load("hf", "n: Int", "data")["n"].tolist() == [1, 2]
     assert load("hf", "n: Int", "data", split="test")["n"].tolist() == [3]
-    assert faults("hf", "n: Int", "data", split="tset") == ["data: there is no split `tset`; did you mean `test`?"]
+    assert faults("hf", "n: Int", "data", split="tset") == [
+        "data: there is no split `tset`; did you mean `test`?"]
 
 
 def test_files_are_found_by_the_split_in_their_names(load: Load, faults: Faults, save: Save) -> None:
@@ -187,5 +188,5 @@ def test_a_folder_that_cannot_be_used_says_why(faults: Faults, tmp_path: Path, s
     assert faults("hf", "n: Int", "openai/gsm8k")[0].startswith(
         "openai/gsm8k: there is no such folder; `hf` reads a dataset that is on this machine already")
     assert faults("hf", "n: Int", "empty")[0].startswith("empty: there is no data in this folder")
-    assert faults("hf", "n: Int", "mixed")[0].startswith("mixed: the split `train` has files of several kinds")
+    assert faults("hf", "n: Int", "mixed")[0].startswith("mixed: the split `train` has files of several")
     assert faults("hf", "n: Int", "mixed/train.parquet")[0].startswith("mixed/train.parquet: is a file")

@@ -1,0 +1,111 @@
+"""The numbers that are logged of an iteration's values, under TRL's names. Computes rewards nowhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rldsl.graph.spec import NamedValue
+from rldsl.rollouts.tokens import ResponseTokens
+from rldsl.train.failures import Unhandled
+from rldsl.train.host import node_name, sample_at
+from rldsl.train.values import Values
+from rldsl.types import NUMERIC, Axis, Level
+
+Numbers = npt.NDArray[np.float64]
+ZERO: Final = 1e-9  # a group whose rewards differ by less says nothing
+
+
+def check_rewards(values: Values, rewards: Iterable[NamedValue]) -> None:
+    """Refuses rewards that are infinite: nothing can be learned from them."""
+    for reward in rewards:
+        node = values.world.spec.graph[reward.key]
+        if node.type.element not in NUMERIC:
+            continue
+        wrong = np.flatnonzero(np.isinf(values.numbers(reward.key)))
+        if len(wrong):
+            raise Unhandled(f"{node_name(values, node)} is infinite for {len(wrong)} of {len(values.numbers(reward.key))}\n"
+                            f"  {sample_at(values, node, int(wrong[0]))}\n  bound it, for example with "
+                            f"`clip(…, -10 .. 10)`, or guard the division or logarithm in it")
+
+
+def reward_metrics(values: Values, rewards: Sequence[NamedValue]) -> dict[str, float]:
+    """Mean and spread of each reward; `reward` is the last one that is not held out."""
+    numeric = [reward for reward in rewards if values.world.spec.graph[reward.key].type.element in NUMERIC]
+    found: dict[str, float] = {}
+    for reward in numeric:
+        found[f"rewards/{reward.name}/mean"] = mean_of(values.numbers(reward.key))
+        found[f"rewards/{reward.name}/std"] = std_of(values.numbers(reward.key))
+    leading = [reward for reward in numeric if not reward.held_out]
+    return {**found, **_leading(values, leading[-1])} if leading else found
+
+
+def _leading(values: Values, reward: NamedValue) -> dict[str, float]:
+    numbers, axis = values.numbers(reward.key), values.world.spec.graph[reward.key].type.axis
+    found = {"reward": mean_of(numbers)}
+    group = _group_axis(values, axis)
+    if group is None:
+        return {**found, "reward_std": std_of(numbers)}
+    owners, count = values.layout.owners(axis.name, group.name), values.layout.size(group.name)
+    spread = group_stds(numbers, owners, count)
+    return {**found, "reward_std": mean_of(spread), "frac_reward_zero_std": mean_of(np.where(
+        np.isnan(spread), np.nan, (spread < ZERO).astype(np.float64)))}
+
+
+def _group_axis(values: Values, axis: Axis) -> Axis | None:
+    """The prompts of the samples that a reward is given to."""
+    response = values.world.responses.get(axis.owner)
+    if response is None or not response.is_sampled or axis.level < Level.SAMPLE:
+        return None
+    return response.prompt_axis
+
+
+def group_stds(numbers: Numbers, owners: npt.NDArray[np.int64], count: int) -> Numbers:
+    """Standard deviation (n - 1) of each group's present values; NaN for fewer than two."""
+    there = ~np.isnan(numbers)
+    sizes = np.bincount(owners[there], minlength=count).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.bincount(owners[there], numbers[there], minlength=count) / sizes
+        squares = np.bincount(owners[there], (numbers[there] - means[owners[there]]) ** 2, minlength=count)
+        return np.where(sizes > 1, np.sqrt(squares / np.maximum(sizes - 1, 1)), np.nan)
+
+
+def response_metrics(rollouts: Mapping[str, ResponseTokens]) -> dict[str, float]:
+    """Lengths of sampled answers; with several rollouts those of the first, and of each under its name."""
+    found: dict[str, float] = {}
+    for index, (name, tokens) in enumerate(rollouts.items()):
+        lengths = {"mean_length": float(tokens.lengths.mean()), "min_length": float(tokens.lengths.min()),
+                   "max_length": float(tokens.lengths.max()), "clipped_ratio": 1.0 - float(tokens.finished.mean())}
+        if index == 0:
+            found.update((f"completions/{kind}", value) for kind, value in lengths.items())
+        if len(rollouts) > 1:
+            found.update((f"completions/{name}/{kind}", value) for kind, value in lengths.items())
+    return found
+
+
+def mean_of(numbers: Numbers | Sequence[float]) -> float:
+    """Mean of what is there; NaN of nothing."""
+    there = np.asarray(numbers, dtype=np.float64)
+    there = there[~np.isnan(there)]
+    return float(there.mean()) if len(there) else math.nan
+
+
+def std_of(numbers: Numbers) -> float:
+    """Standard deviation (n - 1) of what is there; NaN for fewer than two."""
+    there = numbers[~np.isnan(numbers)]
+    return float(there.std(ddof=1)) if len(there) > 1 else math.nan
+
+
+def means_of(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each name over several updates."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: mean_of([part[name] for part in parts if name in part]) for name in names}
+
+
+def without_absent(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """NaN as None: a number that is absent."""
+    return {name: None if math.isnan(value) else value for name, value in metrics.items()}
