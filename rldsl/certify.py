@@ -6,7 +6,8 @@ Tolerances come from what float32 can promise. The reference is computed a secon
 `READ_ERROR` (sums of blocks of 2048 float32 terms, an exponential to 1.7e-7; relative for divergences, absolute for
 logarithms, whose large parts are subtracted exactly) and, where rows are hidden states, with these moved by one float32
 rounding. An error may be `MARGIN` times the change that this makes, plus 16 roundings of the array's largest number; a
-GEMM adds as many more as a sum over the vocabulary makes at random, its square root.
+GEMM adds as many more as a sum over the vocabulary makes at random, its square root. For a divergence D the largest number
+is at least its derivative times D, since `p (log p/q - D)` cannot be better than D.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rldsl.batch import GroupKey, Numbers, Run, whole
+from rldsl.batch import GroupKey, Numbers, Run, UpdateBatch, whole
+from rldsl.emit.to_head import DIVERGENCES
 from rldsl.graph.model import ReadKind
 from rldsl.graph.staged import Input, StagedObjective
 from rldsl.kernels.layout import Layout
@@ -84,7 +86,7 @@ def certify(compiled: CompiledObjective, *, seed: int = 0, cases: int = 6) -> Re
     """Compare with the float64 reference on `cases` random batches: ordinary, with logits of size 1e4, with rows far from
     zero, with masked vocabulary, with all-zero inputs, and of single tokens."""
     found: list[Comparison] = []
-    reference = CompiledObjective(compiled.staged, "torch", dtype=torch.float64)
+    reference = CompiledObjective(compiled.staged, "torch", dtype=torch.float64, meaning=compiled.meaning)
     for number in range(cases):
         case = _case(compiled.staged, KINDS[number % len(KINDS)], np.random.default_rng((seed, number)))
         for form, rows in case.forms.items():
@@ -185,6 +187,7 @@ def _input(staged: StagedObjective, given: Input, layout: Layout, rows: Mapping[
 def _compare(compiled: CompiledObjective, reference: CompiledObjective, case: _Case, form: str,
              rows: Mapping[GroupKey, Rows]) -> list[Comparison]:
     exact = _outcome(reference, case, rows)
+    spread = float(exact.pop("divergences").max(initial=0.0))
     moved = _outcome(reference, case, _moved(rows), disturb=True)
     attempts = {form: _outcome(compiled, case, rows)}
     if form == "hidden":
@@ -196,7 +199,8 @@ def _compare(compiled: CompiledObjective, reference: CompiledObjective, case: _C
         for name, wanted in exact.items():
             change, error = _distance(moved[name], wanted), _distance(got[name], wanted)
             roundings = 16.0 + (0.0 if form == "logits" else vocabulary**0.5)
-            tolerance = MARGIN * change + ROUNDING * roundings * _distance(wanted, 0.0) + 1e-12
+            largest = max(_distance(wanted, 0.0), 0.0 if name == "loss" else spread)
+            tolerance = MARGIN * change + ROUNDING * roundings * largest + 1e-12
             found.append(Comparison(case.kind, f"{name} ({label})", tokens, vocabulary, error, tolerance))
     return found
 
@@ -221,10 +225,17 @@ def _outcome(objective: CompiledObjective, case: _Case, rows: Mapping[GroupKey, 
             objective.read_piece(batch, run, _of_run(live, run), _direct_of_run(objective, direct, run))
     for run in runs:
         objective.piece(batch, run, _of_run(live, run), _direct_of_run(objective, direct, run)).backward()
-    found = {"loss": np.array([objective.finish(batch)["loss"]])}
+    found = {"loss": np.array([objective.finish(batch)["loss"]]), "divergences": _divergences(batch)}
     for name in ("hidden", "weight", "logits"):
         found |= _gradients(f"by {name}", [getattr(entry, name) for entry in live.values()])
     return found | _gradients("by value", list(direct.values()))
+
+
+def _divergences(batch: UpdateBatch) -> Numbers:
+    """Each divergence times the derivative by it, in size, by logits."""
+    found = [np.abs(batch.reads[read.key] * batch.slopes[read.key]) / group.temperature for group in batch.staged.groups
+             for read in group.reads if read.coefficient is not None and read.read.kind in DIVERGENCES]
+    return np.concatenate([np.zeros(1), *found])
 
 
 def _gradients(name: str, tensors: Sequence[Tensor | None]) -> dict[str, Numbers]:
@@ -264,6 +275,6 @@ def _disturbed(kind: ReadKind, values: Numbers) -> Numbers:
     sign = 1.0 - 2.0 * (np.arange(len(values)) % 2)
     if kind in (ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.LOGZ):
         return values + READ_ERROR * sign
-    if kind in (ReadKind.KL, ReadKind.JS, ReadKind.TV):
+    if kind in DIVERGENCES:
         return values + READ_ERROR * (1.0 + np.abs(values)) * sign
     return values

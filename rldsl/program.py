@@ -18,6 +18,7 @@ from rldsl.graph.staged import StagedObjective
 from rldsl.kernels.gradients import Pair, formed_loss
 from rldsl.kernels.layout import Layout
 from rldsl.kernels.rows import Other, Rows
+from rldsl.meaning import Meaning
 from rldsl.passes import compile_objective
 
 BackendName: TypeAlias = Literal["numba", "torch"]
@@ -80,9 +81,11 @@ class CompiledObjective:
     """
 
     def __init__(self, staged: StagedObjective, backend: BackendName = "numba", *, chunk_bytes: int = CHUNK_BYTES,
-                 dtype: torch.dtype = torch.float32) -> None:
-        self.staged, self.backend = staged, backend
-        self.runner = _backend(staged, backend, chunk_bytes, dtype)
+                 dtype: torch.dtype = torch.float32, meaning: Meaning | None = None) -> None:
+        """`chunk_bytes` of logits at a time (numba). `dtype` of the arithmetic (torch). `meaning` is the objective in its
+        spec, from which the torch backend differentiates."""
+        self.staged, self.backend, self.meaning = staged, backend, meaning
+        self.runner = _backend(self, chunk_bytes, dtype)
 
     # ------------------------------------------------------------ in runs
     def batch(self, layout: Layout, inputs: Mapping[str, ArrayLike] | None = None) -> UpdateBatch:
@@ -173,14 +176,14 @@ def _check_rows(rows: Rows, response: str, tokens: slice, others: tuple[str, ...
         raise ValueError(f"exact divergences need the rows of {missing} beside those of `{response}`")
 
 
-def _backend(staged: StagedObjective, backend: BackendName, chunk_bytes: int, dtype: torch.dtype) -> Backend:
-    if backend == "numba":
+def _backend(objective: CompiledObjective, chunk_bytes: int, dtype: torch.dtype) -> Backend:
+    if objective.backend == "numba":
         from rldsl.numba_backend import NumbaBackend
-        return NumbaBackend(staged, chunk_bytes)
-    if backend == "torch":
+        return NumbaBackend(objective.staged, chunk_bytes)
+    if objective.backend == "torch":
         from rldsl.torch_backend import TorchBackend
-        return TorchBackend(staged, dtype)
-    raise ValueError(f"backend is `numba` or `torch`, not `{backend}`")
+        return TorchBackend(objective.staged, dtype, objective.meaning)
+    raise ValueError(f"backend is `numba` or `torch`, not `{objective.backend}`")
 
 
 class Program:
@@ -198,5 +201,6 @@ class Program:
         if name not in named:
             raise KeyError(f"the spec has the objectives {', '.join(map(repr, named)) or 'none'}, not {name!r}")
         if name not in self._compiled:
-            self._compiled[name] = CompiledObjective(compile_objective(self.spec, named[name]), self.backend)
+            staged = compile_objective(self.spec, named[name])
+            self._compiled[name] = CompiledObjective(staged, self.backend, meaning=Meaning(self.spec, named[name]))
         return self._compiled[name]

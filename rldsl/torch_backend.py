@@ -1,6 +1,7 @@
-"""Runs a staged objective in plain torch with autograd: any dtype, no fusion. It is what the kernels must agree with.
+"""Runs a staged objective in plain torch: any dtype, no fusion. It is what the kernels must agree with.
 
-Derivatives come from torch alone: nothing of the compiler's own differentiation is used.
+From reads to hidden states, autograd. From the loss to reads, autograd on the spec's own graph where that is at hand (so that
+nothing of the compiler is trusted), else the emitted torch module: a staged graph no longer says what was frozen.
 """
 
 from __future__ import annotations
@@ -13,18 +14,15 @@ import torch
 from torch import Tensor
 
 from rldsl.batch import GroupKey, Numbers, Run, UpdateBatch, live_reads
-from rldsl.diagnostics import InternalError
 from rldsl.emit.combine import Combine
-from rldsl.emit.load import load_module
-from rldsl.emit.parameters import Parameter
 from rldsl.emit.to_head import row_shape
-from rldsl.emit.to_torch import torch_source
 from rldsl.graph.model import ReadKind
 from rldsl.graph.staged import HeadGroup, LiveRead, StagedObjective
 from rldsl.kernels.dense import dense_reads
 from rldsl.kernels.gradients import Pair
 from rldsl.kernels.layout import Layout
 from rldsl.kernels.rows import Other, Rows
+from rldsl.meaning import Meaning
 
 Arrays = Mapping[int, Numbers]
 
@@ -40,12 +38,10 @@ class _Leaves:
 class TorchBackend:
     """The reference of one objective."""
 
-    def __init__(self, staged: StagedObjective, dtype: torch.dtype) -> None:
-        self.staged, self.dtype = staged, dtype
-        self.disturb: Callable[[ReadKind, Numbers], Numbers] | None = None  # of reads: how `certify` learns what rounding does
+    def __init__(self, staged: StagedObjective, dtype: torch.dtype, meaning: Meaning | None = None) -> None:
+        self.staged, self.dtype, self.meaning = staged, dtype, meaning
+        self.disturb: Callable[[ReadKind, Numbers], Numbers] | None = None  # how `certify` learns what rounding does
         self._combine = Combine(staged, "torch")
-        self._source = torch_source(staged)
-        self._module = load_module(self._source.text, f"torch_{staged.name}")
 
     # ------------------------------------------------------------ over the whole update batch
     def prepare(self, layout: Layout, inputs: Mapping[str, Numbers]) -> Mapping[int, Numbers]:
@@ -54,24 +50,11 @@ class TorchBackend:
 
     def values(self, batch: UpdateBatch) -> dict[str, float]:
         """Loss, terms and metrics from the reads."""
-        return self._combine.values(batch.layout, batch.inputs, batch.prepared, batch.reads)
-
-    def _loss(self, batch: UpdateBatch, reads: Mapping[int, Tensor]) -> Tensor:
-        """The loss of the update batch as a function of its reads."""
-        given = [self._argument(parameter, batch, reads) for parameter in self._source.loss
-                 if parameter.kind != "output"]
-        loss: Tensor = self._module.loss(*given)[0]
-        return loss
-
-    def _argument(self, parameter: Parameter, batch: UpdateBatch, reads: Mapping[int, Tensor]) -> Tensor:
-        match parameter.kind:
-            case "bounds" if parameter.ancestor is not None:
-                return torch.from_numpy(batch.layout.bounds(parameter.axis, parameter.ancestor))
-            case "input" if parameter.label is not None:
-                return torch.from_numpy(batch.inputs[parameter.label]).to(self.dtype)
-            case _ if parameter.key is not None:
-                return reads[parameter.key].to(self.dtype)
-        raise InternalError(f"nothing to hand over for {parameter.name}")
+        found = self._combine.values(batch.layout, batch.inputs, batch.prepared, batch.reads)
+        if self.meaning is not None:
+            reads = {key: torch.from_numpy(value) for key, value in batch.reads.items()}
+            found["loss"] = float(self.meaning.loss(self.staged, batch.layout, batch.inputs, reads))
+        return found
 
     # ------------------------------------------------------------ over a run
     def read(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor]) -> None:
@@ -106,21 +89,22 @@ class TorchBackend:
         return pairs
 
     def _differentiate_loss(self, batch: UpdateBatch, run: Run) -> None:
-        """The derivatives of the loss by the reads, by autograd; kept for the tokens of the run."""
+        """The derivatives of the loss by the reads; kept for the tokens of the run."""
         if self.disturb is not None:
             for read in live_reads(self.staged):
-                value = batch.reads[read.key]
-                value[:] = self.disturb(read.read.kind, value)
-        live = [read for read in live_reads(self.staged) if read.coefficient is not None]
-        reads = {key: torch.tensor(value, requires_grad=True) for key, value in batch.reads.items()}
-        loss = self._loss(batch, reads)
-        if not live or not loss.requires_grad:
-            return
-        slopes = torch.autograd.grad(loss.sum(), [reads[read.key] for read in live], allow_unused=True)
-        for read, slope in zip(live, slopes, strict=True):
-            if slope is not None:
+                batch.reads[read.key][:] = self.disturb(read.read.kind, batch.reads[read.key])
+        slopes = self._slopes(batch)
+        for read in live_reads(self.staged):
+            if read.coefficient is not None:
                 tokens = run.tokens[read.read.response]
-                batch.slopes[read.key][tokens] = slope[tokens].double().numpy()
+                batch.slopes[read.key][tokens] = slopes[read.key][tokens]
+
+    def _slopes(self, batch: UpdateBatch) -> Mapping[int, Numbers]:
+        if self.meaning is not None:
+            return self.meaning.slopes(self.staged, batch.layout, batch.inputs, batch.reads)
+        pieces = batch.layout.size(self.staged.piece_axis.name)
+        return self._combine.coefficients(batch.layout, 0, pieces, batch.inputs, prepared=batch.prepared,
+                                          reads=batch.reads)
 
     def _group_gradients(self, batch: UpdateBatch, run: Run, group: HeadGroup, rows: Rows, leaves: _Leaves,
                          values: Sequence[Tensor]) -> list[Pair]:

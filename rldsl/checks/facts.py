@@ -41,7 +41,7 @@ from rldsl.graph.spec import (
     When,
 )
 from rldsl.source import Span
-from rldsl.types import Axis, Version
+from rldsl.types import Axis, LogRatio, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,22 @@ class Facts:
             case Read(other=other):
                 return other is not None
             case _:
-                return node.type.interval.low >= 0 and self.is_reference_ratio(node)
+                return (node.type.interval.low >= 0 or self.is_k3(node)) and self.is_reference_ratio(node)
+
+    def is_k3(self, node: Node) -> bool:
+        """Whether a node is `exp(-d) - 1 + d` of a log-ratio d, however it is written."""
+        if not is_function(node, Function.ADD, Function.SUBTRACT):
+            return False
+        parts = [self.through(key) for key in self.addends(node.key)]
+        rises = any(is_function(part, Function.EXP, Function.EXPM1) for part in parts)
+        return rises and any(isinstance(part.type.provenance, LogRatio) for part in parts)
+
+    def addends(self, key: int) -> list[int]:
+        """The parts of a sum or difference, through spreads; the value itself if it is none. A log-ratio is one part."""
+        node = self.through(key)
+        if not is_function(node, Function.ADD, Function.SUBTRACT) or isinstance(node.type.provenance, LogRatio):
+            return [node.key]
+        return [part for entry in node.inputs for part in self.addends(entry)]
 
     def is_reference_ratio(self, node: Node) -> bool:
         """A function of `log p - log q` alone, p being trained and q a model that does not move."""

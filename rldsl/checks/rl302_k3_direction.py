@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rldsl.checks.facts import Facts, is_function
+from rldsl.checks.facts import Facts
 from rldsl.checks.model import Check
 from rldsl.diagnostics import Diagnostic, Severity, note
-from rldsl.graph.model import Function, Node
 
 CHECK = Check("RL302", "k3-direction", Severity.NOTE, "k3 as a loss follows the other divergence")
 
@@ -26,17 +25,9 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
     """`exp(-d) - 1 + d` of a live log-ratio against a model that does not move."""
     for _, term in facts.terms():
         for node in facts.nodes_of(term.key):
-            if node.type.is_live and is_k3(facts, node):
+            if node.type.is_live and facts.is_k3(node) and facts.is_reference_ratio(node):
                 yield note("RL302", "this follows the gradient of KL(ref‖policy)",
                            facts.span_of_use(term.key, node.key, term.span), "k3 as a loss",
                            why="its value estimates KL(policy||ref), its gradient is that of the other direction.",
                            fix="`k2(…)` for the gradient of KL(policy||ref)")
                 break
-
-
-def is_k3(facts: Facts, node: Node) -> bool:
-    """Whether a node is `expm1(-d) + d`."""
-    if not is_function(node, Function.ADD) or not facts.is_reference_ratio(node):
-        return False
-    sides = [facts.through(entry) for entry in node.inputs]
-    return any(is_function(side, Function.EXPM1) for side in sides)

@@ -15,10 +15,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from rldsl.checks.facts import Facts, is_function
+from rldsl.checks.facts import Facts
 from rldsl.checks.model import Check
 from rldsl.diagnostics import Diagnostic, Label, Severity, warning
-from rldsl.graph.model import Function, Node
+from rldsl.graph.model import Node
 from rldsl.graph.spec import NamedValue
 from rldsl.types import Element, format_number
 
@@ -29,7 +29,7 @@ FACTOR = 10.0
 def run(facts: Facts) -> Iterator[Diagnostic]:
     """Rewards that are sums with one part spanning ten times the rest together."""
     for reward in facts.spec.rewards:
-        parts = addends(facts, reward.key)
+        parts = facts.addends(reward.key)
         spans = {key: facts.graph[key].type.interval.span for key in parts if facts.constant(key) is None}
         if len(spans) < 2 or any(_is_unscaled(facts.graph[key]) for key in spans):
             continue
@@ -41,14 +41,6 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
 
 def _is_unscaled(node: Node) -> bool:
     return node.type.element not in (Element.REAL, Element.INT, Element.BOOL) or node.type.interval.is_everything
-
-
-def addends(facts: Facts, key: int) -> list[int]:
-    """The parts of a sum, through spreads; the value itself if it is none."""
-    node = facts.through(key)
-    if not is_function(node, Function.ADD, Function.SUBTRACT):
-        return [node.key]
-    return [part for entry in node.inputs for part in addends(facts, entry)]
 
 
 def _finding(facts: Facts, reward: NamedValue, largest: int, span: float, rest: float) -> Diagnostic:

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 
 from rldsl.checks.facts import Facts, is_function
 from rldsl.checks.model import Check
-from rldsl.checks.rl602_range_mismatch import addends
 from rldsl.diagnostics import Diagnostic, Severity, warning
 from rldsl.graph.model import Function
 from rldsl.types import format_number
@@ -28,7 +27,7 @@ NEAR = 0.15
 def run(facts: Facts) -> Iterator[Diagnostic]:
     """Weighted sums of three values or more in [0, 1] whose weights are near 1 together."""
     for reward in facts.spec.rewards:
-        weights = [_weight(facts, key) for key in addends(facts, reward.key)]
+        weights = [_weight(facts, key) for key in facts.addends(reward.key)]
         if len(weights) < 3 or any(weight is None for weight in weights):
             continue
         total = round(sum(weight for weight in weights if weight is not None), 12)

@@ -23,19 +23,19 @@ class _NotJson(ValueError):
 
 def read_jsonl(path: Path, shown: str, problems: Problems) -> Iterator[tuple[dict[str, Any], Place]]:
     """The objects of a file with one on each line. Blank lines are skipped; CRLF and a BOM are fine."""
-    decode = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_no_constant).decode
+    decoder = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_no_constant)
     with _open(path) as file:
         for line, raw in enumerate(file, 1):
             text = _text(raw, shown, line, problems)
-            if text is None or not text.strip():
+            if text is None or not (text := text.strip()):
                 continue
             try:
-                row = decode(text.strip())
+                row = _value(decoder, text)
             except (ValueError, RecursionError) as fault:
                 problems.add(_json_fault(fault, raw, line), shown, line)
                 continue
             if isinstance(row, dict):
-                yield row, Place(shown, line)
+                yield row, (shown, line, None)
             else:
                 problems.add(_not_an_object(row, line), shown, line)
 
@@ -45,7 +45,7 @@ Place]]:
     """The rows of a csv file by the names in its header."""
     with _open(path) as file:
         before = csv.field_size_limit(_LONGEST_CELL)
-        lines = io.TextIOWrapper(io.BufferedReader(_Raw(file)), encoding="utf-8-sig", newline="")
+        lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         reader = csv.reader(lines, delimiter=separator, strict=True)
         try:
             yield from _csv_rows(reader, shown, problems)
@@ -58,21 +58,6 @@ Place]]:
             lines.detach()
 
 
-class _Raw(io.RawIOBase):
-    """A binary stream as a raw one, so that closing stays with its owner."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
 def _csv_rows(reader: Any, shown: str, problems: Problems) -> Iterator[tuple[dict[str, str], Place]]:
     header: list[str] = next(reader, [])
     for name in sorted({name for name in header if header.count(name) > 1}):
@@ -83,7 +68,7 @@ def _csv_rows(reader: Any, shown: str, problems: Problems) -> Iterator[tuple[dic
         if len(cells) != len(header):
             problems.add(f"{len(cells)} cells where the header has {len(header)}", shown, reader.line_num)
             continue
-        yield dict(zip(header, cells, strict=True)), Place(shown, reader.line_num)
+        yield dict(zip(header, cells, strict=True)), (shown, reader.line_num, None)
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -118,6 +103,18 @@ def _csv_encoding(path: Path, shown: str, problems: Problems) -> Exception:
             except UnicodeDecodeError as fault:
                 return problems.stop(_encoding_fault(fault), shown, line)
     return problems.stop("is not UTF-8", shown)
+
+
+def _value(decoder: json.JSONDecoder, text: str) -> Any:
+    """As `decoder.decode`, which looks for white space three times."""
+    try:
+        value, end = decoder.scan_once(text, 0)  # type: ignore[attr-defined]
+    except StopIteration as stop:
+        raise json.JSONDecodeError("Expecting value", text, stop.value) from None
+    if end != len(text):
+        end += len(text[end:]) - len(text[end:].lstrip())
+        raise json.JSONDecodeError("Extra data", text, end)
+    return value
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

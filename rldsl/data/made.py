@@ -47,7 +47,7 @@ def read_puzzles(loading: Loading) -> None:
         raise loading.problems.stop(f"reasoning-gym has no task `{task}`{_close(task, DATASETS)}", task)
     try:
         puzzles = enumerate(reasoning_gym.create_dataset(task, **config), 1)
-        loading.add_rows((_puzzle(puzzle), Place(task, row=number)) for number, puzzle in puzzles)
+        loading.add_rows((_puzzle(puzzle), (task, None, number)) for number, puzzle in puzzles)
     except Enough:
         raise
     except Exception as fault:
@@ -79,7 +79,7 @@ def _rows_of(made: Any, reference: str, problems: Problems) -> Iterable[tuple[Ma
         raise problems.stop(f"expected rows (mappings) or a mapping of lists, found {found}", reference)
     for number, row in enumerate(made, 1):
         if isinstance(row, Mapping):
-            yield row, Place(reference, row=number)
+            yield row, (reference, None, number)
         else:
             problems.add(f"row {number}: expected a mapping, found {type(row).__name__}", reference)
 

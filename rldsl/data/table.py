@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias, overload
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,12 +24,14 @@ MISSING = object()
 NESTED = dict.fromkeys(("answer", "ground_truth", "solution"), ("reward_model", "ground_truth"))
 
 
-class Place(NamedTuple):
-    """Where a row stands: on a line of a file, or as the row with this number (both from 1)."""
+# Where a row stands: a file, and a line of it, or the number of the row in it (both from 1).
+Place: TypeAlias = tuple[str, int | None, int | None]
 
-    file: str
-    line: int | None = None
-    row: int | None = None
+# What a value is that needs no conversion, and the bounds within which it needs none.
+_PLAIN: dict[Element, tuple[type, float, float]] = {
+    Element.TEXT: (str, 0, 0), Element.BOOL: (bool, 0, 1), Element.JSON: (type(MISSING), 0, 0),
+    Element.INT: (int, -(2**63), 2**63 - 1), Element.REAL: (float, -sys.float_info.max, sys.float_info.max),
+}
 
 
 @dataclass(slots=True)
@@ -39,10 +42,36 @@ class _Building:
     element: Element
     optional: bool
     convert: Callable[[Any], Any]
+    plain: type
+    low: float
+    high: float
     values: list[Any] = field(default_factory=list)
     blocks: list[pa.Array] = field(default_factory=list)
     seen: bool = False
     without: list[Place] = field(default_factory=list)
+
+
+class _Numbered(Sequence[Place]):
+    """The places of consecutive rows of a file, made when they are asked for."""
+
+    def __init__(self, file: str, first: int, count: int) -> None:
+        self._file, self._first, self._count = file, first, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Place: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Place]: ...
+
+    def __getitem__(self, index: int | slice) -> Place | Sequence[Place]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(self._count))]
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        return self._file, None, self._first + index
 
 
 class TableBuilder:
@@ -55,8 +84,9 @@ class TableBuilder:
         self.problems = problems
         self.count = 0
         self._columns = [_Building(spec.name, spec.element, bool(getattr(spec, "optional", False)),
-                                   CONVERTERS[spec.element]) for spec in fields]
-        self._places: list[Place] = []
+                                   CONVERTERS[spec.element], *_PLAIN[spec.element]) for spec in fields]
+        self._rows: list[Place] = []
+        self._places: Sequence[Place] = self._rows
         self._known: dict[str, None] = {}
 
     def add(self, row: Mapping[str, Any], place: Place, *, cells: bool = False) -> None:
@@ -64,9 +94,13 @@ class TableBuilder:
         if self.count < MOST_SHOWN:
             self._known.update(dict.fromkeys(map(str, row)))
         self.count += 1
-        self._places.append(place)
+        self._rows.append(place)
         for column in self._columns:
             value = row.get(column.name, MISSING)
+            if type(value) is column.plain and (column.plain is str or column.low <= value <= column.high):
+                column.values.append(value)
+                column.seen = True
+                continue
             if value is MISSING and column.name in NESTED:
                 value = _nested(row, column.name)
             if value is MISSING:
@@ -74,7 +108,7 @@ class TableBuilder:
                 continue
             column.seen = True
             column.values.append(self._checked(column, value, place, cells))
-        if len(self._places) >= BLOCK:
+        if len(self._rows) >= BLOCK:
             self._pack()
 
     def add_batch(self, batch: pa.RecordBatch, file: str, first: int) -> None:
@@ -82,15 +116,15 @@ class TableBuilder:
         self._pack()
         self._known.update(dict.fromkeys(batch.schema.names))
         self.count += batch.num_rows
-        self._places = [Place(file, row=first + index) for index in range(batch.num_rows)]
+        self._places = _Numbered(file, first, batch.num_rows)
         for column in self._columns:
             values = _batch_column(batch, column.name)
             if values is None:
-                column.without.append(Place(file))
+                column.without.append((file, None, None))
             else:
                 column.seen = True
                 self._keep_array(column, values)
-        self._places = []
+        self._places = self._rows
 
     def finish(self) -> Rows:
         """The packed rows. Raises `Enough` where anything was wrong."""
@@ -149,12 +183,12 @@ class TableBuilder:
                     self._report(place, f"`{column.name}` is missing")
             elif places:
                 meant = did_you_mean(column.name, self._known) or "; there are no columns"
-                self._report(Place(places[0].file), f"there is no column `{column.name}`{meant}")
+                self._report((places[0][0], None, None), f"there is no column `{column.name}`{meant}")
 
     def _pack(self) -> None:
         for column in self._columns:
             self._pack_column(column)
-        self._places.clear()
+        self._rows.clear()
 
     def _pack_column(self, column: _Building) -> None:
         if not column.values:
@@ -185,8 +219,8 @@ class TableBuilder:
                 self._report(self._places[index], f"`{column.name}`: has a NUL character")
 
     def _report(self, place: Place, message: str) -> None:
-        where = "" if place.row is None else f"row {place.row}: "
-        self.problems.add(where + message, place.file, place.line)
+        file, line, row = place
+        self.problems.add(message if row is None else f"row {row}: {message}", file, line)
 
 
 def _joined(column: _Building) -> pa.Array:

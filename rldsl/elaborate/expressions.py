@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import assert_never
 
 from rldsl.diagnostics import InternalError, Label, error
@@ -22,7 +23,7 @@ from rldsl.graph.model import Constant, Foreign, Function
 from rldsl.infer.levels import common_axis
 from rldsl.source import Span
 from rldsl.syntax import tree
-from rldsl.types import BATCH, NUMERIC, Element, Type
+from rldsl.types import BATCH, NUMERIC, Element, Stage, Type
 
 OPERATORS = {
     "+": Function.ADD, "-": Function.SUBTRACT, "*": Function.MULTIPLY, "/": Function.DIVIDE, "^": Function.POWER,
@@ -226,8 +227,9 @@ def _policy(ctx: Context, env: Environment, expr: tree.Else, action: tree.Action
                          why="an absent value needs something in its place.", fix="`else 0`, `else skip`, `else stop`"))
         return ctx.failed()
     found = ctx.type_of(key)
-    result = Type(found.element, found.interval, optional=action.word == "skip")
-    return host(ctx, env, f"policy.{action.word}", [("value", key)], (), expr, result, [expr.value])
+    operation = Foreign(f"policy.{action.word}", ("value",))
+    kind = replace(found, stage=max(found.stage, Stage.REWARD), live=frozenset(), optional=action.word == "skip")
+    return ctx.builder.add(operation, (key,), type=kind, span=env.span(expr))
 
 
 def _given(ctx: Context, env: Environment, expr: tree.Given) -> Value:

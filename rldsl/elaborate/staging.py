@@ -9,10 +9,11 @@ from rldsl.types import Axis, Stage, Type, Version
 
 
 def host_type(ctx: Context, result: Type, axis: Axis, inputs: list[int]) -> Type:
-    """A host call is made once for each iteration, even where it is written inside an objective."""
+    """A host call is made once for each iteration, even where it is written inside an objective. An absent argument gives
+    an absent result."""
     stage = max([Stage.REWARD, *(ctx.type_of(key).stage for key in inputs)])
-    optional = result.optional
-    return replace(result, axis=axis, stage=stage, live=frozenset(), optional=optional)
+    absent_argument = any(ctx.type_of(key).optional for key in inputs)
+    return replace(result, axis=axis, stage=stage, live=frozenset(), optional=result.optional or absent_argument)
 
 
 def version_of(ctx: Context, env: Environment, model: str) -> Version:

@@ -50,12 +50,11 @@ def number_text(value: float) -> str:
 
 
 def checked(expression: str) -> str:
-    """The expression, once it has been parsed as one."""
+    """The expression, once it has been parsed as one, without needless parentheses."""
     try:
-        ast.parse(expression, mode="eval")
+        return ast.unparse(ast.parse(expression, mode="eval"))
     except (SyntaxError, ValueError) as error:
         raise InternalError(f"not an expression: {expression!r}") from error
-    return expression
 
 
 _COMPARISON: Mapping[Function, str] = {
@@ -92,6 +91,12 @@ def deciding_inputs(graph: Graph, node: Node, function: Function) -> range:
 def numba_expression(function: Function, arguments: Sequence[Argument], truth: bool) -> str:
     """The function of scalars. `truth`: whether the result is a bool that is never absent."""
     return checked(_numba_truth(function, arguments) if truth else _numba_real(function, arguments))
+
+
+def repeats_first(function: Function, truth: bool) -> bool:
+    """Whether the expression may hold its first argument twice."""
+    return function in (Function.GATED_MULTIPLY, Function.POWER, Function.IS_MISSING, Function.OTHERWISE) or (
+        function in _CONNECTIVES and not truth)
 
 
 def _numba_real(function: Function, arguments: Sequence[Argument]) -> str:

@@ -30,11 +30,11 @@ class Names:
     def __init__(self, reserved: Iterable[str] = ()) -> None:
         self._taken = set(_TAKEN) | set(reserved)
 
-    def fresh(self, text: str, otherwise: str = "value") -> str:
-        """A new identifier that resembles `text`."""
+    def fresh(self, text: str, otherwise: str = "value", suffix: str = "") -> str:
+        """A new identifier that resembles `text` and ends in `suffix`."""
         base = identifier(text, otherwise)
-        name, number = base, 2
+        name, number = f"{base}{suffix}", 2
         while name in self._taken:
-            name, number = f"{base}_{number}", number + 1
+            name, number = f"{base}_{number}{suffix}", number + 1
         self._taken.add(name)
         return name

@@ -39,26 +39,28 @@ def _locals(writer: Writer, cell: Cell, *words: str) -> Iterator[str]:
     return (writer.local(cell.key, word) for word in words)
 
 
-def _gathered(writer: Writer, cell: Cell) -> Iterator[str]:
+def _gathered(writer: Writer, cell: Cell, with_places: bool) -> Iterator[str]:
     """Copies the values that the reduction keeps to `values`, and where they stand to `places`."""
     i, count, values, places = _locals(writer, cell, "i", "count", "values", "places")
     first, last = writer.ends(cell.over, cell.home)
     kept = writer.condition(cell, i)
     pad = "    " if kept is None else "        "
     yield f"{values} = np.empty({last} - {first})"
-    yield f"{places} = np.empty({last} - {first}, np.int64)"
+    if with_places:
+        yield f"{places} = np.empty({last} - {first}, np.int64)"
     yield f"{count} = 0"
     yield f"for {i} in range({first}, {last}):"
     if kept is not None:
         yield f"    if {kept}:"
     yield f"{pad}{values}[{count}] = {writer.input(cell, 0, i).real}"
-    yield f"{pad}{places}[{count}] = {i}"
+    if with_places:
+        yield f"{pad}{places}[{count}] = {i}"
     yield f"{pad}{count} += 1"
 
 
 def _quantile(writer: Writer, cell: Cell) -> Iterator[str]:
     count, values = _locals(writer, cell, "count", "values")
-    yield from _gathered(writer, cell)
+    yield from _gathered(writer, cell, with_places=False)
     yield f"{writer.variable(cell.key)} = quantile({values}[:{count}], {writer.argument(cell.inputs[-1]).real})"
 
 
@@ -67,7 +69,7 @@ def _pick_quantile(writer: Writer, cell: Cell) -> Iterator[str]:
     lower, upper, part = _locals(writer, cell, "lower", "upper", "part")
     first, last = writer.ends(cell.axis, cell.home)
     level = writer.argument(cell.inputs[-1]).real
-    yield from _gathered(writer, cell)
+    yield from _gathered(writer, cell, with_places=True)
     yield f"for {i} in range({first}, {last}):"
     yield f"    {writer.kept_element(cell.key, i)} = 0.0"
     yield f"{lower}, {upper}, {part} = pick_quantile({values}[:{count}], {places}[:{count}], {level})"

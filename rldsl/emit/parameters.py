@@ -63,36 +63,32 @@ def outline(staged: StagedObjective, name: FunctionName, names: Names, suffix: s
         case "prepare":
             outputs = [(key, key, graph[key].name or "prepared", None) for key in staged.prepared]
         case "coefficients":
-            outputs = [(read.key, read.coefficient, f"d_{_read_name(read)}", None)
+            outputs = [(read.key, read.coefficient, f"d_{read_name(read.read)}", None)
                        for read in live_reads(staged) if read.coefficient is not None]
         case "values":
             labelled = {**dict(staged.values), "loss": staged.loss}
             outputs = [(key, key, label, label) for label, key in labelled.items()]
         case "loss":
             outputs = [(staged.loss, staged.loss, "loss", "loss")]
-    written = tuple(Parameter("output", names.fresh(f"{text}_out"), graph[node].type.axis.name, None, key, label)
+    written = tuple(Parameter("output", names.fresh(text, suffix="_out"), graph[node].type.axis.name, None, key, label)
                     for key, node, text, label in outputs)
     piece = staged.piece_axis if name == "coefficients" else BATCH
     return Outline(name, piece, given, written, tuple(node for _, node, _, _ in outputs))
 
 
 def _inputs(staged: StagedObjective, names: Names, suffix: str) -> tuple[Parameter, ...]:
-    return tuple(Parameter("input", names.fresh(f"{given.name}{suffix}"), given.axis.name, None, given.key, given.name)
+    return tuple(Parameter("input", names.fresh(given.name, suffix=suffix), given.axis.name, None, given.key, given.name)
                  for given in staged.inputs)
 
 
 def _prepared(graph: Graph, keys: Sequence[int], names: Names, suffix: str) -> tuple[Parameter, ...]:
-    return tuple(Parameter("prepared", names.fresh(f"{graph[key].name or 'prepared'}{suffix}"),
+    return tuple(Parameter("prepared", names.fresh(graph[key].name or "prepared", suffix=suffix),
                            graph[key].type.axis.name, None, key) for key in keys)
 
 
 def _reads(staged: StagedObjective, names: Names, suffix: str) -> tuple[Parameter, ...]:
-    return tuple(Parameter("read", names.fresh(f"{_read_name(read)}{suffix}"), read.axis.name, None, read.key)
+    return tuple(Parameter("read", names.fresh(read_name(read.read), suffix=suffix), read.axis.name, None, read.key)
                  for read in live_reads(staged))
-
-
-def _read_name(live: LiveRead) -> str:
-    return read_name(live.read)
 
 
 def read_name(read: Read) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rldsl.emit.cells import Accumulate, Cell, Compute, Fold, Quantile, Series, Store, Task, collect
-from rldsl.emit.expressions import Argument, literal, numba_expression
+from rldsl.emit.expressions import Argument, checked, literal, numba_expression
+from rldsl.emit.inline import single_uses
 from rldsl.emit.names import Names, comment
 from rldsl.emit.numba_series import series_lines
 from rldsl.emit.parameters import FUNCTIONS, FunctionName, Outline, Parameter, ordered, outline, signature
@@ -21,8 +22,9 @@ from rldsl.types import BATCH, Axis
 HELPERS = (
     "accumulate", "gate", "smaller", "larger", "clip", "sign", "relu", "power", "known", "choose", "otherwise", "exp",
     "expm1", "log", "log1p", "sigmoid", "log_sigmoid", "softplus", "tanh", "quantile", "pick_quantile", "widest")
+LONGEST_PART = 50  # of an expression that is written inside another one
 RESERVED = (*HELPERS, *FUNCTIONS, "np", "math", "njit", "start", "stop", "compiled", "inlined", "polynomial", "split",
-            "growth", "powers")
+            "growth", "powers", "nth", "has_nan", "place_of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def emit_numba(staged: StagedObjective, sources: Mapping[str, Source] | None = N
 def _closure(used: Sequence[str]) -> frozenset[str]:
     """Helpers with those that they call."""
     calls = {"exp": ("split",), "expm1": ("split",), "log1p": ("log",), "tanh": ("expm1",), "sigmoid": ("exp",),
-             "log_sigmoid": ("log1p", "exp"), "softplus": ("log1p", "exp")}
+             "log_sigmoid": ("log1p", "exp"), "softplus": ("log1p", "exp"), "quantile": ("nth",), "pick_quantile": ("nth",)}
     found: set[str] = set()
     waiting = list(used)
     while waiting:
@@ -101,6 +103,9 @@ class Writer:
         self._scope: set[int] = set()
         self._open: list[Axis] = [BATCH]
         self._places: dict[Axis, str] = {BATCH: "0"}
+        self._place_names: dict[Axis, str] = {}
+        self._pending: dict[int, str] = {}
+        self._inlined = single_uses(graph, task, self.nest.kept)
         self._bases: dict[tuple[Axis, Axis], str] = {}
         self._axes = {**task.arrays, **{cell.key: cell.axis for cell in task.cells}}
         self._truths = task.truths | {cell.key for cell in task.cells if cell.truth}
@@ -171,7 +176,8 @@ class Writer:
                 self._last_comment = line
 
     def _loop(self, loop: Loop, indent: str) -> Iterator[str]:
-        place = self.names.fresh(loop.axis.name, "place")
+        place = self._place_names.setdefault(loop.axis, "") or self.names.fresh(loop.axis.name, "place")
+        self._place_names[loop.axis] = place
         if loop.axis == self.task.outside and loop.within == BATCH:
             yield f"{indent}if stop <= start:"
             yield f"{indent}    return"
@@ -198,7 +204,7 @@ class Writer:
 
     def ends(self, axis: Axis, within: Axis) -> tuple[str, str]:
         """Where the places of `axis` below the present place of `within` start and stop."""
-        bounds, place = self.bounds(axis, within), self._places[within]
+        bounds, place = self.bounds(axis, within), self.place(within)
         return f"{bounds}[{place}]", f"{bounds}[1]" if within == BATCH else f"{bounds}[{place} + 1]"
 
     def _begin(self, work: Accumulate, indent: str) -> Iterator[str]:
@@ -210,22 +216,27 @@ class Writer:
             yield f"{indent}{self.local(work.into, 'found')} = False"
 
     def _do(self, cell: Cell, indent: str) -> Iterator[str]:
-        name = self.variable(cell.key)
+        name = "" if cell.key in self._inlined else self.variable(cell.key)
         match cell.work:
             case Store(output=output):
-                yield f"{indent}{self._output(output)} = {self.argument(cell.inputs[0]).real}"
+                yield f"{indent}{self._output(output)} = {checked(self.argument(cell.inputs[0]).real)}"
                 return
             case Accumulate() as work:
                 yield from self._accumulate(cell, work, indent)
                 return
             case Compute(function=function):
                 arguments = [self.argument(key) for key in cell.inputs]
-                yield f"{indent}{name} = {numba_expression(function, arguments, cell.truth)}"
+                text = numba_expression(function, arguments, cell.truth)
+                if cell.key in self._inlined and len(text) <= LONGEST_PART:
+                    self._pending[cell.key] = text
+                    return
+                name = self.variable(cell.key)
+                yield f"{indent}{name} = {text}"
             case Position(axis=axis, per=per):
                 yield f"{indent}{name} = float({self.place(axis)} - {self._start(axis, per)})"
             case Size(axis=axis, to=to):
-                bounds, place = self.bounds(axis, to), self.place(to)
-                yield f"{indent}{name} = float({bounds}[{place} + 1] - {bounds}[{place}])"
+                first, last = self.ends(axis, to)
+                yield f"{indent}{name} = float({last} - {first})"
             case Fold(reduction=reduction):
                 if reduction is not Reduction.SUM:
                     yield f"{indent}{name} = {name} if {self.local(cell.key, 'found')} else math.nan"
@@ -244,11 +255,11 @@ class Writer:
         total, value, kept = self.variable(work.into), self.argument(cell.inputs[0]), self.condition(cell)
         if work.reduction is Reduction.SUM:
             term = value.real if kept is None else f"{value.real} if {kept} else 0.0"
-            yield f"{indent}{total} = accumulate({total}, {term})"
+            yield f"{indent}{total} = {checked(f'accumulate({total}, {term})')}"
             return
         helper, bound = ("smaller", "math.inf") if work.reduction is Reduction.MINIMUM else ("larger", "(-math.inf)")
         term = value.real if kept is None else f"{value.real} if {kept} else {bound}"
-        yield f"{indent}{total} = {helper}({total}, {term})"
+        yield f"{indent}{total} = {checked(f'{helper}({total}, {term})')}"
         found = self.local(work.into, "found")
         yield f"{indent}{found} = {'True' if kept is None else f'{found} | ({kept})'}"
 
@@ -291,6 +302,8 @@ class Writer:
         own axis if that is given."""
         if key in self.task.literals:
             return literal(self.task.literals[key])
+        if key in self._pending:
+            return Argument(f"({self._pending[key]})", key in self._truths)
         if key in self._scope:
             return Argument(self.variable(key), key in self._truths)
         return Argument(self._element(key, None, place), key in self._truths)

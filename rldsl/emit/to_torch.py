@@ -121,7 +121,7 @@ class _Writer:
     def written(self) -> tuple[tuple[Parameter, ...], tuple[str, ...]]:
         """The parameters and the body."""
         body = [line for node in self._order for line in self._statement(node)]
-        results = [self._result(key) for key in self.given.computed]
+        results = [checked(self._result(key)) for key in self.given.computed]
         body.append(f"    return ({', '.join(results)}{',' if len(results) == 1 else ''})")
         used = {node.key for node in self._order}
         every = (*self._indices.values(), *self.given.given, *self.given.outputs)

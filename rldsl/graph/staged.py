@@ -33,14 +33,19 @@ class LiveRead:
 
 @dataclass(frozen=True, slots=True)
 class HeadGroup:
-    """The reads that share one vocabulary row: one model, one response, one temperature."""
+    """The reads that share one vocabulary row: one model, one response, one temperature, one context.
+
+    `model` is the one under training; in a divergence it may be the second (`read.other`). `context` is the key, in the
+    spec's whole graph, of the text of `response given context`.
+    """
 
     model: str
     response: str
     temperature: float
     axis: Axis
     reads: tuple[LiveRead, ...]
-    others: tuple[str, ...]  # the second models of exact divergences, sorted
+    others: tuple[str, ...]  # the other models of exact divergences, sorted
+    context: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

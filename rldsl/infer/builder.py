@@ -148,7 +148,8 @@ class Builder:
 
     def spread(self, x: int, to: Axis, span: Span | None = None) -> int:
         """A copy at each place of `to`; `x` itself if it stands there."""
-        return x if self[x].type.axis == to else self.add(Spread(to), (x,), span=span)
+        axis = self._nodes[x].type.axis
+        return x if axis is to or axis == to else self.add(Spread(to), (x,), span=span)
 
     def freeze(self, x: int, span: Span | None = None) -> int:
         """The value without its gradient."""

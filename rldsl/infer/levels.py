@@ -30,7 +30,7 @@ def common_axis(types: Sequence[Type]) -> Axis | None:
     """The finest axis if all stand on one chain of nested axes, else None."""
     finest = BATCH
     for type_ in types:
-        if not finest.is_within(type_.axis):
+        if type_.axis is not finest and not finest.is_within(type_.axis):
             if not type_.axis.is_within(finest):
                 return None
             finest = type_.axis

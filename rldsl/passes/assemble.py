@@ -9,7 +9,7 @@ from rldsl.diagnostics import InternalError
 from rldsl.graph.model import Graph, Node, Pick, Position, Rank, Read, ReadKind, Reduce, Scan, Shift, Size
 from rldsl.graph.staged import HeadGroup, LiveRead, StagedObjective
 from rldsl.passes.draft import Draft
-from rldsl.types import BATCH, Axis
+from rldsl.types import BATCH, Axis, Version
 
 _VOCABULARY = frozenset({ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.KL, ReadKind.JS, ReadKind.TV, ReadKind.LOGZ})
 
@@ -21,7 +21,7 @@ def assemble(draft: Draft) -> StagedObjective:
     reads = _live_reads(draft)
     return StagedObjective(
         name=draft.name, model=draft.model, graph=draft.graph, inputs=draft.inputs,
-        groups=_groups(draft.model, (read for read in reads if read.read.kind in _VOCABULARY)),
+        groups=_groups(read for read in reads if read.read.kind in _VOCABULARY),
         direct=tuple(read for read in reads if read.read.kind not in _VOCABULARY),
         prepared=draft.prepared, loss=draft.loss, values=(("loss", draft.loss), *draft.values),
         coupling=draft.coupling, piece_axis=draft.piece_axis,
@@ -34,22 +34,23 @@ def _live_reads(draft: Draft) -> list[LiveRead]:
             for node in draft.graph.nodes if isinstance(node.operation, Read)]
 
 
-def _groups(model: str, reads: Iterable[LiveRead]) -> tuple[HeadGroup, ...]:
+def _groups(reads: Iterable[LiveRead]) -> tuple[HeadGroup, ...]:
     """Reads of one vocabulary row together, in sorted order."""
-    ordered = sorted(reads, key=lambda read: (*_row(model, read), read.key))
+    ordered = sorted(reads, key=lambda read: (*_row(read), read.key))
     groups = []
-    for (owner, response, temperature), members in groupby(ordered, lambda read: _row(model, read)):
+    for (owner, response, temperature, context), members in groupby(ordered, _row):
         together = tuple(members)
         others = sorted({other for read in together for other in _others(owner, read.read)})
-        groups.append(HeadGroup(owner, response, temperature, together[0].axis, together, tuple(others)))
+        groups.append(HeadGroup(owner, response, temperature, together[0].axis, together, tuple(others),
+                                None if context < 0 else context))
     return tuple(groups)
 
 
-def _row(model: str, live: LiveRead) -> tuple[str, str, float]:
-    """Model, response and temperature of the row. A divergence from another model to the trained one is of its row."""
+def _row(live: LiveRead) -> tuple[str, str, float, int]:
+    """Model, response, temperature, context. A divergence from another model to the trained one is of its row."""
     read = live.read
-    owner = model if model in (read.model, read.other) else read.model
-    return owner, read.response, read.temperature
+    owner = read.model if read.version is Version.CURRENT or read.other is None else read.other
+    return owner, read.response, read.temperature, -1 if read.context is None else read.context
 
 
 def _others(owner: str, read: Read) -> set[str]:

@@ -23,11 +23,13 @@ from rldsl.types import BATCH, Stage
 
 
 def run(draft: Draft) -> Draft:
-    """Add the coefficient of each read that is live in the trained model, then drop what stopped gradients."""
+    """Add the coefficient of each live read, then drop what stopped gradients.
+
+    Every read of current weights is of the trained weights, be it under the name of another role that shares them.
+    """
     if draft.loss is None:
         raise InternalError("there is no loss to differentiate")
-    reads = [node.key for node in draft.graph.nodes
-             if isinstance(node.operation, Read) and draft.model in node.type.live]
+    reads = [node.key for node in draft.graph.nodes if isinstance(node.operation, Read) and node.type.is_live]
     builder = Builder(draft.graph, Stage.UPDATE, expanded=True)
     found = gradients(builder, draft.graph, draft.loss, reads)
     differentiated = replace(draft, graph=builder.graph(), coefficients=tuple(sorted(found.items())))

@@ -38,7 +38,7 @@ def _derived(graph: Graph, node: Node) -> str:
             case Elementwise(function=function):
                 words.append(function.value)
             case Foreign(name=name):
-                words.append(name)
+                return "_".join([*words, name])
             case _:
                 words.append(type(node.operation).__name__.lower())
         if not node.inputs or len(words) == 3:

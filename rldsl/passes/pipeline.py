@@ -49,9 +49,10 @@ def compile_objective(spec: Spec, objective: ObjectiveSpec, *, optimise: bool = 
     draft = _draft(spec.graph, objective)
     for step in PASSES:
         if optimise or not step.is_optional:
-            draft = step.run(draft)
-            verify(draft.graph, step.ensures)
-            check_types(draft.graph)
+            before, draft = draft, step.run(draft)
+            if draft.graph is not before.graph:
+                verify(draft.graph, step.ensures)
+                check_types(draft.graph)
             _dump(step.name, draft)
     return assemble(draft)
 

@@ -64,6 +64,8 @@ def cut(graph: Graph, roots: Iterable[int], is_input: Callable[[Node], bool]) ->
         if node.key in names:
             moved[node.key] = _given(builder.add, node, names[node.key])
             inputs.append(_input(node, names[node.key], moved[node.key]))
+        elif isinstance(node.operation, Read):
+            moved[node.key] = builder.keep(replace(node, inputs=()), ())
         else:
             moved[node.key] = builder.keep(node, tuple(moved[key] for key in node.inputs))
     return Cut(builder.graph(moved.values()), tuple(inputs), moved)
@@ -79,7 +81,7 @@ def _reach(graph: Graph, roots: Iterable[int], is_input: Callable[[Node], bool])
         kept.add(key)
         if is_input(graph[key]):
             cut_off.add(key)
-        else:
+        elif not isinstance(graph[key].operation, Read):  # a read's context is a text: the read itself names it
             waiting.extend(graph[key].inputs)
     return kept, [node for node in graph.nodes if node.key in cut_off]
 
@@ -113,11 +115,11 @@ def is_foreign(graph: Graph, node: Node) -> bool:
 
 def _is_known_before(graph: Graph, node: Node) -> bool:
     """Whether the node is cut off. What follows cheaply from the layout or by copying is not: it would be stored."""
+    if isinstance(node.operation, Read):
+        return not is_current(node.operation)
     if is_foreign(graph, node):
         return True
     match node.operation:
-        case Read():
-            return not is_current(node.operation)
         case Constant() | Spread() | Freeze():
             return False
         case Size(to=coarse) | Position(per=coarse):

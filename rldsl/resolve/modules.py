@@ -105,7 +105,7 @@ class ModuleTable:
             near = did_you_mean(name.text, target.bindings)
             self.found.append(error(
                 "RL014", f"`{item.module}` has no `{name.text}`"[:60], name.span, "this name is not declared there",
-                why=f"`{item.module}` declares {listed(sorted(target.bindings))}.", fix=near))
+                why=f"`{item.module}` declares {listed(sorted(target.bindings))}.", fix=near or "import one of those"))
         elif name.text in scope.bindings and scope.bindings[name.text][0] is scope:
             own = scope.bindings[name.text][1]
             self.found.append(error(

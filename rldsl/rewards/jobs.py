@@ -287,7 +287,8 @@ def _open_math(settings: Settings) -> Job:
 
 _ANCHORS = re.compile(r"\\boxed|\$|\\\(|\\\[")
 _FUNCTIONS = "sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|max|min|gcd|lcm|mod|inf|pi|lim|arcsin|arccos|arctan"
-_PROSE = re.compile(rf"(?<![\\A-Za-z])(?!(?:{_FUNCTIONS})(?![A-Za-z]))(?:[A-Za-z]{{3,}}|[A-Za-z]{{2}}\s+[A-Za-z]{{2}})")
+_PROSE = re.compile(rf"(?<![\\A-Za-z])(?!(?:{_FUNCTIONS})(?![A-Za-z]))"
+                    r"(?:[A-Za-z]{3,}|[A-Za-z]{2}\s+[A-Za-z]{2})")
 
 
 def _with_anchor(text: str) -> str:

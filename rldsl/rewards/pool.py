@@ -152,12 +152,17 @@ class Pool:
         self.workers.remove(worker)
         return worker.end(patience)
 
+    def forget_if_forked(self) -> None:
+        """In a fork of the process that started them, workers are another's: start afresh."""
+        if os.getpid() != self._owner:
+            self.workers = []
+            self._owner = os.getpid()
+
     def close(self) -> None:
-        """End all workers. In a fork of the process that made the pool, nothing."""
+        """End all workers."""
+        self.forget_if_forked()
         while self.workers:
-            worker = self.workers.pop()
-            if os.getpid() == self._owner:
-                worker.end()
+            self.workers.pop().end()
 
 
 @dataclass(slots=True)
@@ -210,6 +215,7 @@ class _Batch:
         return self.convention
 
     def _begin(self) -> None:
+        self.pool.forget_if_forked()
         for worker in list(self.pool.workers):
             if worker.process.poll() is None:
                 self._watch(worker)

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ class HostCalls:
         self._runners: dict[str, Pool | Threads] = {}
         self._plans: dict[Foreign, HostCall] = {}
         self._conventions: dict[str, str] = {}
+        weakref.finalize(self, _close, self._runners)
 
     def call(self, operation: Foreign, inputs: Sequence[Column]) -> Outcome:
         """Results of one operation for a batch: `inputs` are columns of one length, in the order of
@@ -79,8 +81,7 @@ class HostCalls:
 
     def close(self) -> None:
         """End the child processes."""
-        while self._runners:
-            self._runners.popitem()[1].close()
+        _close(self._runners)
 
     def _plan(self, operation: Foreign) -> HostCall:
         if operation not in self._plans:
@@ -128,6 +129,11 @@ class HostCalls:
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.close()
+
+
+def _close(runners: dict[str, Pool | Threads]) -> None:
+    while runners:
+        runners.popitem()[1].close()
 
 
 def _search() -> list[str]:

@@ -89,7 +89,7 @@ class FastDecoder:
         turn = self._turn()
         stop = self.column + 1
         mask = None if self.mask is None else self.mask[..., :stop]
-        x = F.embedding(ids, self.body.embed_tokens.weight)
+        x = self.body.embed_tokens(ids)
         for place, (layer, block) in enumerate(zip(self.body.layers, self.blocks, strict=True)):
             queries, keys, values = rotated(block, self.family, normed(layer.input_layernorm, x), turn)
             self.keys[place][:, :, self.column] = keys

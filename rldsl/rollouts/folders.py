@@ -54,13 +54,14 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 @contextmanager
 def without_progress_bars() -> Iterator[None]:
     """Loads and saves silently; puts transformers' progress bars back as they were."""
-    were_on = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    bars: Any = logging
+    were_on = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
     try:
         yield
     finally:
         if were_on:
-            logging.enable_progress_bar()
+            bars.enable_progress_bar()
 
 
 def check_loaded(folder: Path, found: dict[str, Any], also: tuple[str, ...] = ()) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from rldsl.rollouts.attention import attend
@@ -102,7 +101,7 @@ def pack(prompts: list[npt.NDArray[np.int32]], prompt_of: Longs, following: Long
 def packed_hidden(body: Any, family: Family, tokens: Pack) -> Tensor:
     """Hidden states [N, H] of all packed tokens."""
     turn = rotations(body, int(tokens.positions.max()) + 1)[tokens.positions][:, None]
-    x = F.embedding(tokens.ids, body.embed_tokens.weight)
+    x = body.embed_tokens(tokens.ids)
     for layer in body.layers:
         block = block_of(layer, family)
         seen = _attended(tokens, *rotated(block, family, normed(layer.input_layernorm, x), turn))
@@ -114,7 +113,7 @@ def prompt_states(body: Any, family: Family, tokens: Pack, blocks: list[Block]) 
     """Hidden states [prompts, H] of the prompts' last tokens, and each layer's keys and values, padded: [prompts,
     kv_heads, width, D]. The last layer goes on with the last tokens alone."""
     turn = rotations(body, tokens.prompts.width)[tokens.positions][:, None]
-    x = F.embedding(tokens.ids, body.embed_tokens.weight)
+    x = body.embed_tokens(tokens.ids)
     last = torch.from_numpy(offsets_of(tokens.prompt_lengths)[1:] - 1).to(x.device)
     hidden = _padding(tokens.prompt_lengths)
     kept: list[KeysValues] = []

@@ -41,6 +41,9 @@ def hidden_rows(model: LoadedModel, tokens: ResponseTokens, samples: Samples, *,
     chosen = np.arange(samples.start, samples.stop, samples.step) if isinstance(samples, range) else samples
     places = np.asarray(chosen, dtype=np.int64)
     body = model.body
+    if len(places) == 0:
+        none = torch.zeros(0, dtype=torch.int64, device=model.device)
+        return HiddenRows(next(body.parameters()).new_zeros((0, body.config.get_text_config().hidden_size)), none)
     family = family_of(body)
     with torch.set_grad_enabled(grad):
         parts = [_packed_rows(body, family, tokens, piece, model.device) if family is not None
@@ -72,7 +75,7 @@ def _pieces(tokens: ResponseTokens, places: Longs, body: Any) -> list[Longs]:
     rows = prompt_lengths[tokens.prompt_of_sample[places]] + tokens.lengths[places]
     widest = int(rows.max(initial=1))
     count = max(1, _BUDGET // (widest * max(widest, body.config.get_text_config().hidden_size)))
-    return [places[first:first + count] for first in range(0, max(1, len(places)), count)]
+    return [places[first:first + count] for first in range(0, len(places), count)]
 
 
 def _packed_rows(body: Any, family: Family, tokens: ResponseTokens, samples: Longs, device: torch.device) -> Tensor:

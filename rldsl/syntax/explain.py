@@ -82,7 +82,7 @@ def explain(source: Source, table: Table, stuck: Stuck, depth: int) -> Diagnosti
     place = _place(source, table, stuck)
     if stuck.too_deep:
         return error(DEPTH, "this is nested too deeply", place.span, f"more than {depth} levels",
-                     why=f"an expression may be {depth} levels deep; a chain such as `a + b + …` counts one a term.",
+                     why=f"an expression may be {depth} levels deep; a term of `a + b + …` counts one, a call two.",
                      fix="name parts of it with `let`, or use a reduction such as `sum(x)`.")
     if place.swallowed:
         return _missing_value(place) or _misfit(place)
@@ -99,7 +99,7 @@ def too_large(source: Source, limit: int) -> Diagnostic:
 
 def _place(source: Source, table: Table, stuck: Stuck) -> _Place:
     found, seen = stuck.token, stuck.seen
-    kinds = {kind for kind in table.actions[stuck.states[-1]]}
+    kinds = table.actions[stuck.states[-1]]
     fits = frozenset() if stuck.too_deep else frozenset(kind for kind in kinds if accepts(table, stuck.states, kind))
     line_start = source.text.rfind("\n", 0, found.start) + 1
     before_it = source.text[line_start : found.start]
@@ -178,7 +178,8 @@ def _matches(mistake: Mistake, place: _Place) -> bool:
     before = place.before.text if place.before else ""
     after = place.source.text[place.found.end : place.found.end + _LONG]
     return (_full(mistake.found, place.found.text) and _full(mistake.before, before) and _full(mistake.inside, place.inside)
-            and _full(mistake.item, place.item) and _full(mistake.kind, place.found.kind) and (not mistake.fits or mistake.fits in place.fits)
+            and _full(mistake.item, place.item) and _full(mistake.kind, place.found.kind)
+            and (not mistake.fits or mistake.fits in place.fits)
             and (not mistake.then or re.match(mistake.then, after) is not None)
             and (not mistake.begins_line or place.begins_line))
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from itertools import repeat
 from typing import Any
 
 from rldsl.diagnostics.model import Diagnostic, sort_diagnostics
@@ -18,7 +19,7 @@ from rldsl.syntax.explain import DECLARATIONS, begins_next, explain, too_large
 from rldsl.syntax.machine import Action, Limits, Machine, Stuck
 from rldsl.syntax.review import review
 from rldsl.syntax.table import Table, load_table
-from rldsl.syntax.tokens import Comment, Token, read_docs, read_tokens
+from rldsl.syntax.tokens import Comment, Token, doc_before, module_doc, read_tokens
 
 MAX_CHARACTERS = 4_000_000
 MAX_ERRORS = 20
@@ -27,7 +28,7 @@ _MAX_STACK = 10 * MAX_DEPTH
 
 _NESTING = ("atom", "call", "field_of", "list_of", "otherwise", "disjunction", "conjunction", "negation", "comparison",
             "given", "addition", "subtraction", "multiplication", "division", "minus", "power", "block")
-LIMITS = Limits(MAX_DEPTH, _MAX_STACK, dict.fromkeys(_NESTING, 1))
+LIMITS = Limits(MAX_DEPTH, _MAX_STACK, {**dict.fromkeys(_NESTING, 1), "call": 2})
 
 
 def parse(source: Source) -> tuple[tree.Module | None, tuple[Diagnostic, ...]]:
@@ -37,10 +38,9 @@ def parse(source: Source) -> tuple[tree.Module | None, tuple[Diagnostic, ...]]:
     table = syntax_table()
     comments: list[Comment] = []
     items, found = read_items(source, Machine(table, _tree_actions(table, source.name), LIMITS), comments)
-    doc, docs = read_docs(source.text, comments)
-    if docs:
-        items = [replace(item, doc=docs[item.span.start]) if item.span.start in docs else item for item in items]
-    module = tree.Module(tuple(items), doc, span=Span(source.name, 0, len(source.text)))
+    docs = (doc_before(source.text, comments, item.span.start) for item in items) if comments else repeat("")
+    items = [replace(item, doc=doc) if doc else item for item, doc in zip(items, docs, strict=False)]
+    module = tree.Module(tuple(items), module_doc(source.text, comments), span=Span(source.name, 0, len(source.text)))
     return module, sort_diagnostics((*found, *review(module, source)))[:MAX_ERRORS]
 
 
@@ -69,8 +69,9 @@ def read_items(source: Source, machine: Machine, comments: list[Comment]) -> tup
     return items, found
 
 
-_BEGINNING = re.compile(rf"(?:^[ \t]*##[^\n]*\n)*^([ \t]*)(?:(?:{'|'.join(DECLARATIONS)})\b(?![ \t]*(?::|<-))|[A-Za-z_]\w*[ \t]*<-)",
-                        re.MULTILINE)
+_BEGINNING = re.compile(rf"""
+    (?:^[ \t]*\#\#[^\n]*\n)*                                # its documentation
+    ^([ \t]*) (?: (?:{'|'.join(DECLARATIONS)})\b (?![ \t]*(?::|<-)) | [A-Za-z_]\w*[ \t]*<- )""", re.MULTILINE | re.VERBOSE)
 
 
 def _next_declaration(source: Source, stuck: Stuck) -> int | None:

@@ -55,7 +55,7 @@ def load_table() -> Table:
         data = json.loads(asset_text(*KEPT))
     except (OSError, ValueError):
         data = {}
-    if data.get("grammar") != _digest(grammar):
+    if not isinstance(data, dict) or data.get("grammar") != _digest(grammar):
         data = build_table(grammar)
     return _table_from(data)
 

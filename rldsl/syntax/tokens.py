@@ -7,7 +7,8 @@ what each may be instead, and the parser takes the first that fits where it stan
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from math import isinf
 from typing import NamedTuple
@@ -19,13 +20,15 @@ _GAP = r"(?:[ \t\r\n\f\v]|\#[^\n]*+)*+"
 _TOKEN = re.compile(rf"""
     [ \t\r\n\f\v]*+ (?:
       (?P<word>[A-Za-z_][A-Za-z0-9_]*+) (?! [^\W\d] ) (?={_GAP}(?P<after>:(?!=)|<-)?+)
-    | (?P<mark>->|<-|\.\.(?!\.)|==(?!=)|!=|<=|>=|[-+:](?!=)|/(?![/=*])|[\^~@,()\[\]{{}}]|[<>](?![<>])|\*(?!\*)|=(?![=>])|\.(?!\.))
+    | (?P<mark>->|<-|\.\.(?!\.)|==(?!=)|!=|<=|>=|[-+:](?!=)|/(?![/=*])|[<>](?![<>])|\*(?!\*)|=(?![=>])|\.(?!\.)
+             |[\^~@,()\[\]{{}}])
     | (?P<duration>[0-9]++(?:\.[0-9]++)?+(?:ms|s|m|h)(?!\w))
     | (?P<number>[0-9]++(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+(?!\w))
     | (?P<string>"(?:[^"\\\n]|\\["\\nt])*+")
     | (?P<comment>\#[^\n]*+)
     | (?P<end>\Z)
-    | (?P<bad>"(?:[^"\\\n]|\\[^\n])*+["\\]?+|'(?:[^'\\\n]|\\[^\n])*+'?+|[0-9][\w.]*+|\w++|&&|\|\||\*\*|/[/*]|<>|\.\.\.|===|=>|[-+*/:]=|<<|>>|.)
+    | (?P<bad>"(?:[^"\\\n]|\\[^\n])*+["\\]?+|'(?:[^'\\\n]|\\[^\n])*+'?+|[0-9][\w.]*+|\w++
+            |&&|\|\||\*\*|/[/*]|<>|\.\.\.|===|=>|[-+*/:]=|<<|>>|.)
     )""", re.VERBOSE | re.DOTALL)
 
 
@@ -97,44 +100,47 @@ def _other_token(group: str | None, match: re.Match[str], keywords: AbstractSet[
     return Token(kind, match[group], *match.span(group))
 
 
-def read_docs(text: str, comments: list[Comment]) -> tuple[str, dict[int, str]]:
-    """The module's documentation, and that of what begins at each offset.
-
-    A block of `##` lines belongs to what stands on the next line; at the top of the file, with a blank line after it,
-    it belongs to the module. Plain comments may stand before that.
-    """
-    module: str | None = None
-    found: dict[int, str] = {}
-    for block in _doc_blocks(text, comments):
-        after = _first_after(text, block[-1].end)
-        doc = "\n".join(comment.text[2:].removeprefix(" ").rstrip() for comment in block)
-        if text.count("\n", block[-1].end, after) == 1 and after < len(text):
-            found[after] = doc
-        elif module is None and _ONLY_COMMENTS.fullmatch(text, 0, block[0].start):
-            module = doc
-    return module or "", found
+def doc_before(text: str, comments: Sequence[Comment], start: int) -> str:
+    """The documentation of what begins at `start`: the `##` lines directly above it, without the marks."""
+    place = bisect_left(comments, start, key=_start_of) - 1
+    block: list[Comment] = []
+    while place >= 0 and _stands_above(text, comments[place], start):
+        block.append(comments[place])
+        start = comments[place].start
+        place -= 1
+    return _doc_text(reversed(block))
 
 
-def _first_after(text: str, offset: int) -> int:
-    match = _SPACES.match(text, offset)
-    return match.end() if match else offset
+def module_doc(text: str, comments: Sequence[Comment]) -> str:
+    """The first block of `##` lines, where no declaration stands before it and a blank line, or nothing, behind it."""
+    first = next((place for place, comment in enumerate(comments) if comment.text.startswith("##")), None)
+    if first is None or not _ONLY_COMMENTS.fullmatch(text, 0, comments[first].start):
+        return ""
+    last = first
+    while last + 1 < len(comments) and _stands_above(text, comments[last], comments[last + 1].start) and (
+            comments[last + 1].text.startswith("##")):
+        last += 1
+    after = _SPACES.match(text, comments[last].end)
+    end = after.end() if after else len(text)
+    followed = end < len(text) and text.count("\n", comments[last].end, end) == 1
+    return "" if followed else _doc_text(comments[first : last + 1])
 
 
 _SPACES = re.compile(r"[ \t\r\n\f\v]*+")
 _ONLY_COMMENTS = re.compile(r"\ufeff?(?:[ \t\r\n\f\v]|#[^\n]*+)*+")
 
 
-def _doc_blocks(text: str, comments: list[Comment]) -> Iterator[list[Comment]]:
-    block: list[Comment] = []
-    for comment in comments:
-        if not comment.text.startswith("##"):
-            continue
-        between = text[block[-1].end : comment.start] if block else ""
-        if block and (between.strip() or between.count("\n") != 1):
-            yield block
-            block = []
-        line_start = text.rfind("\n", 0, comment.start) + 1
-        if block or not text[line_start : comment.start].strip(" \t\ufeff"):
-            block.append(comment)
-    if block:
-        yield block
+def _start_of(comment: Comment) -> int:
+    return comment.start
+
+
+def _stands_above(text: str, comment: Comment, start: int) -> bool:
+    """Whether a comment is documentation on the line just above what begins at `start`."""
+    line_start = text.rfind("\n", 0, comment.start) + 1
+    between = text[comment.end : start] if start - comment.end < 1000 else "\n\n"
+    return (comment.text.startswith("##") and not between.strip() and between.count("\n") == 1
+            and not text[line_start : comment.start].strip(" \t\ufeff"))
+
+
+def _doc_text(block: Iterable[Comment]) -> str:
+    return "\n".join(comment.text[2:].removeprefix(" ").rstrip() for comment in block)

@@ -10,8 +10,9 @@ from typing import Any
 
 from rldsl.graph.model import Graph
 from rldsl.graph.spec import Spec
+from rldsl.source import Source, Span
 
-LEFT_OUT = frozenset({"span", "doc", "source", "sources", "plan", "tests", "deferred", "axes", "by_key"})
+LEFT_OUT = frozenset({"doc", "sources", "plan", "tests", "deferred", "axes"})
 
 
 def fingerprint(spec: Spec) -> str:
@@ -25,6 +26,8 @@ def fingerprint(spec: Spec) -> str:
 
 def _parts(value: Any) -> Iterator[str]:
     match value:
+        case Span() | Source():
+            yield "where"
         case Enum():
             yield f"{type(value).__name__}.{value.name}"
         case Graph(nodes=nodes):

@@ -87,7 +87,7 @@ def test_a_folder_and_a_pattern_mean_their_files_in_order(load: Load, faults: Fa
     ("q: Text", {"q": ["a", "b\0"]}, "row 2: `q`: has a NUL character"),
     ("q: Text", {"q": [["a"]]}, "row 1: `q`: expected Text, found a list of 1; declare it `Json`"),
     ("q: Text", {"question": ["a"]}, "there is no column `q`; there are `question`"),
-    ("qestion: Text", {"question": ["a"], "n": [1]}, "there is no column `qestion`; did you mean `question`?"),
+    ("qestion: Text", {"question": ["a"]}, "there is no column `qestion`; did you mean `question`?"),
     ("q: Text", {"q": pa.array([], pa.string())}, "there are no rows"),
 ])
 def test_a_broken_column_says_what_is_wrong(faults: Faults, save: Save, fields: str,

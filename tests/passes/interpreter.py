@@ -116,7 +116,8 @@ def _softplus(x: Array) -> Array:
 _FUNCTIONS: dict[Function, Callable[..., Array]] = {
     Function.ADD: np.add, Function.SUBTRACT: np.subtract, Function.MULTIPLY: np.multiply,
     Function.GATED_MULTIPLY: lambda a, b: np.where(a == 0, 0.0, a * b),
-    Function.DIVIDE: np.divide, Function.POWER: lambda a, b: np.where(np.isnan(a) | np.isnan(b), np.nan, np.power(a, b)), Function.NEGATE: np.negative,
+    Function.DIVIDE: np.divide, Function.NEGATE: np.negative,
+    Function.POWER: lambda a, b: np.where(np.isnan(a) | np.isnan(b), np.nan, np.power(a, b)),
     Function.MINIMUM: np.minimum, Function.MAXIMUM: np.maximum,
     Function.CLIP: lambda x, low, high: np.minimum(np.maximum(x, low), high),
     Function.ABSOLUTE: np.abs, Function.SIGN: np.sign, Function.EXP: np.exp, Function.LOG: np.log,
@@ -226,7 +227,7 @@ def _pick_in_group(reduction: Reduction, x: Array, places: npt.NDArray[np.int64]
     else:
         ascending = places[np.argsort(x[places], kind="stable")]
         at = level * (len(ascending) - 1)
-        low = int(math.floor(at))
+        low = math.floor(at)
         high = min(low + 1, len(ascending) - 1)
         weights[ascending[low]] += 1 - (at - low)
         weights[ascending[high]] += at - low

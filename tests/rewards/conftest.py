@@ -1,4 +1,4 @@
-"""Fixtures of the tests of rewards: one set of host calls for each file, so that processes are started once."""
+"""Fixtures of the tests of rewards: one set of host calls a file, so that processes start once."""
 
 from __future__ import annotations
 

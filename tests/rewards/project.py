@@ -13,7 +13,7 @@ def operation(name: str, *names: str, **settings: Any) -> Foreign:
 
 
 def function(name: str, *names: str, low: float = 0.0, high: float = 1.0, **settings: Any) -> Foreign:
-    """`verify.python("rewards:NAME", …)` of the project below; `text` is the first input where none is named."""
+    """`verify.python("rewards:NAME", …)` of the project below; `text` is the input where none is named."""
     return operation("verify.python", *(names or ("text",)), function=f"rewards:{name}", range=(low, high),
                      **settings)
 
@@ -102,6 +102,10 @@ def slow(text):
     time.sleep(0.05)
     return 1.0
 
+def slow_pid(text):
+    time.sleep(0.05)
+    return float(os.getpid())
+
 def grandchild(text):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
     with open(text, "w") as file:
@@ -151,8 +155,7 @@ def trl_reward(prompts, completions, answer, **kwargs):
     return [None if text == "?" else float(text == right) for text, right in zip(completions, answer)]
 
 def trl_chat(completions, **kwargs):
-    return [float(len(messages) == 1 and messages[0]["role"] == "assistant" and messages[0]["content"] == "hi")
-            for messages in completions]
+    return [float(messages == [{"role": "assistant", "content": "hi"}]) for messages in completions]
 
 async def trl_async(completions, **kwargs):
     return [0.5 for _ in completions]

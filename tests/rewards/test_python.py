@@ -44,7 +44,8 @@ EXTERNS = (
     extern("other_names", "text: Text, answer: Text", REAL),
     extern("swapped", "text: Text, answer: Text", REAL),
     extern("half_named", "text: Text, answer: Text", REAL),
-    extern("trl_reward", "prompts: Text, completions: Text, answer: Text", Type(Element.REAL, UNIT, optional=True)),
+    extern("trl_reward", "prompts: Text, completions: Text, answer: Text",
+           Type(Element.REAL, UNIT, optional=True)),
     extern("compute_score", "data_source: Text, solution_str: Text, ground_truth: Text", REAL),
     extern("slow", "text: Text", REAL, timeout=Amount(20, "ms")),
     extern("half", "text: Text", REAL, isolate="container"),
@@ -112,7 +113,7 @@ def test_a_result_of_another_type_has_failed(calls: HostCalls, name: str, messag
 def test_an_exception_is_the_failure_of_its_item_alone(calls: HostCalls) -> None:
     outcome = calls.call(function("raises"), [["good", "bad", "good"]])
     assert kinds(outcome) == [1, FailureKind.EXCEPTION, 1]
-    assert outcome.failed[1].message == "ValueError: no such text (rewards.py:37)"
+    assert outcome.failed[1].message == "ValueError: no such text (rewards.py:36)"
 
 
 def test_an_exit_of_the_interpreter_is_an_exception(calls: HostCalls) -> None:

@@ -33,8 +33,9 @@ def test_equal_texts_are_equal_without_the_space_around_them(calls: HostCalls) -
 @pytest.mark.parametrize(("text", "number"), [
     ("42", "42"), ("so it is 3, then 4.", "4"), ("$1,234,567.50 in all", "1234567.50"), ("-3.5e2", "-3.5e2"),
     ("x = \u22127", "-7"), ("5-3", "3"), ("f(2)-3", "3"), ("5 -3", "-3"), ("is .5", ".5"), ("v1.2.3", "3"),
-    ("1,2,3", "3"), ("1,23", "23"), ("12,345,67", "67"), ("3 apples cost 2e", "2"), ("the end.", None), ("", None),
-    ("\u0663", None), ("100%", "100"), ("#### 7\n", "7"), ("a5b", "5"), ("+4", "4"), ("2.", "2"), ("--4", "-4"),
+    ("1,2,3", "3"), ("1,23", "23"), ("12,345,67", "67"), ("3 apples cost 2e", "2"), ("the end.", None),
+    ("\u0663", None), ("100%", "100"), ("#### 7\n", "7"), ("a5b", "5"), ("+4", "4"), ("2.", "2"),
+    ("--4", "-4"), ("", None),
 ])
 def test_the_last_number_of_a_text(text: str, number: str | None) -> None:
     assert last_number(text) == number
@@ -60,7 +61,7 @@ def test_numbers_are_compared_with_a_column_of_numbers(calls: HostCalls) -> None
 
 def test_an_answer_without_a_number_has_failed_and_a_text_without_one_is_wrong(calls: HostCalls) -> None:
     outcome = calls.call(operation("verify.number"), [["5", "five", "5"], ["5", "5", "five"]])
-    assert outcome.values.tolist()[:2] == [1.0, 0.0]  # type: ignore[union-attr]
+    assert outcome.values.tolist()[:2] == [1.0, 0.0]
     assert outcome.failed[2].kind is FailureKind.REFERENCE
     assert "'five'" in outcome.failed[2].message
 
@@ -68,7 +69,8 @@ def test_an_answer_without_a_number_has_failed_and_a_text_without_one_is_wrong(c
 @pytest.mark.parametrize(("text", "answer"), [
     (r"so \boxed{42}.", "42"), (r"\boxed{1} then \boxed{\frac{1}{2}} done", r"\frac{1}{2}"),
     (r"\boxed{a \} b}", r"a \} b"), (r"\boxed {x}", "x"), (r"\fbox{7}", "7"), (r"{ \boxed{3} \boxed{4", "3"),
-    (r"\boxed{ } #### 5", "5"), ("steps\n#### 1,000 \nmore", "1,000"), ("#### 1 #### 2", "2"), ("first\nlast\n\n", "last"),
+    (r"\boxed{ } #### 5", "5"), ("steps\n#### 1,000 \nmore", "1,000"), ("#### 1 #### 2", "2"),
+    ("first\nlast\n\n", "last"),
     ("one", "one"), ("", None), (" \n ", None), (r"\boxed{1 #### 2", "2"), ("####", "####"),
 ])
 def test_the_final_answer_of_a_text(text: str, answer: str | None) -> None:
@@ -104,7 +106,8 @@ def test_many_open_boxes_are_searched_in_one_pass(calls: HostCalls) -> None:
     ("text.concat", (["a", ""], ["b", "c"]), ["ab", "c"]),
     ("text.prefix", (["abcd", "abcd", "abc", "ab", "ab"], np.array([0.5, 1.0, 0.5, 0.0, 7.0])),
      ["ab", "abcd", "a", "", "ab"]),
-    ("text.between", (["<a>1</a> <a> 2 </a>", "<a>1</a> <a>2", "<a>1", "1</a>", "<a></a>"], ["<a>"] * 5, ["</a>"] * 5),
+    ("text.between",
+     (["<a>1</a> <a> 2 </a>", "<a>1</a> <a>2", "<a>1", "1</a>", "<a></a>"], ["<a>"] * 5, ["</a>"] * 5),
      ["2", "1", None, None, ""]),
 ])
 def test_what_a_text_function_gives(calls: HostCalls, name: str, inputs: tuple[Any, ...],
@@ -132,7 +135,7 @@ def test_an_empty_batch_gives_an_empty_result(calls: HostCalls) -> None:
 
 def test_arguments_may_be_written_in_any_order(calls: HostCalls) -> None:
     written = operation("text.starts_with", "part", "text")
-    assert calls.call(written, [["a"], ["abc"]]).values.tolist() == [1.0]  # type: ignore[union-attr]
+    assert calls.call(written, [["a"], ["abc"]]).values.tolist() == [1.0]
 
 
 def test_columns_of_different_lengths_are_a_mistake_of_the_caller(calls: HostCalls) -> None:

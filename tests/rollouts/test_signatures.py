@@ -20,9 +20,9 @@ def test_the_tables_load_without_torch_and_transformers() -> None:
 
 
 def test_an_unknown_argument_is_named_with_what_was_meant() -> None:
-    with pytest.raises(ModelError, match="tiny has no `layer`; did you mean `layers`?"):
+    with pytest.raises(ModelError, match=r"tiny has no `layer`; did you mean `layers`\?"):
         load_model(spec_of(origin=tiny_call(layer=2)), seed=0)
-    with pytest.raises(ModelError, match="policy `actor` has no `dtyp`; did you mean `dtype`?"):
+    with pytest.raises(ModelError, match=r"policy `actor` has no `dtyp`; did you mean `dtype`\?"):
         load_model(spec_of(origin=tiny_call(), settings=(("dtyp", "bf16"),)), seed=0)
 
 

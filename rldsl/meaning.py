@@ -1,0 +1,66 @@
+"""What an objective means, before any pass: its terms on the graph of the spec, in plain torch, differentiated by autograd.
+
+The oracle of `certify`: it shares no pass, no emitted text and no kernel with what it judges. Slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from rldsl.emit.evaluate import evaluate
+from rldsl.graph.model import Read
+from rldsl.graph.spec import ObjectiveSpec, Spec
+from rldsl.graph.staged import LiveRead, StagedObjective
+from rldsl.kernels.layout import Layout
+
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """An objective as it stands in its spec."""
+
+    spec: Spec
+    objective: ObjectiveSpec
+
+    def slopes(self, staged: StagedObjective, layout: Layout, inputs: Mapping[str, Numbers],
+               reads: Mapping[int, Numbers]) -> dict[int, Numbers]:
+        """The derivatives of the loss by the reads; reads and inputs as `staged` has them."""
+        live = {key: torch.tensor(value, requires_grad=True) for key, value in reads.items()}
+        loss = self.loss(staged, layout, inputs, live)
+        if not loss.requires_grad:
+            return {key: np.zeros(len(value)) for key, value in reads.items()}
+        found = torch.autograd.grad(loss, list(live.values()), allow_unused=True)
+        return {key: np.zeros(len(reads[key])) if slope is None else slope.numpy()
+                for key, slope in zip(live, found, strict=True)}
+
+    def loss(self, staged: StagedObjective, layout: Layout, inputs: Mapping[str, Numbers],
+             reads: Mapping[int, Tensor]) -> Tensor:
+        """The minimised terms less the maximised ones; an absent term adds nothing."""
+        leaves = {**self._inputs(staged, inputs), **self._reads(staged, reads)}
+        terms = evaluate(self.spec.graph, [term.key for term in self.objective.terms], layout, leaves)
+        total = torch.zeros((), dtype=torch.float64)
+        for term in self.objective.terms:
+            value = terms[term.key]
+            assert isinstance(value, Tensor)
+            present = torch.where(torch.isnan(value), 0.0, value).sum()
+            total = total - present if term.maximize else total + present
+        return total
+
+    def _inputs(self, staged: StagedObjective, inputs: Mapping[str, Numbers]) -> dict[int, Tensor]:
+        parameters = {parameter.name: parameter.key for parameter in self.spec.params}
+        return {parameters[given.name] if given.source is None else given.source: torch.from_numpy(inputs[given.name])
+                for given in staged.inputs}
+
+    def _reads(self, staged: StagedObjective, reads: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """One value for all nodes that read the same."""
+        live: list[LiveRead] = [*(read for group in staged.groups for read in group.reads), *staged.direct]
+        values = {read.read: reads[read.key] for read in live}
+        return {node.key: values[node.operation] for node in self.spec.graph.nodes
+                if isinstance(node.operation, Read) and node.operation in values}

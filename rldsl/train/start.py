@@ -1,0 +1,104 @@
+"""Everything between a checked spec and the first step: what cannot run is refused, data first, then models, then kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rldsl.data.errors import DataErrors
+from rldsl.data.load import load_data
+from rldsl.data.rows import Rows
+from rldsl.graph.spec import Amount, Spec, Step, Update
+from rldsl.passes import compile_objective
+from rldsl.program import BackendName
+from rldsl.rewards.run import HostCalls
+from rldsl.train.drawing import Steps, prepare_train
+from rldsl.train.engine import Engine, load_models
+from rldsl.train.failures import FailureBook, handled_calls
+from rldsl.train.micro import TooFine, check_micro_batch
+from rldsl.train.needs import NeedFinder, foreign_nodes
+from rldsl.train.objectives import Objective, compile_objectives
+from rldsl.train.outcome import RunError, place_of
+from rldsl.train.seeds import seed_for
+from rldsl.train.world import World
+
+
+def refuse_unready(spec: Spec) -> None:
+    """What type-checks but cannot run yet, in one sentence."""
+    for entry in spec.deferred[:1]:
+        more = f" (and {len(spec.deferred) - 1} more such places)" if len(spec.deferred) > 1 else ""
+        raise RunError(f"{place_of(spec, entry.span)}: {entry.sentence}{more}")
+    for response in spec.responses:
+        if response.deferred:
+            raise RunError(f"{place_of(spec, response.span)}: `{response.deferred[0]}` of `{response.name}` type-checks, but "
+                           "it is not built yet")
+    if not spec.train:
+        raise RunError(f"`{spec.source.name}` has no `train` block, so there is nothing to run; write "
+                       "`train { repeat 100 { draw 32 prompts  update … with … { … } } }`")
+
+
+def read_data(spec: Spec, project: Path, seed: int) -> dict[str, Rows]:
+    """The rows of every data set, checked."""
+    found: dict[str, Rows] = {}
+    for entry in spec.data:
+        try:
+            found[entry.name] = load_data(entry, project=project, seed=seed_for(seed, "data", entry.name))
+        except DataErrors as fault:
+            raise RunError(f"{place_of(spec, entry.span)}: {fault}") from fault
+    return found
+
+
+def make_world(spec: Spec, project: Path, seed: int, data: Mapping[str, Rows]) -> tuple[World, Engine]:
+    """Models, loaded, and the processes of host calls, which load the project's functions."""
+    models = load_models(spec, project, seed)
+    world = World(spec, project, seed, data, models, HostCalls(spec.externs, project), NeedFinder(spec),
+                  FailureBook(handled_calls(spec)))
+    return world, Engine(spec, models)
+
+
+def check_calls(world: World) -> None:
+    """Refuses functions of the project that cannot be loaded."""
+    nodes = [node for node in foreign_nodes(world.spec, world.spec.graph.by_key) if _is_called(node.operation.name)]
+    for node in nodes:
+        for prepared in world.host.prepare([node.operation]):
+            if prepared.problem is not None:
+                where = f"{place_of(world.spec, node.span)}: " if node.span is not None else ""
+                raise RunError(f"{where}`{prepared.function}` cannot be used: {prepared.problem.message}")
+
+
+def _is_called(name: str) -> bool:
+    return name != "majority" and not name.startswith(("policy.", "rubric:"))
+
+
+def make_objectives(world: World, backend: BackendName) -> tuple[dict[str, Objective], Steps]:
+    """The objectives of the train block, compiled, and the block with its draws named."""
+    _check_micro_batches(world.spec, world.spec.train)
+    objectives = compile_objectives(world.spec, world.finder, backend)
+    steps = prepare_train(world.spec, {name: objective.needs for name, objective in objectives.items()})
+    return objectives, steps
+
+
+def _check_micro_batches(spec: Spec, steps: tuple[Step, ...]) -> None:
+    for step in steps:
+        if isinstance(step, Update):
+            micro_batch = dict(step.settings).get("micro_batch")
+            if isinstance(micro_batch, Amount):
+                _check_one(spec, step, micro_batch)
+        elif hasattr(step, "body"):
+            _check_micro_batches(spec, step.body)
+
+
+def _check_one(spec: Spec, step: Update, micro_batch: Amount) -> None:
+    entry = next(found for found in spec.objectives if found.name == step.objective)
+    try:
+        check_micro_batch(compile_objective(spec, entry), micro_batch)
+    except TooFine as fault:
+        raise RunError(f"{place_of(spec, step.span)}: {fault}") from fault
+
+
+def resolved_parameters(spec: Spec, seed: int, backend: str, digest: str) -> dict[str, Any]:
+    """What `parameters.json` holds."""
+    values = {param.name: param.value if isinstance(param.value, bool | int | float | str) else repr(param.value)
+              for param in spec.params}
+    return {"spec": spec.source.name, "seed": seed, "backend": backend, "fingerprint": digest, "parameters": values}

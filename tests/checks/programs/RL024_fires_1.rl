@@ -1,0 +1,8 @@
+data pairs from jsonl("pairs.jsonl") { prompt: Text  chosen: Text  rejected: Text }
+policy actor from hf("model")
+policy ref = frozen(actor)
+response win = pairs.chosen given pairs.prompt
+response lose = pairs.rejected given pairs.prompt
+objective pg for actor {
+  minimize nll: -mean(logp(actor, win) - win.logp)
+}

@@ -1,0 +1,1 @@
+test "nothing" { let x = [1, 2] @ sample }

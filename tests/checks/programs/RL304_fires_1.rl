@@ -1,0 +1,13 @@
+import std.divergence (k1, k3)
+data problems from jsonl("problems.jsonl") { question: Text  answer: Text target }
+policy actor from hf("model")
+policy ref = frozen(actor)
+rollout y ~ actor(problems.question) { samples: 8, max_tokens: 16 }
+reward correct = verify.math(y.text, problems.answer)
+reward held = correct - 0.01 * sum(k1(actor, ref, y), per: sample)
+let advantage = held - mean(held, per: prompt)
+objective pg for actor {
+  let ratio = exp(logp(actor, y) - y.logp)
+  maximize surrogate: mean(min(ratio * advantage, clip(ratio, 0.8 .. 1.2) * advantage))
+  minimize kl: 0.04 * mean(k3(actor, ref, y))
+}

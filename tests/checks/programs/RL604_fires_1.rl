@@ -1,0 +1,11 @@
+data problems from jsonl("problems.jsonl") { question: Text  answer: Text target }
+policy actor from hf("model")
+policy ref = frozen(actor)
+rollout y ~ actor(problems.question) { samples: 8, max_tokens: 16 }
+reward correct = verify.math(y.text, problems.answer)
+let hard = text.length(problems.question)
+let advantage = spread(hard, to: correct) - mean(spread(hard, to: correct), per: prompt)
+objective pg for actor {
+  let ratio = exp(logp(actor, y) - y.logp)
+  maximize surrogate: mean(min(ratio * advantage, clip(ratio, 0.8 .. 1.2) * advantage))
+}

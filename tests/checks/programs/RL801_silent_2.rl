@@ -1,0 +1,11 @@
+data problems from jsonl("problems.jsonl") { question: Text  answer: Text target }
+policy actor from hf("model")
+policy ref = frozen(actor)
+rollout y ~ actor(problems.question) { samples: 8, max_tokens: 16 }
+reward correct = verify.math(y.text, problems.answer)
+let advantage = (correct - mean(correct, per: prompt)) / (std(correct, per: prompt) + 1e-4)
+objective pg for actor {
+  let s = sum(logp(actor, y) - y.logp, per: sample)
+  maximize pg: mean(advantage * sigmoid(s - others_mean(s, per: prompt)))
+}
+train { repeat 10 { draw 64 prompts  update actor with pg { minibatch: 16 prompts, optimizer: adamw(lr: 1e-6), micro_batch: 2 prompts } } }
