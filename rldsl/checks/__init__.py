@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from rldsl.checks.facts import Facts
+from rldsl.checks.structure import page_of
 from rldsl.diagnostics import Diagnostic
 from rldsl.graph.spec import Spec
 
@@ -42,4 +43,4 @@ def documentation(code: str) -> str | None:
         if module.CHECK.code == code:
             check = module.CHECK
             return f"{check.code} {check.name} ({check.severity.value}): {check.summary}\n\n{(module.__doc__ or '').strip()}"
-    return None
+    return page_of(code)

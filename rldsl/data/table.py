@@ -96,7 +96,7 @@ class TableBuilder:
         self.count += 1
         self._rows.append(place)
         for column in self._columns:
-            value = row.get(column.name, MISSING)
+            value: Any = row.get(column.name, MISSING)
             if type(value) is column.plain and (column.plain is str or column.low <= value <= column.high):
                 column.values.append(value)
                 column.seen = True

@@ -18,7 +18,8 @@ SHAPES = {
     "two others": RowShape((RowRead("logp", None, True), RowRead("entropy", None, True), RowRead("kl", 0, True),
                             RowRead("reverse_kl", 0, True), RowRead("js", 1, True), RowRead("tv", 1, True)), 2),
 }
-# A statistic is a sum of float32 terms, each to 2e-7, over blocks that meet in float64: 4e-7 of its own size, or of 1.
+# A statistic is a sum of float32 terms, each to 2e-7, over blocks that meet in float64: 4e-7 of its own size, or of 1;
+# a divergence has two such sums in it.
 READ_TOLERANCE = 4e-7
 # A gradient is a product of four such factors: 16 roundings of the largest derivative of its row.
 GRADIENT_TOLERANCE = 16 * 2.0**-24
@@ -90,7 +91,7 @@ def agrees(shape: RowShape, vocabulary: int, kind: str, temperature: float) -> N
     exact_reads, exact_gradient = run_oracle(shape, case, temperature)
     for read, found, wanted in zip(shape.reads, reads, exact_reads, strict=True):
         error = np.abs(found - wanted) / np.maximum(1.0, np.abs(wanted))
-        assert error.max() <= READ_TOLERANCE, (read.name, error.max())
+        assert error.max() <= READ_TOLERANCE * (1 if read.other is None else 2), (read.name, error.max())
     # The derivative of a divergence D by a logit is p (log p/q - D): D itself is rounded, however small the rest.
     largest = np.max([np.abs(slope) * (1.0 if read.other is None else np.maximum(1.0, np.abs(wanted)))
                       for read, slope, wanted in _live(shape, case, exact_reads)])
@@ -130,9 +131,7 @@ def test_rows_agree_everywhere(name: str, vocabulary: int, kind: str, temperatur
 
 def test_equal_policies_have_no_divergence_at_all() -> None:
     """Exactly 0, and no gradient, when both rows are the same numbers."""
-    shape = RowShape((RowRead("kl", 0, True), RowRead("reverse_kl", 0, True), RowRead("js", 1, True),
-                      RowRead("tv", 1, True), RowRead("logp", None, True), RowRead("entropy", None, True)), 2)
-    shape = RowShape(SHAPES["two others"].reads, 2)
+    shape = SHAPES["two others"]
     case = make_case(shape, 5000, "ordinary")
     case.others = [case.logits.copy(), case.logits.copy()]
     case.slopes[0][:] = 0.0

@@ -1,0 +1,70 @@
+"""Writes the pages of docs/ that come from the code: checks and library. `python -m rldsl.docs`; a test compares them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from rldsl.assets import asset_names, asset_path, asset_text
+from rldsl.checks import modules
+from rldsl.checks.structure import FINDINGS
+from rldsl.rewards.signatures import PRIMITIVES
+
+MARK = "<!-- made by `make docs` from the code; do not edit -->\n\n"
+
+
+def checks_page() -> str:
+    """docs/checks.md."""
+    lines = [MARK, "# Findings\n\n", "`rldsl check` reports them, `rldsl explain RL301` shows one of these pages.\n\n",
+             "| code | kind | what |\n|---|---|---|\n"]
+    lines += [f"| [{entry.CHECK.code}](#{entry.CHECK.code.lower()}) | {entry.CHECK.severity.value} | {entry.CHECK.summary} |\n"
+              for entry in modules()]
+    lines += [f"| {entry.code} | error | {entry.summary} |\n" for entry in FINDINGS]
+    for module in modules():
+        lines.append(f"\n## {module.CHECK.code}\n\n**{module.CHECK.name}** ({module.CHECK.severity.value})\n\n")
+        lines.append(re.sub(r"(?m)^(What|Why|Example|Instead|When this is wrong):", r"**\1.**", (module.__doc__ or "").strip()))
+        lines.append("\n")
+    lines.append("\n## Structure\n\n| code | example | instead |\n|---|---|---|\n")
+    lines += [f"| {entry.code} | {_cell(entry.example)} | {_cell(entry.instead)} |\n" for entry in FINDINGS]
+    return "".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def library_page() -> str:
+    """docs/library.md: every function of the standard library with its comment, and the host primitives."""
+    lines = [MARK, "# The standard library\n\n", "Written in `.rl`; each function has tests in its file. `rldsl test "
+             "std.advantage` runs them.\n"]
+    for name in asset_names("stdlib", ".rl"):
+        lines.append(f"\n## std.{name.removesuffix('.rl')}\n")
+        text = asset_text("stdlib", name)
+        for comment, signature in re.findall(r"((?:^##[^\n]*\n)+)(fn [^=]+?) =", text, re.MULTILINE):
+            lines.append(f"\n```rl\n{' '.join(signature.split())}\n```\n\n{_plain(comment)}\n")
+    lines.append("\n## On the host\n\nVerifiers and text functions, run once for each iteration.\n\n| call | gives | what |\n|---|---|---|\n")
+    for primitive in PRIMITIVES.values():
+        arguments = ", ".join(parameter.name + ("" if parameter.is_required else "?") for parameter in primitive.parameters)
+        gives = primitive.result.value + (" or absent" if primitive.optional else "")
+        lines.append(f"| `{primitive.name}({arguments})` | {gives} | {_cell(primitive.doc)} |\n")
+    return "".join(lines)
+
+
+def _plain(comment: str) -> str:
+    return "\n".join(line.removeprefix("##").strip() for line in comment.strip().splitlines())
+
+
+PAGES = {"checks.md": checks_page, "library.md": library_page}
+
+
+def main() -> None:
+    """Write all pages."""
+    folder = asset_path("docs")
+    for name, page in PAGES.items():
+        Path(folder / name).write_text(page(), encoding="utf-8")
+        print(f"wrote docs/{name}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
