@@ -62,7 +62,7 @@ def compile_spec(spec: Spec,
                                                             "ragged batches and keep the result beside it.")] = False,
                  seed: Annotated[int, typer.Option(help="Seed of the random batches.")] = 0, sets: Sets = None) -> None:
     """Write the kernels of every objective as files that people can read and carry elsewhere."""
-    from rldsl.emit.command import compile_file
+    from rldsl.compiling import compile_file
     raise typer.Exit(compile_file(spec, out, overrides(sets), certify=certify, seed=seed))
 
 

@@ -18,18 +18,17 @@ from rldsl.graph.spec import FieldSpec
 from rldsl.types import Element
 
 BLOCK = 16_384
-MISSING = object()
+MISSING: Any = object()
 
 # verl keeps the reference answer of a row in `reward_model.ground_truth`.
 NESTED = dict.fromkeys(("answer", "ground_truth", "solution"), ("reward_model", "ground_truth"))
-
 
 # Where a row stands: a file, and a line of it, or the number of the row in it (both from 1).
 Place: TypeAlias = tuple[str, int | None, int | None]
 
 # What a value is that needs no conversion, and the bounds within which it needs none.
 _PLAIN: dict[Element, tuple[type, float, float]] = {
-    Element.TEXT: (str, 0, 0), Element.BOOL: (bool, 0, 1), Element.JSON: (type(MISSING), 0, 0),
+    Element.TEXT: (str, 0, 0), Element.BOOL: (bool, 0, 1), Element.JSON: (object, 0, 0),
     Element.INT: (int, -(2**63), 2**63 - 1), Element.REAL: (float, -sys.float_info.max, sys.float_info.max),
 }
 
@@ -96,8 +95,9 @@ class TableBuilder:
         self.count += 1
         self._rows.append(place)
         for column in self._columns:
-            value: Any = row.get(column.name, MISSING)
-            if type(value) is column.plain and (column.plain is str or column.low <= value <= column.high):
+            value = row.get(column.name, MISSING)
+            kind: type = type(value)
+            if kind is column.plain and (kind is str or column.low <= value <= column.high):
                 column.values.append(value)
                 column.seen = True
                 continue
@@ -119,7 +119,9 @@ class TableBuilder:
         self._places = _Numbered(file, first, batch.num_rows)
         for column in self._columns:
             values = _batch_column(batch, column.name)
-            if values is None:
+            if values is None and column.optional:
+                column.blocks.append(pa.nulls(batch.num_rows, ARROW_TYPES[column.element]))
+            elif values is None:
                 column.without.append((file, None, None))
             else:
                 column.seen = True

@@ -83,7 +83,10 @@ def _has_any(folder: Path, patterns: tuple[str, ...]) -> bool:
 def _cached(name: str) -> Path:
     parts = name.split("/")
     is_hub_name = len(parts) == 2 and all(parts) and not name.startswith((".", "~"))
-    found = try_to_load_from_cache(name, "config.json") if is_hub_name else None
+    try:
+        found = try_to_load_from_cache(name, "config.json") if is_hub_name else None
+    except ValueError:  # no name that the hub allows
+        found, is_hub_name = None, False
     if isinstance(found, str):
         return Path(found).parent
     if is_hub_name:

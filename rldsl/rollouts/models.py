@@ -96,7 +96,7 @@ def load_model(spec: ModelSpec, *, seed: int, base: LoadedModel | None = None, r
                device: str = "cpu") -> LoadedModel:
     """The model that `spec` declares. `base` is what `spec.base` names, loaded; `root` the project's folder.
 
-    Random weights depend on `seed` and the model's name alone. Raises `ModelError` for the user's mistakes.
+    Random weights depend on `seed` and the model's name alone, or on the `seed` written in `tiny(...)`. Raises `ModelError` for the user's mistakes.
     """
     if spec.role not in (Role.POLICY, Role.CRITIC):
         raise ModelError(f"{spec.role} `{spec.name}` cannot be loaded as a language model yet: only policies "
@@ -120,8 +120,8 @@ def _from_origin(spec: ModelSpec, origin: Invocation, dtype: torch.dtype, seed: 
         case "tiny":
             given = checked(arguments_of(origin, TINY_ARGUMENTS), TINY_ARGUMENTS, "tiny")
             tokenizer = tokenizer_from(given["tokenizer"])
-            drawn = seed if given["seed"] is None else given["seed"]
-            module = _tiny(given, tokenizer, [drawn, crc32(spec.name.encode())], dtype)
+            own = given["seed"]
+            module = _tiny(given, tokenizer, (seed, crc32(spec.name.encode())) if own is None else (own, 0), dtype)
             return (Critic(module.base_model) if spec.role is Role.CRITIC else module), tokenizer
         case "hf":
             given = checked(arguments_of(origin, HF_ARGUMENTS), HF_ARGUMENTS, "hf")
@@ -131,7 +131,7 @@ def _from_origin(spec: ModelSpec, origin: Invocation, dtype: torch.dtype, seed: 
                              'hf("folder")')
 
 
-def _tiny(given: dict[str, Any], tokenizer: PreTrainedTokenizerBase, seeds: list[int],
+def _tiny(given: dict[str, Any], tokenizer: PreTrainedTokenizerBase, seeds: tuple[int, int],
           dtype: torch.dtype) -> Any:
     """Random weights; the process's own random state is left as it was."""
     width, heads, kv_heads = given["width"], given["heads"], given["kv_heads"] or given["heads"]

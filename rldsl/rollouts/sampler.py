@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from rldsl.rollouts.tokenizers import Ids
 from rldsl.rollouts.tokens import Longs, Reals, ResponseTokens, concatenated_ranges, offsets_of, texts_of
 
 _WORTH: Final = 0.75  # finished rows leave the batch when no more than this share goes on
+_MEMORY: Final = 2**32  # bytes of keys and values on a CPU; on a GPU half of what is free
 
 
 @torch.inference_mode()
@@ -45,11 +46,22 @@ def sample(model: LoadedModel, prompts: Sequence[str], settings: Sampling, *, se
     used = settings.seed if settings.seed is not None else seed
     drawer = _Drawer(model, settings)
     batches = []
-    for first in range(0, len(order), settings.batch):
-        rows = order[first:first + settings.batch]
+    at_once = min(settings.batch, _rows_at_once(model, int(max(map(len, prompt_ids))) + settings.max_tokens))
+    for first in range(0, len(order), at_once):
+        rows = order[first:first + at_once]
         noise = uniforms(used, names[prompt_of[rows]], sample_of[rows], settings.max_tokens)
         batches.append(drawer.draw(*_distinct(prompt_ids, prompt_of[rows]), noise))
     return _packed(model, prompt_ids, settings.samples, order, batches)
+
+
+def _rows_at_once(model: LoadedModel, tokens: int) -> int:
+    """How many answers' keys and values fit into memory, if each had all its tokens."""
+    config: Any = model.module.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    row = 2 * config.num_hidden_layers * heads * width * tokens * next(model.module.parameters()).element_size()
+    memory = torch.cuda.mem_get_info(model.device)[0] // 2 if model.device.type == "cuda" else _MEMORY
+    return max(1, memory // row)
 
 
 @dataclass(slots=True)

@@ -1,8 +1,9 @@
-"""Runs one case on every back end of the combine functions: numba, its text as plain Python, emitted torch, autograd,
-and the evaluator on the graph as it was before any pass.
+"""Runs one case on every back end of the combine functions: numba, its text as plain Python, emitted torch, autograd
+of the emitted loss, and autograd of the evaluator on the graph as it was before any pass.
 
-The tolerance is 1e-12 of the largest number of each array: all back ends compute in float64, but sums run in other
-orders, and exp and log differ by a unit of the last place.
+The tolerance is 1e-12 of the largest number of each array (of 1e-4 if that is larger, since what cancels keeps the error
+of its terms): all back ends compute in float64, but sums run in other orders, and exp and log differ by a unit of the
+last place.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from rldsl.emit.load import load_module
 from rldsl.emit.parameters import live_reads
 from rldsl.emit.to_numba import NumbaSource, emit_numba
 from rldsl.emit.to_torch import torch_source
+from rldsl.graph.model import Read
 from rldsl.graph.staged import StagedObjective
 from rldsl.kernels.layout import Layout
+from tests.passes.cases import Case
 
 Array = npt.NDArray[np.float64]
 RELATIVE = 1e-12
@@ -110,19 +113,37 @@ class Problem:
         found = torch.autograd.grad(loss, list(wanted.values()), allow_unused=True, materialize_grads=True)
         return {key: gradient.numpy() for key, gradient in zip(wanted, found, strict=True)}
 
-    def by_evaluator(self) -> Result:
-        """By the evaluator on the staged graph: value, and gradient by autograd."""
-        reads = {key: torch.tensor(value, requires_grad=True) for key, value in self.reads.items()}
-        loss = evaluate(self.staged.graph, [self.staged.loss], self.layout, {**self.given, **reads})[self.staged.loss]
-        assert isinstance(loss, torch.Tensor)
-        return Result(self._gradients(loss.sum(), reads), {"loss": float(loss.detach()[0])})
+    @staticmethod
+    def of(case: Case, optimise: bool = True) -> Problem:
+        """A case, compiled."""
+        staged = case.compile(optimise)
+        return Problem(staged, case.layout, case.staged_given(staged))
+
+
+def oracle(case: Case, staged: StagedObjective) -> Result:
+    """By the evaluator and autograd on the graph as it was built, which knows nothing of the passes."""
+    graph = case.graph
+    by_read = {node.operation: node.key for node in graph.nodes if isinstance(node.operation, Read)}
+    reads = {key: torch.tensor(case.given[key], requires_grad=True) for key in by_read.values()}
+    found = evaluate(graph, [term.key for term in case.terms], case.layout, {**case.given, **reads})
+    terms = []
+    for term in case.terms:
+        value = torch.as_tensor(found[term.key])
+        there = torch.where(torch.isnan(value), 0.0, value) if graph[term.key].type.optional else value
+        terms.append((-1.0 if term.maximize else 1.0) * there.sum())
+    loss = torch.stack(terms).sum()
+    wanted = [read for read in live_reads(staged) if read.coefficient is not None]
+    gradients = torch.autograd.grad(loss, [reads[by_read[read.read]] for read in wanted], allow_unused=True,
+                                    materialize_grads=True)
+    return Result({read.key: gradient.numpy() for read, gradient in zip(wanted, gradients, strict=True)},
+                  {"loss": float(loss.detach())})
 
 
 def assert_same(one: Result, other: Result, relative: float = RELATIVE) -> None:
     """Equal numbers where both have them; NaN only in the same places."""
     for key in one.coefficients:
         a, b = one.coefficients[key], other.coefficients[key]
-        scale = max(float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0)), 1e-6)
+        scale = max(float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0)), 1e-4)
         np.testing.assert_allclose(a, b, rtol=relative, atol=relative * scale, err_msg=f"coefficient of {key}")
     for label in one.values.keys() & other.values.keys():
         np.testing.assert_allclose(one.values[label], other.values[label], rtol=relative, atol=relative, err_msg=label)

@@ -58,3 +58,20 @@ def test_pieces_computed_alone_equal_the_whole(seed: int, size: int) -> None:
     parts = coefficients_by_pieces(staged, case.layout, given_values)
     for key, value in whole.items():
         np.testing.assert_array_equal(parts[key], value)
+
+
+@quick
+@given(seeds, sizes)
+def test_every_value_lies_in_the_interval_of_its_type(seed: int, size: int) -> None:
+    case = random_case(seed, size)
+    staged = case.compile()
+    terms = [term.key for term in case.terms]
+    for graph, given_values, roots in ((case.graph, case.given, terms),
+                                       (staged.graph, case.staged_given(staged), staged.graph.by_key)):
+        for key, value in evaluate(graph, case.layout, given_values, roots).items():
+            known = value[np.isfinite(value)]
+            slack = 1e-9 * np.maximum(1.0, np.abs(known))
+            interval = graph[key].type.interval
+            assert np.all((interval.low - slack <= known) & (known <= interval.high + slack)), graph[key]
+            if graph is not staged.graph:
+                assert graph[key].type.optional or not np.any(np.isnan(value)), graph[key]

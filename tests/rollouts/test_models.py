@@ -45,6 +45,8 @@ def test_random_weights_depend_on_the_seed_and_leave_the_random_state_alone() ->
     assert same(weights(first), weights(again)) and not same(weights(first), weights(other))
     named = load_model(spec_of("rival", tiny_call()), seed=1)
     assert not same(weights(first), weights(named))
+    written = [load_model(spec_of(name, tiny_call(seed=3)), seed=seed) for name, seed in (("a", 1), ("b", 2))]
+    assert same(weights(written[0]), weights(written[1]))
 
 
 @pytest.mark.parametrize("family", ["qwen2", "llama"])

@@ -90,6 +90,13 @@ def test_a_draw_does_not_depend_on_the_batch(batch: int) -> None:
     assert_same(sample(model, prompts, Sampling(8, samples=3, batch=batch), seed=2), whole)
 
 
+def test_a_draw_does_not_depend_on_the_memory_for_keys_and_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, prompts = tiny_policy(), letters(11, 0, 9)
+    whole = sample(model, prompts, Sampling(8, samples=3), seed=2)
+    monkeypatch.setattr("rldsl.rollouts.sampler._MEMORY", 30000)
+    assert_same(sample(model, prompts, Sampling(8, samples=3), seed=2), whole)
+
+
 def test_a_draw_does_not_depend_on_the_order_of_keyed_prompts() -> None:
     model, prompts = tiny_policy(), letters(6, 0, 9)
     whole = sample(model, prompts, Sampling(8, samples=2), seed=2)

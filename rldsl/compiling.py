@@ -1,0 +1,68 @@
+"""The `compile` command: writes the kernels of every objective as files that run without rldsl, and their certificates."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from rldsl.graph.spec import Spec
+from rldsl.graph.staged import StagedObjective
+from rldsl.passes import compile_objective
+from rldsl.reporting import check_path, print_failure, print_findings
+from rldsl.resolve.modules import LoadFailure
+
+
+def compile_file(path: Path, out: Path, overrides: Mapping[str, str], *, certify: bool, seed: int) -> int:
+    """0 where everything was written (and certified, if asked), else 1."""
+    result = check_path(path, overrides)
+    if isinstance(result, LoadFailure):
+        print_failure(path, result)
+        return 1
+    if result.errors or result.spec is None:
+        print_findings(path, result.errors, result.sources)
+        return 1
+    if not result.spec.objectives:
+        print(f"error: {path} has no objective\n why: kernels are those of objectives.\n fix: `objective grpo for actor {{ … }}`",
+              file=sys.stderr)
+        return 1
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in kernel_files(result.spec):
+        (out / name).write_text(text, encoding="utf-8")
+        print(f"wrote {out / name}")
+    return _certify(result.spec, out, seed) if certify else 0
+
+
+def kernel_files(spec: Spec) -> Iterator[tuple[str, str]]:
+    """File name and text of each kernel of each objective."""
+    for objective in spec.objectives:
+        staged = compile_objective(spec, objective)
+        yield from _files_of(staged, spec)
+
+
+def _files_of(staged: StagedObjective, spec: Spec) -> Iterator[tuple[str, str]]:
+    from rldsl.emit.to_head import emit_rows, emit_sweep, row_shape
+    from rldsl.emit.to_numba import emit_numba
+    from rldsl.emit.to_torch import emit_torch
+    yield f"{staged.name}_torch.py", emit_torch(staged, spec.sources)
+    yield f"{staged.name}_combine_numba.py", emit_numba(staged, spec.sources).text
+    shapes = [row_shape(group) for group in staged.groups]
+    modules = [f"{staged.name}_rows_{group.model}_{group.response}_numba" for group in staged.groups]
+    for module, shape in zip(modules, shapes, strict=True):
+        yield f"{module}.py", emit_rows(shape)
+    if shapes:
+        yield f"{staged.name}_sweep_numba.py", emit_sweep(staged.name, f"{staged.name}_combine_numba", modules, shapes)
+
+
+def _certify(spec: Spec, out: Path, seed: int) -> int:
+    from rldsl.certify import certify
+    from rldsl.program import Program
+    program = Program(spec)
+    worst = 0
+    for objective in spec.objectives:
+        report = certify(program.objective(objective.name), seed=seed)
+        (out / f"{objective.name}_certificate.json").write_text(json.dumps(report.to_json(), indent=2), encoding="utf-8")
+        print(report)
+        worst = max(worst, 0 if report.passed else 1)
+    return worst

@@ -1,0 +1,174 @@
+"""Whole runs of small specs: what they leave behind, what they say, and that the same seed gives the same numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rldsl.train.outcome import Ending, RunError
+from rldsl.train.rollout_log import read_rollouts
+from tests.train.specs import GRPO, HEAD, ROLLOUT, TRAIN, WHOLE, lines_of, numbers_of, run, weights_of
+
+
+def test_a_run_leaves_a_whole_folder(tmp_path: Path) -> None:
+    result = run(WHOLE, tmp_path)
+    assert (result.ending, result.iteration, result.step, result.exit_status) == (Ending.FINISHED, 4, 8, 0)
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"spec.rl", "spec.sha256", "parameters.json", "metrics.jsonl", "tensorboard", "rollouts", "checkpoints",
+            "report.html", "environment.json", "explain.json"} <= names
+    assert (tmp_path / "run/checkpoints/checkpoint-4/models/actor/model.safetensors").is_file()
+    assert "correct" in (tmp_path / "run/report.html").read_text()
+
+
+def test_metrics_have_their_names(tmp_path: Path) -> None:
+    run(WHOLE, tmp_path)
+    lines = numbers_of(tmp_path / "run")
+    assert [line["iteration"] for line in lines] == [1, 2, 3, 4]
+    assert {"reward", "reward_std", "frac_reward_zero_std", "rewards/correct/mean", "rewards/places/std", "loss", "grad_norm",
+            "lr", "num_tokens", "entropy", "objective/surrogate", "objective/entropy", "completions/mean_length",
+            "completions/clipped_ratio", "sampler_trainer_logp_difference"} <= lines[0].keys()
+    assert lines[0]["reward"] == lines[0]["rewards/places/mean"]
+    assert lines[3]["num_tokens"] > lines[0]["num_tokens"] > 0
+
+
+def test_sampler_and_trainer_are_one_policy(tmp_path: Path) -> None:
+    result = run(WHOLE, tmp_path)
+    assert result.logp_difference is not None and result.logp_difference <= 1e-5
+
+
+def test_every_reward_of_every_sample_is_kept(tmp_path: Path) -> None:
+    run(WHOLE, tmp_path)
+    samples = [sample for iteration, sample in read_rollouts(tmp_path / "run") if iteration == 2]
+    assert len(samples) == 8 * 4
+    assert all(set(sample.rewards) == {"correct", "places"} for sample in samples)
+    mean = sum(float(str(sample.rewards["places"])) for sample in samples) / len(samples)
+    assert mean == pytest.approx(numbers_of(tmp_path / "run")[1]["rewards/places/mean"])
+    assert samples[0].prompt.endswith(">") and samples[0].data["answer"]
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_one_does_not(tmp_path: Path) -> None:
+    for out, seed in (("a", 3), ("b", 3), ("c", 4)):
+        run(WHOLE, tmp_path, out=out, seed=seed)
+    assert lines_of(tmp_path / "a") == lines_of(tmp_path / "b") != lines_of(tmp_path / "c")
+    assert weights_of(tmp_path / "a") == weights_of(tmp_path / "b") != weights_of(tmp_path / "c")
+
+
+@pytest.mark.parametrize("micro_batch", ["1 samples", "2 samples", "1 prompts", "3 prompts", "5 tokens"])
+def test_micro_batches_change_nothing_but_rounding(tmp_path: Path, micro_batch: str) -> None:
+    cut = WHOLE.replace("clip_gradient: 1.0", f"clip_gradient: 1.0, micro_batch: {micro_batch}")
+    run(WHOLE, tmp_path, out="whole", stop_after=1)
+    run(cut, tmp_path, out="cut", stop_after=1)
+    whole, parts = (numbers_of(tmp_path / out)[0] for out in ("whole", "cut"))
+    assert parts["grad_norm"] == pytest.approx(whole["grad_norm"], rel=1e-4)
+    assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-4, abs=1e-6)
+
+
+def test_a_batch_coupled_objective_is_split_in_two_passes(tmp_path: Path) -> None:
+    text = WHOLE.replace("maximize entropy: 0.003 * mean(entropy(actor, y))",
+                         "maximize entropy: 0.003 * mean(entropy(actor, y), where: entropy(actor, y) >= "
+                         "quantile(entropy(actor, y), 0.8))")
+    run(text, tmp_path, out="whole", stop_after=1)
+    run(text.replace("clip_gradient: 1.0", "clip_gradient: 1.0, micro_batch: 1 prompts"), tmp_path, out="cut", stop_after=1)
+    whole, parts = (numbers_of(tmp_path / out)[0] for out in ("whole", "cut"))
+    assert parts["grad_norm"] == pytest.approx(whole["grad_norm"], rel=1e-4)
+
+
+def test_the_torch_backend_trains_the_same_way(tmp_path: Path) -> None:
+    run(WHOLE, tmp_path, out="numba", stop_after=1)
+    run(WHOLE, tmp_path, out="torch", stop_after=1, backend="torch")
+    numba, torch = (numbers_of(tmp_path / out)[0] for out in ("numba", "torch"))
+    assert torch["loss"] == pytest.approx(numba["loss"], rel=1e-4, abs=1e-6)
+    assert torch["grad_norm"] == pytest.approx(numba["grad_norm"], rel=1e-4)
+
+
+def test_imitation_learns_to_end_its_answers(tmp_path: Path) -> None:
+    text = HEAD + """
+response shown = problems.answer given problems.question
+objective imitation for actor { minimize nll: -mean(logp(actor, shown)) }
+train { repeat 20 { draw 16 prompts
+  update actor with imitation { optimizer: adamw(lr: 3e-2) } } }
+"""
+    run(text, tmp_path)
+    losses = [line["loss"] for line in numbers_of(tmp_path / "run")]
+    assert losses[-1] < 0.7 * losses[0]
+    assert not list((tmp_path / "run/rollouts").iterdir())
+
+
+def test_parameters_follow_their_schedules_and_what_is_set(tmp_path: Path) -> None:
+    text = WHOLE.replace("0.003 *", "beta *").replace("lr: 1e-2", "lr: linear(1e-2 -> 0, steps: 4)") \
+        + "\nparam beta: Real in [0, 1] = linear(0.1 -> 0, steps: 4)\n"
+    run(text, tmp_path)
+    lines = numbers_of(tmp_path / "run")
+    assert [line["lr"] for line in lines] == pytest.approx([1e-2, 7.5e-3, 5e-3, 2.5e-3])
+    ratios = [line["objective/entropy"] / line["entropy"] for line in lines]
+    assert ratios == pytest.approx([0.1, 0.075, 0.05, 0.025])
+    run(text, tmp_path, out="set", overrides={"beta": "0.5"})
+    line = numbers_of(tmp_path / "set")[0]
+    assert line["objective/entropy"] == pytest.approx(0.5 * line["entropy"])
+    assert json.loads((tmp_path / "set/parameters.json").read_text())["parameters"] == {"beta": 0.5}
+
+
+def test_epochs_repeat_the_rows_in_another_order(tmp_path: Path) -> None:
+    result = run(WHOLE.replace("clip_gradient: 1.0", "clip_gradient: 1.0, epochs: 3"), tmp_path)
+    assert result.step == 4 * 2 * 3
+
+
+def test_stages_evaluations_and_saves_stand_where_they_are_written(tmp_path: Path) -> None:
+    train = """
+data unseen from python("tasks:problems", count: 12) { question: Text  answer: Text target  number: Int }
+eval heldout on unseen { samples: 2, rows: 6 report success: mean(correct), mean(places) }
+train {
+  evaluate heldout
+  stage warm { repeat 2 { draw 4 prompts  update actor with grpo { optimizer: adamw(lr: 1e-2) } } }
+  stage main { repeat 4 { draw 4 prompts  update actor with grpo { optimizer: adamw(lr: 1e-2) }
+    every 2 { evaluate heldout  save } } }
+}
+"""
+    result = run(HEAD + ROLLOUT + GRPO + train, tmp_path)
+    lines = numbers_of(tmp_path / "run")
+    assert [(line["iteration"], line["stage"]) for line in lines] == \
+        [(0, ""), (1, "warm"), (2, "warm"), (3, "main"), (4, "main"), (5, "main"), (6, "main")]
+    assert ["eval/heldout/success" in line for line in lines] == [True, False, False, False, True, False, True]
+    assert {"eval/heldout/success", "eval/heldout/mean(places)"} <= result.metrics.keys()
+    kept = {path.name for path in (tmp_path / "run/checkpoints").iterdir()}
+    assert {"checkpoint-4", "checkpoint-6"} <= kept
+    files = {path.name for path in (tmp_path / "run/rollouts").glob("evaluation-*")}
+    assert files == {f"evaluation-heldout-00000{number}.parquet" for number in (0, 4, 6)}
+
+
+def test_a_dry_run_loads_everything_and_writes_nothing(tmp_path: Path) -> None:
+    assert run(WHOLE, tmp_path, dry_run=True).ending is Ending.CHECKED
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    (HEAD + ROLLOUT, "no `train` block"),
+    (WHOLE + '\nplan { cluster: 1 node of 8 x "H100" }\n', "test.rl:"),
+    (WHOLE.replace("draw 8 prompts", ""), "`draw 32 rows from problems` before it"),
+    (WHOLE.replace("problems(count=64", "nothing("), ""),
+])
+def test_what_cannot_run_is_refused_in_a_sentence(tmp_path: Path, text: str, said: str) -> None:
+    if not said:
+        pytest.skip("covered by the data tests")
+    with pytest.raises(RunError) as caught:
+        run(text, tmp_path)
+    assert said in caught.value.message
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_is_checked_before_a_model_loads(tmp_path: Path) -> None:
+    text = WHOLE.replace('tiny(layers: 1, width: 16, heads: 2, tokenizer: characters("abcd>"))', 'hf("nowhere/at/all")')
+    with pytest.raises(RunError, match="number"):
+        run(text, tmp_path, tasks="def problems(count):\n    return [{'question': 'ab>', 'answer': 'ab', 'number': 'x'}]\n")
+
+
+def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path: Path) -> None:
+    run(WHOLE, tmp_path)
+    with pytest.raises(RunError, match="already holds a run"):
+        run(WHOLE, tmp_path)
+
+
+def test_the_train_block_is_in_the_spec(tmp_path: Path) -> None:
+    assert TRAIN in WHOLE
