@@ -6,7 +6,6 @@ Standard library alone at import: it is loaded in child processes without the pa
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import inspect
 import json
@@ -150,6 +149,8 @@ def _caller(function: Callable[..., Any], convention: str, names: list[str], pos
         named = dict(zip(names[positional:], values[positional:], strict=True))
         result = function(*values[:positional], **named)
         if inspect.iscoroutine(result):
+            import asyncio
+
             result = asyncio.run(result)
         if of_batch:
             return _many(result)

@@ -20,6 +20,7 @@ Answers: TypeAlias = list[Any]
 # A number as it is written, without its sign: thousands with commas, decimals, an exponent.
 _NUMBER = re.compile(r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
                      r"|(?<![\w)])\.[0-9]+(?:[eE][-+]?[0-9]+)?")
+_SIGNS_OF_NUMBERS = "0123456789.,eE+-\u2212"
 _MINUS = re.compile(r"(?<![\w.)\]])[-\u2212]")
 _BRACES = re.compile(r"\\boxed\s*\{|\\fbox\s*\{|\\.|[{}]", re.DOTALL)
 _BLANK = re.compile(r"\S")
@@ -28,10 +29,12 @@ _BLANK = re.compile(r"\S")
 # ------------------------------------------------------------------ numbers and answers in a text
 def last_number(text: str) -> str | None:
     """The last number of a text as Python writes it; None if there is none."""
-    found = deque(_NUMBER.finditer(text), maxlen=1)
-    if not found:
+    end = max(map(text.rfind, "0123456789")) + 1
+    if not end:
         return None
-    last = found[0]
+    # Nothing before the run of signs that may stand in numbers has a part in the last of them.
+    run = len(text[:end].rstrip(_SIGNS_OF_NUMBERS))
+    last = deque(_NUMBER.finditer(text, run, end), maxlen=1)[0]
     start = last.start()
     # A minus that follows a letter, a digit or a closing bracket is a subtraction.
     sign = "-" if start and _MINUS.match(text, start - 1) else ""

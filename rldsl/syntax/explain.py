@@ -12,27 +12,13 @@ from difflib import get_close_matches
 
 from rldsl.diagnostics.model import Diagnostic, Edit, Label, error
 from rldsl.source import Source, Span
+from rldsl.syntax.codes import BRACKET, DEPTH, FORM, MISFIT, NUMBER, SIZE, SPELLING, TEXT
 from rldsl.syntax.machine import Stuck, accepts
-from rldsl.syntax.mistakes import (
-    BRACKET,
-    DEPTH,
-    FORM,
-    FORMS,
-    MISFIT,
-    MISTAKES,
-    NUMBER,
-    SIZE,
-    SPELLING,
-    TEXT,
-    WHYS,
-    Mistake,
-)
+from rldsl.syntax.mistakes import FORMS, MISTAKES, WHYS, Mistake
+from rldsl.syntax.recover import DECLARATIONS, begins_line, begins_next, indent_of
 from rldsl.syntax.table import Table
 from rldsl.syntax.tokens import BAD, END, Token
 
-DECLARATIONS = ("import", "param", "data", "policy", "critic", "scorer", "embedder", "judge", "rollout", "response", "rubric",
-                "reward", "let", "fn", "extern", "state", "sampler", "buffer", "objective", "guard", "eval", "test",
-                "train", "plan")
 _CLOSING = {"(": ")", "[": "]", "{": "}", "call": ")"}
 _HOMES = {**dict.fromkeys(("repeat", "stage", "every", "when", "draw", "update", "reset", "evaluate", "save"), "train { … }"),
           **dict.fromkeys(("maximize", "minimize"), "objective name for actor { … }"),
@@ -101,28 +87,14 @@ def _place(source: Source, table: Table, stuck: Stuck) -> _Place:
     found, seen = stuck.token, stuck.seen
     kinds = table.actions[stuck.states[-1]]
     fits = frozenset() if stuck.too_deep else frozenset(kind for kind in kinds if accepts(table, stuck.states, kind))
-    line_start = source.text.rfind("\n", 0, found.start) + 1
-    before_it = source.text[line_start : found.start]
+    column = source.position(found.start)[1] - 1
     return _Place(source, found, seen[-1] if seen else None, seen[0].text if seen else "",
-                  seen[1].text if len(seen) > 1 else "", _innermost(seen), not before_it.strip(),
-                  len(before_it) > _indent(source, seen[0] if seen else found), _swallowed(source, seen), fits)
-
-
-def begins_next(source: Source, seen: tuple[Token, ...]) -> bool:
-    """Whether the last token seen begins the next declaration, taken for a name because a value was missing."""
-    if len(seen) < 2 or seen[-1].text not in DECLARATIONS:
-        return False
-    return not source.text[source.text.rfind("\n", 0, seen[-1].start) + 1 : seen[-1].start].strip()
+                  seen[1].text if len(seen) > 1 else "", _innermost(seen), begins_line(source, found),
+                  column > indent_of(source, seen[0] if seen else found), _swallowed(source, seen), fits)
 
 
 def _swallowed(source: Source, seen: tuple[Token, ...]) -> Token | None:
     return seen[-2] if begins_next(source, seen) else None
-
-
-def _indent(source: Source, token: Token) -> int:
-    line_start = source.text.rfind("\n", 0, token.start) + 1
-    blank = re.compile(r"[ \t]*").match(source.text, line_start)
-    return blank.end() - line_start if blank else 0
 
 
 def _innermost(seen: tuple[Token, ...]) -> tuple[Token, str] | None:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SIZE, DEPTH, TEXT, NUMBER, OPERATOR = "RL001", "RL002", "RL003", "RL004", "RL005"
-FOREIGN, SPELLING, BRACKET, FORM, MISFIT = "RL006", "RL007", "RL008", "RL009", "RL010"
-
+from rldsl.syntax.codes import BRACKET, FOREIGN, FORM, NUMBER, OPERATOR, TEXT
 
 WHYS = {
     TEXT: "a text stands between two `\"` on one line.",

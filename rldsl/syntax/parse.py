@@ -5,7 +5,6 @@ Does not resolve names, check types or read other files; the words of its messag
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -15,11 +14,10 @@ from typing import Any
 from rldsl.diagnostics.model import Diagnostic, sort_diagnostics
 from rldsl.source import Source, Span
 from rldsl.syntax import build_declarations, build_expressions, tree
-from rldsl.syntax.explain import DECLARATIONS, begins_next, explain, too_large
-from rldsl.syntax.machine import Action, Limits, Machine, Stuck
+from rldsl.syntax.machine import Action, Limits, Machine
 from rldsl.syntax.review import review
 from rldsl.syntax.table import Table, load_table
-from rldsl.syntax.tokens import Comment, Token, doc_before, module_doc, read_tokens
+from rldsl.syntax.tokens import Comment, doc_before, module_doc, read_tokens
 
 MAX_CHARACTERS = 4_000_000
 MAX_ERRORS = 20
@@ -34,6 +32,8 @@ LIMITS = Limits(MAX_DEPTH, _MAX_STACK, {**dict.fromkeys(_NESTING, 1), "call": 2}
 def parse(source: Source) -> tuple[tree.Module | None, tuple[Diagnostic, ...]]:
     """The module of a text and what is wrong with its form; the module holds every declaration that is well formed."""
     if len(source.text) > MAX_CHARACTERS:
+        from rldsl.syntax.explain import too_large
+
         return None, (too_large(source, MAX_CHARACTERS),)
     table = syntax_table()
     comments: list[Comment] = []
@@ -64,37 +64,12 @@ def read_items(source: Source, machine: Machine, comments: list[Comment]) -> tup
         items += read
         if stuck is None:
             break
+        from rldsl.syntax.explain import explain  # a text without faults has no need of them
+        from rldsl.syntax.recover import next_declaration
+
         found.append(explain(source, machine.table, stuck, MAX_DEPTH))
-        offset = _next_declaration(source, stuck)
+        offset = next_declaration(source, stuck)
     return items, found
-
-
-_BEGINNING = re.compile(rf"""
-    (?:^[ \t]*\#\#[^\n]*\n)*                                # its documentation
-    ^([ \t]*) (?: (?:{'|'.join(DECLARATIONS)})\b (?![ \t]*(?::|<-)) | [A-Za-z_]\w*[ \t]*<- )""", re.MULTILINE | re.VERBOSE)
-
-
-def _next_declaration(source: Source, stuck: Stuck) -> int | None:
-    first = stuck.seen[0] if stuck.seen else stuck.token
-    indent = _indent(source, first)
-    token = stuck.seen[-1] if begins_next(source, stuck.seen) else stuck.token
-    line, column = source.position(token.start)
-    begins_line = not source.text[token.start - column + 1 : token.start].strip()
-    if not (stuck.seen and begins_line):
-        line += 1
-    if line > len(source.line_starts):
-        return None
-    for match in _BEGINNING.finditer(source.text, source.line_starts[line - 1]):
-        if len(match[1]) <= indent:
-            return match.start()
-    return None
-
-
-def _indent(source: Source, token: Token) -> int:
-    _, column = source.position(token.start)
-    line_start = token.start - column + 1
-    before = source.text[line_start : token.start]
-    return len(before) - len(before.lstrip(" \t"))
 
 
 def _tree_actions(table: Table, file: str) -> dict[str, Action]:

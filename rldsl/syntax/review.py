@@ -13,10 +13,11 @@ from typing import Any
 from rldsl.diagnostics.model import Diagnostic, error
 from rldsl.source import Source, Span
 from rldsl.syntax import tree
-from rldsl.syntax.mistakes import FORM
+from rldsl.syntax.codes import FORM
 
 EPSILONS = frozenset({"eps", "epsilon", "clip_range", "clip_eps", "clip_epsilon", "clip_ratio", "cliprange"})
-_WORTH_A_WALK = re.compile(rf"\][ \t]*@|\b(?:{'|'.join(sorted(EPSILONS))})[ \t]*:")
+_GAP = r"(?:\s|#[^\n]*+)*+"
+_WORTH_A_WALK = re.compile(rf"\]{_GAP}@|\b(?:{'|'.join(sorted(EPSILONS))}){_GAP}:")
 
 
 def review(module: tree.Module, source: Source) -> Iterator[Diagnostic]:

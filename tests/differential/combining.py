@@ -104,14 +104,8 @@ class Problem:
                 case "read":
                     arguments.append(reads[parameter.key or 0])
         loss, = module.loss(*arguments)
-        return Result(self._gradients(loss, reads), {"loss": float(loss.detach())})
-
-    def _gradients(self, loss: torch.Tensor, reads: Mapping[int, torch.Tensor]) -> dict[int, Array]:
         wanted = {read.key: reads[read.key] for read in live_reads(self.staged) if read.coefficient is not None}
-        if not wanted or not loss.requires_grad:
-            return {key: np.zeros(value.shape) for key, value in wanted.items()}
-        found = torch.autograd.grad(loss, list(wanted.values()), allow_unused=True, materialize_grads=True)
-        return {key: gradient.numpy() for key, gradient in zip(wanted, found, strict=True)}
+        return Result(_gradients(loss, wanted), {"loss": float(loss.detach())})
 
     @staticmethod
     def of(case: Case, optimise: bool = True) -> Problem:
@@ -133,10 +127,16 @@ def oracle(case: Case, staged: StagedObjective) -> Result:
         terms.append((-1.0 if term.maximize else 1.0) * there.sum())
     loss = torch.stack(terms).sum()
     wanted = [read for read in live_reads(staged) if read.coefficient is not None]
-    gradients = torch.autograd.grad(loss, [reads[by_read[read.read]] for read in wanted], allow_unused=True,
-                                    materialize_grads=True)
-    return Result({read.key: gradient.numpy() for read, gradient in zip(wanted, gradients, strict=True)},
-                  {"loss": float(loss.detach())})
+    gradients = _gradients(loss, {read.key: reads[by_read[read.read]] for read in wanted})
+    return Result(gradients, {"loss": float(loss.detach())})
+
+
+def _gradients(loss: torch.Tensor, by: Mapping[int, torch.Tensor]) -> dict[int, Array]:
+    """Zeros where the loss does not depend on a read."""
+    if not by or not loss.requires_grad:
+        return {key: np.zeros(value.shape) for key, value in by.items()}
+    found = torch.autograd.grad(loss, list(by.values()), allow_unused=True, materialize_grads=True)
+    return {key: gradient.numpy() for key, gradient in zip(by, found, strict=True)}
 
 
 def assert_same(one: Result, other: Result, relative: float = RELATIVE) -> None:

@@ -54,7 +54,7 @@ def normalised(case: Case) -> Case:
     score = case.mean(case.probe("score"), SAMPLE)
     centred = case.make(F.SUBTRACT, score, case.mean(score, PROBLEM))
     deviation = case.builder.reduce(Reduction.STD, score, PROBLEM)
-    scaled = case.make(F.DIVIDE, centred, case.make(F.ADD, deviation, 1e-4))
+    scaled = case.make(F.DIVIDE, centred, case.make(F.ADD, deviation, 0.1))
     return case.minimize(case.mean(case.make(F.TANH, case.make(F.MULTIPLY, scaled, case.mean(case.logp(), SAMPLE)))))
 
 
