@@ -45,7 +45,7 @@ train {
   stage grpo {
     repeat 60 {
       draw 32 prompts
-      update actor with grpo { minibatch: 16 prompts, optimizer: adamw(lr: 5e-4), clip_gradient: 1.0 }
+      update actor with grpo { minibatch: 16 prompts, optimizer: adamw(lr: linear(1e-3 -> 1e-4, steps: 60)), clip_gradient: 1.0 }
       every 10 { evaluate heldout }
     }
   }

@@ -51,6 +51,10 @@ class NumbaBackend:
         """Loss, terms and metrics from the reads."""
         return self._combine.values(batch.layout, batch.inputs, batch.prepared, batch.reads)
 
+    def release(self) -> None:
+        """Give buffers back."""
+        self.workspaces.clear()
+
     def _arguments(self, batch: UpdateBatch) -> tuple[Any, ...]:
         """What `coefficients` takes after the range of pieces."""
         keyed = {**batch.prepared, **batch.reads}

@@ -46,6 +46,10 @@ class Backend(Protocol):
         """Loss, terms and metrics."""
         ...
 
+    def release(self) -> None:
+        """Give buffers back."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PieceGradient:
@@ -124,6 +128,10 @@ class CompiledObjective:
         pairs = batch.sums.take()
         PieceGradient(tuple(pairs)).backward()
         return self.runner.values(batch)
+
+    def release(self) -> None:
+        """Give back the buffers that are kept for the next update."""
+        self.runner.release()
 
     # ------------------------------------------------------------ at once
     def from_hidden(self, layout: Layout, inputs: Mapping[str, ArrayLike], hidden: Tensor, weight: Tensor,

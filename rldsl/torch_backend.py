@@ -56,6 +56,9 @@ class TorchBackend:
             found["loss"] = float(self.meaning.loss(self.staged, batch.layout, batch.inputs, reads))
         return found
 
+    def release(self) -> None:
+        """There are no buffers."""
+
     # ------------------------------------------------------------ over a run
     def read(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor]) -> None:
         """Store the reads of a run."""

@@ -12,7 +12,7 @@ from rldsl.graph.staged import LiveRead, StagedObjective
 from rldsl.types import BATCH, Axis
 
 Kind: TypeAlias = Literal["bounds", "owners", "input", "prepared", "read", "output"]
-FunctionName: TypeAlias = Literal["prepare", "coefficients", "values", "loss"]
+FunctionName: TypeAlias = Literal["prepare", "coefficients", "values"]
 FUNCTIONS: tuple[FunctionName, ...] = ("prepare", "coefficients", "values")
 _ORDER: tuple[Kind, ...] = ("bounds", "owners", "input", "prepared", "read", "output")
 
@@ -52,10 +52,9 @@ def live_reads(staged: StagedObjective) -> tuple[LiveRead, ...]:
 
 
 def outline(staged: StagedObjective, name: FunctionName, names: Names, suffix: str = "") -> Outline:
-    """Inputs and outputs of one function; `loss` is the differentiable one, of inputs and reads alone. The names of
-    what is given end in `suffix`."""
+    """Inputs and outputs of one function. The names of what is given end in `suffix`."""
     graph = staged.graph
-    prepared = () if name in ("prepare", "loss") else _prepared(graph, staged.prepared, names, suffix)
+    prepared = () if name == "prepare" else _prepared(graph, staged.prepared, names, suffix)
     reads = () if name == "prepare" else _reads(staged, names, suffix)
     given = (*_inputs(staged, names, suffix), *prepared, *reads)
     outputs: list[tuple[int, int, str, str | None]]
@@ -68,8 +67,6 @@ def outline(staged: StagedObjective, name: FunctionName, names: Names, suffix: s
         case "values":
             labelled = {**dict(staged.values), "loss": staged.loss}
             outputs = [(key, key, label, label) for label, key in labelled.items()]
-        case "loss":
-            outputs = [(staged.loss, staged.loss, "loss", "loss")]
     written = tuple(Parameter("output", names.fresh(text, suffix="_out"), graph[node].type.axis.name, None, key, label)
                     for key, node, text, label in outputs)
     piece = staged.piece_axis if name == "coefficients" else BATCH

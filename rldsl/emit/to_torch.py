@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rldsl.diagnostics import InternalError
 from rldsl.emit.excerpts import defined_names, excerpts
 from rldsl.emit.expressions import checked, deciding_inputs, number_text, torch_expression
 from rldsl.emit.names import Names, comment
-from rldsl.emit.parameters import FUNCTIONS, Outline, Parameter, ordered, outline, signature
+from rldsl.emit.parameters import FUNCTIONS, Outline, Parameter, live_reads, ordered, outline, signature
 from rldsl.emit.sources import header, source_line
 from rldsl.emit.templates import render
 from rldsl.graph.model import (
@@ -40,7 +40,8 @@ RESERVED = ("torch", "Tensor", "math", "Any", "TypeAlias", "like", *FUNCTIONS)
 class TorchSource:
     """The text of the module, and the parameters of its functions in their order, with those that they return.
 
-    `bounds` parameters are int64 tensors. `loss` is given inputs and reads, and returns one scalar.
+    `bounds` parameters are int64 tensors. `loss` is given inputs and reads and returns one scalar, whose gradient by the
+    reads is what `coefficients` says: the staged graph no longer knows what was frozen, so autograd cannot derive it.
     """
 
     text: str
@@ -55,6 +56,7 @@ class _Function:
     name: str
     parameters: tuple[Parameter, ...]
     lines: tuple[str, ...]
+    returns: str = "tuple[Tensor, ...]"
 
     @property
     def signature(self) -> str:
@@ -76,15 +78,48 @@ def emit_torch(staged: StagedObjective, sources: Mapping[str, Source] | None = N
 
 def torch_source(staged: StagedObjective, sources: Mapping[str, Source] | None = None) -> TorchSource:
     """The module of an objective, and how to call it."""
-    functions, used = [], set[str]()
-    for name in (*FUNCTIONS, "loss"):
+    functions, used = [], {"linked"}
+    for name in FUNCTIONS:
         names = Names({*RESERVED, *defined_names()})
         writer = _Writer(staged.graph, outline(staged, name, names), names, sources or {})
         functions.append(_Function(name, *writer.written()))
         used |= writer.helpers
+    functions.append(_loss(staged, functions))
     text = render("torch/objective.py.jinja", header=header(staged, sources or {}), functions=functions,
                   excerpts=excerpts(sorted(used)))
     return TorchSource(text, *(function.parameters for function in functions))
+
+
+def _loss(staged: StagedObjective, functions: Sequence[_Function]) -> _Function:
+    """The function that ties the other three together: the loss, with the coefficients as its gradient."""
+    names = Names({*RESERVED, *defined_names()})
+    found = {_identity(function, parameter): parameter for function in functions for parameter in function.parameters}
+    called = {identity: names.fresh(parameter.label or parameter.name.removesuffix("_out"))
+              for identity, parameter in found.items()}
+    lines = ["    with torch.no_grad():"]
+    for function in functions:
+        words = {is_output: [called[_identity(function, parameter)] for parameter in function.parameters
+                             if (parameter.kind == "output") is is_output] for is_output in (False, True)}
+        if words[True]:
+            lines.append(f"        {', '.join(words[True])}, = {function.name}({', '.join(words[False])})")
+    value = called["values", "batch", None, "loss"]
+    places = [(live.axis.name, None, live.key) for live in live_reads(staged) if live.coefficient is not None]
+    pairs = [f"({called['read', *place]}, {called['coefficients', *place]})"
+             for place in places if ("read", *place) in called]
+    lines.append(f"    return linked({', '.join([f'{value}.reshape(())', *pairs])})")
+    given = [replace(parameter, name=called[identity]) for identity, parameter in found.items()
+             if parameter.kind not in ("output", "prepared")]
+    last = Parameter("output", "loss_out", "batch", None, staged.loss, "loss")
+    return _Function("loss", ordered([*given, last], lambda _: True), tuple(lines), "Tensor")
+
+
+def _identity(function: _Function, parameter: Parameter) -> tuple[str, str, str | None, int | str | None]:
+    """What a parameter stands for, whichever function it is of."""
+    if parameter.kind != "output":
+        return parameter.kind, parameter.axis, parameter.ancestor, parameter.key
+    if function.name == "prepare":
+        return "prepared", parameter.axis, None, parameter.key
+    return function.name, parameter.axis, None, parameter.label or parameter.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +161,7 @@ class _Writer:
         used = {node.key for node in self._order}
         every = (*self._indices.values(), *self.given.given, *self.given.outputs)
         parameters = ordered(every, lambda parameter: parameter.key is None or parameter.key in used)
-        return parameters, (*self._likeness(body), *self._prologue, *body)
+        return parameters, (*self._likeness(), *self._prologue, *body)
 
     def _needed(self, roots: Sequence[int]) -> list[Node]:
         waiting, seen = list(roots), set[int]()
@@ -137,9 +172,9 @@ class _Writer:
                 waiting.extend(() if key in self._given else self.graph[key].inputs)
         return [node for node in self.graph.nodes if node.key in seen]
 
-    def _likeness(self, body: Sequence[str]) -> Iterator[str]:
+    def _likeness(self) -> Iterator[str]:
         """A tensor of the dtype and device of the inputs, for values that are made of nothing."""
-        if not any("like" in line for line in body):
+        if not self.helpers & {"position", "size", "filled"}:
             return
         floats = [self._given[node.key].name for node in self._order if node.key in self._given]
         yield f"    like = {floats[0]}" if floats else "    like = torch.zeros((), dtype=torch.float64)"

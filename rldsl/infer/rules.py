@@ -10,10 +10,14 @@ Semantics that the rules state (and that every back end follows):
 - An elementwise result is absent where an input is, comparisons and truth values included; but
   `OTHERWISE(x, a)` is `a` where x is NaN, IS_MISSING is never absent, and SELECT does not look at the branch
   that is not taken.
-- A mask that is absent leaves its value out.
+- A mask that is absent leaves its value out. A term of an objective that is absent adds nothing to the loss.
+- What a back end computes is IEEE 754: division by 0 gives infinities and NaN, never an exception; minimum, maximum,
+  clip, relu and sign of NaN are NaN; a comparison with NaN is false (`!=` true). That comparisons of absent values
+  are absent is said by the graph itself after `expand`.
 - `std` and `var` divide by n - 1 and are absent for n < 2; the population forms divide by n.
 - A quantile interpolates linearly between the present values, as torch and numpy do.
-- Of ties the first argument, or the first position, is meant: MINIMUM, MAXIMUM, Pick, Rank (stable).
+- Of ties the first argument, or the first position, is meant: MINIMUM, MAXIMUM, Pick, Rank (stable,
+  absent values last).
 """
 
 from __future__ import annotations

@@ -96,7 +96,8 @@ def load_model(spec: ModelSpec, *, seed: int, base: LoadedModel | None = None, r
                device: str = "cpu") -> LoadedModel:
     """The model that `spec` declares. `base` is what `spec.base` names, loaded; `root` the project's folder.
 
-    Random weights depend on `seed` and the model's name alone, or on the `seed` written in `tiny(...)`. Raises `ModelError` for the user's mistakes.
+    Random weights depend on `seed` and the model's name alone, or on the `seed` written in `tiny(...)`. Raises
+    `ModelError` for the user's mistakes.
     """
     if spec.role not in (Role.POLICY, Role.CRITIC):
         raise ModelError(f"{spec.role} `{spec.name}` cannot be loaded as a language model yet: only policies "

@@ -59,8 +59,8 @@ def _rows_at_once(model: LoadedModel, tokens: int) -> int:
     config: Any = model.module.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    row = 2 * config.num_hidden_layers * heads * width * tokens * next(model.module.parameters()).element_size()
-    memory = torch.cuda.mem_get_info(model.device)[0] // 2 if model.device.type == "cuda" else _MEMORY
+    row: int = 2 * config.num_hidden_layers * heads * width * tokens * next(model.module.parameters()).element_size()
+    memory: int = torch.cuda.mem_get_info(model.device)[0] // 2 if model.device.type == "cuda" else _MEMORY
     return max(1, memory // row)
 
 

@@ -278,8 +278,8 @@ def _rows(*parts: Part) -> Doc:
     widths = [part.width for part in inner if isinstance(part, _Row)]
     column = max((width for width in widths if width <= MAX_ALIGNED), default=0)
     docs: list[Part] = [_padded(part, column) if isinstance(part, _Row) else part for part in inner]
-    between: Doc = Line() if len(widths) == 1 and len(inner) == 1 else Between()
-    return _braces(opening, _entries(docs), closing, between)
+    entries = _entries(docs)
+    return _braces(opening, entries, closing, Line() if len(entries) == len(widths) == 1 else Between())
 
 
 def _padded(row: _Row, column: int) -> Doc:

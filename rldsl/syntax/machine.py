@@ -48,12 +48,13 @@ class _Step(NamedTuple):
 
 
 class Machine:
-    """The tables with an action for each rule. Keeps nothing from one text to the next."""
+    """The tables with an action for each rule. Keeps nothing of a text, so that one may read many."""
 
     def __init__(self, table: Table, actions: Mapping[str, Action], limits: Limits, *, keep_all: bool = False) -> None:
         self.table = table
         self._limits = limits
         self._steps = [_step(rule, actions, limits.weights, keep_all) for rule in table.rules]
+        self._climbs: dict[tuple[int, int, str], int] = {}
 
     def run(self, tokens: Iterable[Token]) -> tuple[list[Any], Stuck | None]:
         """The values of the items that were read whole, and what stopped the machine before the end, if anything did."""
@@ -68,7 +69,8 @@ class Machine:
                 if step.left == "start":
                     return stack.items(), None
                 if step.passes and step.size == 1:
-                    states[-1] = self.table.gotos[states[-2]][step.left]
+                    climb = (states[-2], states[-1], kind)
+                    states[-1] = self._climbs.get(climb) or self._climb(climb)
                 elif not stack.reduce(step):
                     return stack.items(), Stuck(token, tuple(states), tuple(seen), too_deep=True)
                 elif step.ends_item:
@@ -82,6 +84,17 @@ class Machine:
             stack.shift(action, token)
             seen.append(token)
         raise AssertionError("the tokens end without END")
+
+    def _climb(self, climb: tuple[int, int, str]) -> int:
+        """Where all the rules lead that only pass a value on, as from a name to a sum; kept, since most of the work is this."""
+        below, top, kind = climb
+        while (action := self.table.actions[top].get(kind, 0)) < 0:
+            step = self._steps[~action]
+            if step.size != 1 or not step.passes:
+                break
+            top = self.table.gotos[below][step.left]
+        self._climbs[climb] = top
+        return top
 
     def _finish(self, stack: _Stack) -> None:
         """Take the item before the fault as whole if it could end there."""

@@ -1,6 +1,7 @@
 """The sampler's log-probabilities against the trainer's for the same tokens: two programs that must be one policy.
 
-Compared where the two mean the same: without truncation, at one temperature. On a CPU they differ by rounding alone.
+Compared where the two mean the same: without truncation, at one temperature. On a CPU they differ by rounding alone,
+which grows with the size of a log-probability: see `greatest`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from rldsl.train.world import World
 from rldsl.types import Version
 
 CPU_LIMIT: Final = 1e-5
-EVERY: Final = 25      # iterations, where no update reads the same log-probabilities anyway
+EVERY: Final = 25      # iterations
 SAMPLES: Final = 64    # scored for a comparison
 
 
@@ -35,12 +36,12 @@ def comparable_temperature(settings: Sampling) -> float | None:
 
 
 def logp_difference(world: World, objective: Objective, batch: UpdateBatch,
-                    seen: Mapping[tuple[str, str], ResponseTokens]) -> dict[str, float]:
-    """For each rollout that an update has just read under the weights that drew it, the greatest difference."""
+                    seen: Mapping[tuple[str, str], ResponseTokens], names: frozenset[str]) -> dict[str, float]:
+    """For each of the named rollouts that an update has just read, the greatest difference."""
     found: dict[str, float] = {}
     for live in objective.reads_of(ReadKind.LOGP):
         spec, tokens = world.responses[live.read.response], seen[live.read.model, live.read.response]
-        if tokens.logp is None or live.read.model != spec.model:
+        if spec.name not in names or tokens.logp is None or live.read.model != spec.model:
             continue
         if comparable_temperature(Sampling.of(spec.settings)) == live.read.temperature:
             found[spec.name] = greatest(batch.reads[live.key], tokens.logp)
@@ -69,5 +70,5 @@ def compared_by_scoring(model: LoadedModel, tokens: ResponseTokens, settings: Sa
 
 
 def greatest(trained: Numbers, sampled: Numbers) -> float:
-    """The greatest absolute difference; 0 of nothing."""
-    return float(np.max(np.abs(trained - sampled), initial=0.0))
+    """The greatest difference: absolute up to 1 nat, relative to the log-probability beyond, as float32 rounds."""
+    return float(np.max(np.abs(trained - sampled) / np.maximum(1.0, np.abs(sampled)), initial=0.0))

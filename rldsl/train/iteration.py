@@ -47,6 +47,7 @@ class Iteration:
     prepared: bool = False
     moved: bool = False
     skipping: bool = False
+    comparing: frozenset[str] = frozenset()
     saving: bool = False
     updates: int = 0
     guards: list[GuardReport] = field(default_factory=list)
@@ -104,15 +105,18 @@ class Iteration:
                     yield from (key,) if self.has(key) else ()
 
     def _compare(self, compared: dict[str, int]) -> None:
-        """Score a few samples again where the first update does not read their log-probabilities anyway."""
+        """Which rollouts are to be compared with the trainer now. Where the first update does not read their
+        log-probabilities by the way, a few samples are scored again."""
         first = next((self.objectives[step.objective] for step in self.ahead if isinstance(step, Update)), None)
         for name, tokens in self.values.tokens.items():
             spec = self.world.responses[name]
-            due = name not in compared or self.number >= compared[name] + compare.EVERY
-            if not spec.is_sampled or not due or (first is not None and compare.reads(self.world, first, name)):
+            if not spec.is_sampled or self.number < compared.get(name, -compare.EVERY) + compare.EVERY:
+                continue
+            compared[name] = self.number
+            if first is not None and compare.reads(self.world, first, name):
+                self.comparing |= {name}
                 continue
             found = compare.compared_by_scoring(self.world.models[spec.model], tokens, Sampling.of(spec.settings))
-            compared[name] = self.number
             if found is not None:
                 self.differences[name] = found
 
@@ -130,7 +134,7 @@ class Iteration:
         for epoch in range(epochs):
             for rows in shuffled_batches(sizes, size, seed, self.number, self.updates, epoch):
                 report = update_once(self.world, self.engine, self.values, objective, step, rows, passes=passes,
-                                     fresh=not self.moved)
+                                     compare=frozenset() if self.moved else self.comparing)
                 self.differences |= report.logp_difference
                 self.reports.append(report)
                 self.moved, steps = True, steps + 1

@@ -169,5 +169,5 @@ def describe_difference(difference: float | None) -> str:
     """What the comparison of sampler and trainer came to, in a sentence."""
     if difference is None:
         return "sampler and trainer were not compared: no rollout without truncation was drawn"
-    verdict = "as it should be on a CPU" if difference <= CPU_LIMIT else f"above {CPU_LIMIT:g}: they are not one policy"
-    return f"sampler and trainer differ by at most {difference:.1e} in log-probability, {verdict}"
+    verdict = "rounding alone" if difference <= CPU_LIMIT else f"more than the {CPU_LIMIT:g} that a CPU keeps to"
+    return f"the log-probabilities of sampler and trainer differ by at most {difference:.1e}: {verdict}"

@@ -41,8 +41,9 @@ class UpdateReport:
 
 
 def update_once(world: World, engine: Engine, values: Values, objective: Objective, update: Update,
-                rows: Mapping[str, Indices], *, passes: int, fresh: bool) -> UpdateReport:
-    """Train on the named rows. `fresh`: no weights have moved since the values were drawn."""
+                rows: Mapping[str, Indices], *, passes: int, compare: frozenset[str]) -> UpdateReport:
+    """Train on the named rows. `compare` names rollouts whose recorded log-probabilities are to be held against those
+    that are read here; no weights may have moved since they were drawn."""
     part = part_of(values.layout, rows)
     seen = {pair: _cut_tokens(world, values, pair, part) for pair in objective.seen}
     inputs = _inputs(values, objective, part)
@@ -51,10 +52,11 @@ def update_once(world: World, engine: Engine, values: Values, objective: Objecti
     found = _differentiate(world, objective, update, batch, seen)
     if not math.isfinite(found["loss"]):
         raise NotFinite(f"the loss is {found['loss']}")
-    difference = logp_difference(world, objective, batch, seen) if fresh else {}
+    difference = logp_difference(world, objective, batch, seen, compare)
     report = engine.step(update, passes)
     metrics = {**found, **_read_metrics(world, objective, batch, inputs)}
-    return UpdateReport(objective.spec.name, metrics, report, sum(int(tokens.offsets[-1]) for tokens in seen.values()), difference)
+    tokens = sum(int(found.offsets[-1]) for found in seen.values())
+    return UpdateReport(objective.spec.name, metrics, report, tokens, difference)
 
 
 def _cut_tokens(world: World, values: Values, pair: tuple[str, str], part: Part) -> ResponseTokens:

@@ -1,5 +1,5 @@
-"""Runs one case on every back end of the combine functions: numba, its text as plain Python, emitted torch, autograd
-of the emitted loss, and autograd of the evaluator on the graph as it was before any pass.
+"""Runs one case on every back end of the combine functions: numba, its text as plain Python, emitted torch, its
+differentiable loss, and autograd of the evaluator on the graph as it was before any pass.
 
 The tolerance is 1e-12 of the largest number of each array (of 1e-4 if that is larger, since what cancels keeps the error
 of its terms): all back ends compute in float64, but sums run in other orders, and exp and log differ by a unit of the
@@ -103,7 +103,7 @@ class Problem:
                     arguments.append(torch.tensor(self.inputs[parameter.label or ""]))
                 case "read":
                     arguments.append(reads[parameter.key or 0])
-        loss, = module.loss(*arguments)
+        loss = module.loss(*arguments)
         wanted = {read.key: reads[read.key] for read in live_reads(self.staged) if read.coefficient is not None}
         return Result(_gradients(loss, wanted), {"loss": float(loss.detach())})
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rldsl.graph.model import Freeze, Function, Graph, Node, Read, Reduction
+from rldsl.graph.model import Function, Node, Read, Reduction
 from rldsl.kernels.layout import Layout
 from rldsl.types import BATCH, Element
 from tests.passes.cases import LAYOUT, PROBLEM, SAMPLE, TOKEN, Case
@@ -91,8 +91,3 @@ def set_log_ratio(case: Case, sizes: tuple[float, ...]) -> Case:
 
 def _is(node: Node, model: str) -> bool:
     return isinstance(node.operation, Read) and node.operation.model == model and node.operation.kind == "logp"
-
-
-def has_freeze(graph: Graph) -> bool:
-    """Whether a gradient is stopped somewhere."""
-    return any(isinstance(node.operation, Freeze) for node in graph.nodes)

@@ -32,32 +32,32 @@ let advantage = correct - mean(correct, per: prompt)
 """
 LOGP = "logp(actor, y, temperature: 0.7)"
 OBJECTIVES = {
-    "token": f"""objective token for actor {{
+    "token": f"""objective main for actor {{
       maximize surrogate: mean(clipped(exp({LOGP} - y.logp), advantage, 0.8 .. 1.2))
       maximize bonus: 0.01 * mean(entropy(actor, y, temperature: 0.7))
     }}""",
-    "plain": f"""objective plain for actor {{
+    "plain": f"""objective main for actor {{
       maximize surrogate: mean(clipped(exp({LOGP} - y.logp), advantage, 0.8 .. 1.2))
     }}""",
-    "sample": f"""objective sample for actor {{
+    "sample": f"""objective main for actor {{
       maximize surrogate: mean(clipped(exp(mean({LOGP} - y.logp, per: sample)), advantage, 0.8 .. 1.2))
     }}""",
-    "prompt": f"""objective prompt for actor {{
+    "prompt": f"""objective main for actor {{
       let s = sum({LOGP} - y.logp, per: sample)
       maximize likelihood: mean(log_sigmoid((2 * correct - 1) * (s - frozen(others_mean(s, per: prompt)))))
     }}""",
-    "batch": f"""objective batch for actor {{
+    "batch": f"""objective main for actor {{
       let spread = entropy(actor, y, temperature: 0.7)
       maximize fork: mean(clipped(exp({LOGP} - y.logp), advantage, 0.8 .. 1.2), where: spread >= quantile(spread, 0.6))
     }}""",
-    "pairs": """objective pairs for actor {
+    "pairs": """objective main for actor {
       minimize loss: mean(dpo(implicit_reward(actor, ref, win) - implicit_reward(actor, ref, lose), 0.1))
     }""",
-    "exact": """objective exact for actor {
+    "exact": """objective main for actor {
       minimize forward: mean(kl(actor, ref, y))
       minimize backward: 0.5 * mean(kl(ref, actor, y))
     }""",
-    "value": """objective value for baseline { minimize loss: mean((value(baseline, y) - advantage) * (value(baseline, y) - advantage)) }""",
+    "value": """objective main for baseline { minimize loss: mean((value(baseline, y) - advantage) * (value(baseline, y) - advantage)) }""",
 }
 
 

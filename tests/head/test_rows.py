@@ -95,9 +95,21 @@ def agrees(shape: RowShape, vocabulary: int, kind: str, temperature: float) -> N
     # The derivative of a divergence D by a logit is p (log p/q - D): D itself is rounded, however small the rest.
     largest = np.max([np.abs(slope) * (1.0 if read.other is None else np.maximum(1.0, np.abs(wanted)))
                       for read, slope, wanted in _live(shape, case, exact_reads)])
-    error = np.abs(gradient - exact_gradient).max()
+    error = np.abs(gradient - exact_gradient)[~_undecided(shape, case, temperature)].max(initial=0.0)
     assert error <= GRADIENT_TOLERANCE * largest / temperature, error / largest
     assert not gradient[-1].any()
+
+
+def _undecided(shape: RowShape, case: Case, temperature: float) -> np.ndarray:
+    """Where total variation asks which of two probabilities is larger, and float32 cannot tell."""
+    found = np.zeros(case.logits.shape, np.bool_)
+    for read in shape.reads:
+        if read.kind == "tv" and read.other is not None:
+            ours, theirs = (torch.log_softmax(torch.tensor(rows, dtype=torch.float64) / temperature, -1).numpy()
+                            for rows in (case.logits, case.others[read.other]))
+            with np.errstate(invalid="ignore"):
+                found |= np.abs(ours - theirs) <= 4e-6 * np.maximum(1.0, np.abs(ours))
+    return found
 
 
 def _live(shape: RowShape, case: Case, reads: list[np.ndarray]) -> list[tuple[RowRead, np.ndarray, np.ndarray]]:

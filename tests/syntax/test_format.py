@@ -44,6 +44,7 @@ def test_the_one_form_stays_as_it_is(path: Path) -> None:
     ("policy p from q {}", "policy p from q {}\n"),
     ("train { every 20 {\n evaluate heldout } }", "train {\n  every 20 { evaluate heldout }\n}\n"),
     ("data d from s { a: Text }", "data d from s { a: Text }\n"),
+    ("rubric r judged by j { \"t\" weight 1, }", "rubric r judged by j { \"t\"  weight 1 }\n"),
     ("data d from s { a: Text, bcd: Text }", "data d from s {\n  a:   Text\n  bcd: Text\n}\n"),
     ("param a: Real in [ 0,inf ) = 0.1 -> 2", "param a: Real in [0, inf) = 0.1 -> 2\n"),
     ("fn f( a:Real[c , d] @ y . token,b = 1 .. 2 ) -> Real = a", "fn f(a: Real[c, d] @ y.token, b = 1 .. 2) -> Real = a\n"),

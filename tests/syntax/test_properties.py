@@ -17,7 +17,7 @@ from tests.golden import sources
 from tests.syntax.generate import modules, text_of
 
 ACCEPTED = [path.read_text(encoding="utf-8") for path in sources(Path(__file__).parent / "accept")]
-SLOW = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=100)
+SLOW = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), max_examples=60)
 
 
 def parsed(text: str) -> tree.Module:
@@ -75,7 +75,7 @@ def test_a_formatted_tree_is_read_as_itself_and_formats_to_itself(module: tree.M
     assert formatted(once) == once
 
 
-@settings(SLOW, max_examples=50)
+@settings(SLOW, max_examples=25)
 @given(st.sampled_from(ACCEPTED), st.integers(0, 2**32))
 def test_blanks_and_comments_change_neither_meaning_nor_stability(text: str, seed: int) -> None:
     noisy = with_noise(text, random.Random(seed))

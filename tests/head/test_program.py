@@ -1,0 +1,222 @@
+"""The objects a trainer meets: programs, batches, runs, rows, direct values, scores, certificates."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from rldsl.certify import certify
+from rldsl.graph.model import ReadKind
+from rldsl.kernels.dense import dense_reads
+from rldsl.kernels.rows import Rows
+from rldsl.scoring import score_rows
+from tests.head.objectives import (
+    as_logits,
+    close,
+    compiled,
+    gradients,
+    in_runs,
+    program,
+    ragged,
+    reference,
+)
+
+KEY = ("actor", "y")
+
+
+def test_an_objective_is_found_by_name_or_alone() -> None:
+    """And a name that does not exist is answered with those that do."""
+    spec = program("token")
+    assert spec.objective() is spec.objective("main")
+    with pytest.raises(KeyError, match="'main'"):
+        spec.objective("grpo")
+
+
+def test_an_input_that_is_missing_or_unknown_is_named() -> None:
+    """Before anything is computed."""
+    batch = ragged("plain")
+    with pytest.raises(ValueError, match="`advantage` is missing, `advantages` is not an input"):
+        compiled("plain").batch(batch.layout, {"advantages": 1.0, "y_logp": batch.inputs["y_logp"]})
+
+
+def test_rows_that_do_not_fit_are_refused() -> None:
+    """Too few, out of range, of the wrong kind."""
+    batch = ragged("plain")
+    rows = batch.rows[KEY]
+    objective = compiled("plain")
+    with pytest.raises(ValueError, match="tokens in this run"):
+        objective.loss(objective.batch(batch.layout, batch.inputs), rows[0:5])
+    with pytest.raises(ValueError, match=r"targets lie in 0 \.\. 299"):
+        replace(rows, targets=rows.targets + 300)
+    with pytest.raises(ValueError, match="int64"):
+        replace(rows, targets=rows.targets.int())
+    with pytest.raises(ValueError, match="`logits`, or as `hidden`"):
+        Rows(rows.targets, rows.hidden)
+    exact = ragged("exact")
+    with pytest.raises(ValueError, match="ref"):
+        compiled("exact").loss(compiled("exact").batch(exact.layout, exact.inputs), replace(exact.rows[KEY], others={}))
+
+
+def test_a_batch_is_not_finished_before_every_token_was_read() -> None:
+    """A forgotten run is an error, not a smaller loss."""
+    batch = ragged("plain")
+    objective = compiled("plain")
+    update = objective.batch(batch.layout, batch.inputs)
+    run = objective.pieces(update, rows=5).runs[0]
+    objective.piece(update, run, batch.rows[KEY][run.tokens["y"]])
+    with pytest.raises(ValueError, match="tokens of `y` are in no run"):
+        objective.finish(update)
+
+
+def test_a_loss_is_differentiated_once() -> None:
+    """Its gradients are formed in advance and handed over."""
+    batch = ragged("plain")
+    objective = compiled("plain")
+    loss, _ = objective.loss(objective.batch(batch.layout, batch.inputs), batch.rows)
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="differentiated once"):
+        loss.backward()
+
+
+def test_the_gradient_flows_on_through_the_model() -> None:
+    """Hidden states that are computed, tied embeddings, and a frozen projection."""
+    batch = ragged("plain")
+    rows = batch.rows[KEY]
+    assert rows.hidden is not None and rows.weight is not None
+    table = rows.weight.detach().clone().requires_grad_()
+    states = rows.hidden.detach()
+
+    def model_gradient(objective: object, tied: bool) -> torch.Tensor:
+        table.grad = None
+        hidden = states + table[rows.targets]
+        weight = table if tied else table.detach()
+        loss, _ = objective.from_hidden(batch.layout, batch.inputs, hidden, weight, rows.targets)  # type: ignore[attr-defined]
+        loss.backward()
+        assert table.grad is not None
+        return table.grad
+
+    for tied in (True, False):
+        assert close([model_gradient(compiled("plain"), tied)], [model_gradient(reference("plain"), tied)])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_upcast_and_gradients_come_back_in_it(dtype: torch.dtype) -> None:
+    """Arithmetic is float32: the error is that of rounding the result."""
+    batch = ragged("plain", repeat=3)
+    rows = batch.rows[KEY]
+    assert rows.hidden is not None and rows.weight is not None
+    half = replace(rows, hidden=rows.hidden.detach().to(dtype).requires_grad_(), weight=rows.weight.detach().to(dtype).requires_grad_())
+    full = replace(rows, hidden=half.given.detach().float().requires_grad_(), weight=rows.weight.detach().to(dtype).float().requires_grad_())
+    found = gradients(compiled("plain"), replace(batch, rows={KEY: half}))
+    wanted = gradients(compiled("plain"), replace(batch, rows={KEY: full}))
+    spacing = 2.0**-8 if dtype is torch.bfloat16 else 2.0**-11
+    for ours, exact in zip(found, wanted, strict=True):
+        assert ours.dtype is dtype
+        # Half a spacing of each number, and a float16 number has no smaller spacing than 2^-24.
+        assert torch.all((ours.float() - exact).abs() <= spacing * exact.abs() + 2.0**-24)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_logits_of_half_precision_are_converted_by_chunks(in_place: bool) -> None:
+    """Their gradient is the float32 one, rounded."""
+    batch = as_logits(ragged("plain"))
+    rows = batch.rows[KEY]
+    half = replace(rows, logits=rows.given.detach().bfloat16().requires_grad_())
+    full = replace(rows, logits=half.given.detach().float().requires_grad_())
+    found, = gradients(compiled("plain"), replace(batch, rows={KEY: half}), in_place=in_place)
+    wanted, = gradients(compiled("plain"), replace(batch, rows={KEY: full}))
+    assert torch.all((found.float() - wanted).abs() <= 2.0**-8 * wanted.abs() + 1e-12)
+
+
+def test_logits_of_a_padded_batch_are_scored_where_they_lie() -> None:
+    """`places` picks the rows, also out of a slice; the others have no gradient."""
+    batch = as_logits(ragged("plain"))
+    rows = batch.rows[KEY]
+    wanted, = gradients(compiled("plain"), batch)
+    count, vocabulary = rows.given.shape
+    padded = torch.zeros(2 * count, vocabulary)
+    places = torch.randperm(2 * count)[:count]
+    padded[places] = rows.given.detach()
+    for given in (padded.clone().requires_grad_(), torch.cat([padded, padded], 1)[:, :vocabulary].requires_grad_()):
+        for in_place in (False, True):
+            loss, _ = compiled("plain").from_logits(batch.layout, batch.inputs, given, rows.targets, places=places,
+                                                    in_place=in_place)
+            by_logits, = torch.autograd.grad(loss, given)
+            assert close([by_logits[places]], [wanted])
+            assert int(by_logits.any(1).sum()) == int(wanted.any(1).sum())
+
+
+def test_direct_values_take_their_gradient_from_the_coefficients() -> None:
+    """A critic has no vocabulary: plain numbers in, derivatives out."""
+    batch = ragged("value")
+    values = torch.randn(batch.layout.size("y.token"), requires_grad=True)
+    found = []
+    for objective in (compiled("value"), reference("value")):
+        read, = objective.staged.direct
+        values.grad = None
+        loss, _ = objective.loss(objective.batch(batch.layout, batch.inputs), {}, {read.key: values})
+        loss.backward()
+        assert values.grad is not None
+        found.append(values.grad)
+    assert close(found[:1], found[1:])
+
+
+def test_runs_of_a_trainer_give_weights_their_gradient_once() -> None:
+    """`finish` adds to `.grad` what the runs have summed."""
+    batch = ragged("token", bias=True)
+    weight = batch.rows[KEY].weight
+    assert weight is not None
+    in_runs(compiled("token"), batch, 5)
+    assert weight.grad is not None
+    once = weight.grad.clone()
+    objective = compiled("token")
+    update = objective.batch(batch.layout, batch.inputs)
+    for run in objective.pieces(update, rows=5):
+        objective.piece(update, run, batch.rows[KEY][run.tokens["y"]]).backward()
+    objective.finish(update)
+    assert close([weight.grad], [2 * once])
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 1 << 20])
+def test_scores_are_those_of_float64(chunk_bytes: int) -> None:
+    """Every kind, by chunks."""
+    rows = ragged("exact", repeat=20).rows[KEY]
+    kinds = [ReadKind.KL, ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.LOGZ, ReadKind.JS, ReadKind.TV]
+    found = score_rows(kinds, rows, temperature=0.7, chunk_bytes=chunk_bytes)
+    assert list(found) == kinds and rows.hidden is not None and rows.weight is not None
+    other, weight = rows.others["ref"][:2]
+    with torch.no_grad():
+        logits, others = ((state.double() @ weight.double().t()) for state in (rows.hidden, other))
+        named = [(kind.value, 0 if kind in (ReadKind.KL, ReadKind.JS, ReadKind.TV) else None) for kind in kinds]
+        wanted = dense_reads(logits, [others], rows.targets, 0.7, named)
+    # A logit is a float32 sum of 16 products of size 1: 4e-7; reads move as their logits do.
+    assert all(np.abs(found[kind] - exact.numpy()).max() <= 2e-6 for kind, exact in zip(kinds, wanted, strict=True))
+
+
+@pytest.mark.parametrize("name", ["token", "batch", "pairs", "exact", "value"])
+def test_certificates_say_what_was_compared(name: str) -> None:
+    """All agree, and the report can be kept."""
+    report = certify(compiled(name), seed=1)
+    assert report.passed, str(report)
+    kept = json.loads(json.dumps(report.to_json()))
+    assert kept["passed"] and len(kept["comparisons"]) == len(report.comparisons) >= 6
+    assert "agrees with the reference" in str(report)
+
+
+def test_a_certificate_is_refused_where_numbers_differ() -> None:
+    """Here because one objective is held against the meaning of another."""
+    wrong = compiled("token")
+    other = program("token").objective().meaning
+    assert other is not None
+    term = other.objective.terms[0]
+    changed = replace(other, objective=replace(other.objective, terms=(replace(term, maximize=False), *other.objective.terms[1:])))
+    kept, wrong.meaning = wrong.meaning, changed
+    try:
+        report = certify(wrong, cases=1)
+    finally:
+        wrong.meaning = kept
+    assert not report.passed and "DOES NOT AGREE" in str(report)
