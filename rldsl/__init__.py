@@ -41,7 +41,7 @@ def compile(text: str, *, project: Path | str | None = None, overrides: Mapping[
     result = _checked(text, name, project, overrides)
     if result.errors or result.spec is None:
         raise SpecError(result.errors, "\n" + render_diagnostics(result.errors, result.sources, color=False))
-    return Program(result.spec, backend)
+    return Program(result.spec, backend, None if project is None else Path(project))
 
 
 def load(path: Path | str, *, overrides: Mapping[str, str] | None = None, backend: Literal["numba", "torch"] = "numba") -> Program:

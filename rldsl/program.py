@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,6 +21,9 @@ from rldsl.kernels.layout import Layout
 from rldsl.kernels.rows import Other, Rows
 from rldsl.meaning import Meaning
 from rldsl.passes import compile_objective
+
+if TYPE_CHECKING:
+    from rldsl.rewarding import CompiledReward
 
 BackendName: TypeAlias = Literal["numba", "torch"]
 GivenRows: TypeAlias = "Rows | Mapping[GroupKey, Rows]"
@@ -197,8 +201,9 @@ def _backend(objective: CompiledObjective, chunk_bytes: int, dtype: torch.dtype)
 class Program:
     """A checked spec. Objectives are compiled when they are first asked for."""
 
-    def __init__(self, spec: Spec, backend: BackendName = "numba") -> None:
+    def __init__(self, spec: Spec, backend: BackendName = "numba", project: Path | None = None) -> None:
         self.spec, self.backend = spec, backend
+        self.project = project if project is not None else Path.cwd()
         self._compiled: dict[str, CompiledObjective] = {}
 
     def objective(self, name: str | None = None) -> CompiledObjective:
@@ -212,3 +217,14 @@ class Program:
             staged = compile_objective(self.spec, named[name])
             self._compiled[name] = CompiledObjective(staged, self.backend, meaning=Meaning(self.spec, named[name]))
         return self._compiled[name]
+
+    def reward(self, name: str | None = None) -> CompiledReward:
+        """A reward as a function of texts; without a name, the last one declared. Raises `RewardError` where a reward needs
+        more than texts and columns (a model, several rollouts)."""
+        from rldsl.rewarding import CompiledReward
+        named = {reward.name: reward for reward in self.spec.rewards}
+        if name is None and named:
+            name = next(reversed(named))
+        if name not in named:
+            raise KeyError(f"the spec has the rewards {', '.join(map(repr, named)) or 'none'}, not {name!r}")
+        return CompiledReward(self.spec, named[name], self.project)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rldsl.emit.load import load_module
-from rldsl.emit.parameters import FunctionName, Parameter, live_reads
+from rldsl.emit.parameters import FunctionName, Parameter
 from rldsl.emit.to_numba import emit_numba
 from rldsl.emit.to_torch import torch_source
 from rldsl.graph.staged import Input, StagedObjective
@@ -150,8 +150,3 @@ def _output(parameter: Parameter, layout: Layout, outputs: Mapping[Any, Numbers]
     if array.dtype != np.float64 or not array.flags.c_contiguous or not array.flags.writeable:
         raise CombineError(f"the output of {key} must be a contiguous, writable float64 array")
     return _sized(f"output {key}", array, parameter.axis, layout)
-
-
-def reads_of(staged: StagedObjective, layout: Layout) -> dict[int, Numbers]:
-    """New arrays for all reads, by key."""
-    return {read.key: np.zeros(layout.size(read.axis.name)) for read in live_reads(staged)}

@@ -1,0 +1,162 @@
+"""A reward of a spec over texts that somebody else sampled: the reward graph alone, for any trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rldsl.emit.evaluate import evaluate
+from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
+from rldsl.graph.spec import NamedValue, ParamSpec, ResponseSpec, Schedule, Spec
+from rldsl.kernels.layout import Layout
+from rldsl.rewards.outcome import is_absent
+from rldsl.rewards.run import HostCalls
+from rldsl.types import BATCH, Level
+
+Numbers = npt.NDArray[np.float64]
+
+
+class RewardError(ValueError):
+    """What was handed over is not what the reward needs, or a verifier failed and the spec says nothing about that."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    layout: Layout
+    leaves: dict[int, Any]
+
+
+class CompiledReward:
+    """One reward of a spec, as a function of texts::
+
+        reward = program.reward("correct")
+        reward(["4", "5"], answer=["4", "4"])              # array([1., 0.])
+        reward(texts, samples=8, answer=answers)           # 8 texts for each answer, in order
+
+    Returns float64 values, one for each text in their order; an absent reward is NaN. `nodes` gives every reward that it
+    is made of. Verifiers that fail raise `RewardError`, unless the spec says what happens (`else 0`).
+    """
+
+    def __init__(self, spec: Spec, reward: NamedValue, project: Path) -> None:
+        self.spec, self.reward = spec, reward
+        self.needed = _needed(spec, reward.key)
+        self.response = _response(spec, reward, self.needed)
+        self.host = HostCalls(spec.externs, project)
+
+    def __call__(self, texts: Sequence[str], *, samples: int | Sequence[int] = 1, **columns: Sequence[Any]) -> Numbers:
+        """The reward of each text. `samples`: how many texts belong to each row of the columns, in order."""
+        return self.nodes(texts, samples=samples, **columns)[self.reward.name]
+
+    def nodes(self, texts: Sequence[str], *, samples: int | Sequence[int] = 1, **columns: Sequence[Any]) -> dict[str, Numbers]:
+        """Every reward that this one is made of, itself included, by name, one value for each text."""
+        batch = self._batch(texts, samples, columns)
+        inner = [entry for entry in self.spec.rewards if entry.key in self.needed]
+        found = evaluate(self.spec.graph, [entry.key for entry in inner], batch.layout, batch.leaves, foreign=self._call)
+        axis = self.response.sample_axis.name
+        return {entry.name: _numbers(found[entry.key])[batch.layout.owners(axis, self.spec.graph[entry.key].type.axis.name)]
+                for entry in inner}
+
+    def close(self) -> None:
+        """End the child processes that verifiers run in."""
+        self.host.close()
+
+    # ------------------------------------------------------------ inside
+    def _batch(self, texts: Sequence[str], samples: int | Sequence[int], columns: Mapping[str, Sequence[Any]]) -> _Batch:
+        if isinstance(texts, str):
+            raise RewardError("texts are a list of answers, not one text")
+        counts = _counts(len(texts), samples)
+        rows, sample = self.response.prompt_axis.name, self.response.sample_axis.name
+        layout = Layout.of({rows: BATCH.name, sample: rows}, {rows: [len(counts)], sample: counts})
+        leaves: dict[int, Any] = {}
+        for node in (self.spec.graph[key] for key in sorted(self.needed)):
+            if isinstance(node.operation, Leaf):
+                leaves[node.key] = self._leaf(node, node.operation, texts, len(counts), columns)
+        return _Batch(layout, leaves)
+
+    def _leaf(self, node: Node, leaf: Leaf, texts: Sequence[str], rows: int, columns: Mapping[str, Sequence[Any]]) -> Any:
+        match leaf.kind:
+            case SourceKind.RECORDED if leaf.field == "text":
+                return list(texts)
+            case SourceKind.PARAM:
+                return [_number(next(entry for entry in self.spec.params if entry.name == leaf.owner))]
+            case SourceKind.STATE:
+                return [next(entry.initial for entry in self.spec.states if entry.name == leaf.owner)]
+            case _:
+                if leaf.field not in columns:
+                    raise RewardError(f"`{self.reward.name}` reads `{leaf.owner}.{leaf.field}`: give `{leaf.field}=[…]`, one "
+                                      "value for each row")
+                if len(columns[leaf.field]) != rows:
+                    raise RewardError(f"`{leaf.field}` has {len(columns[leaf.field])} values for {rows} rows")
+                return list(columns[leaf.field])
+
+    def _call(self, node: Node, inputs: Sequence[Any]) -> Any:
+        operation = node.operation
+        assert isinstance(operation, Foreign)
+        if operation.name == "policy.skip":
+            return inputs[0]
+        if operation.name == "policy.stop":
+            if any(is_absent(value) for value in inputs[0]):
+                raise RewardError(f"`{self.reward.name}` has no value for a text, and the spec says `else stop`")
+            return inputs[0]
+        outcome = self.host.call(operation, [_plain(value) for value in inputs])
+        if outcome.failed and not self._is_handled(node.key):
+            place, failure = next(iter(outcome.failed.items()))
+            raise RewardError(f"`{operation.name}` failed at text {place + 1}: {failure.message}")
+        return outcome.values
+
+    def _is_handled(self, key: int) -> bool:
+        from rldsl.train.failures import handled_calls
+        return key in handled_calls(self.spec)
+
+
+def _needed(spec: Spec, key: int) -> frozenset[int]:
+    found: set[int] = set()
+    waiting = [key]
+    while waiting:
+        current = waiting.pop()
+        if current not in found:
+            found.add(current)
+            waiting.extend(spec.graph[current].inputs)
+    return frozenset(found)
+
+
+def _response(spec: Spec, reward: NamedValue, needed: frozenset[int]) -> ResponseSpec:
+    """The one rollout whose texts the reward reads."""
+    nodes = [spec.graph[key] for key in needed]
+    if any(isinstance(node.operation, Read) or node.type.axis.level > Level.SAMPLE for node in nodes):
+        raise RewardError(f"`{reward.name}` reads a model or values per token: it needs more than texts")
+    owners = {node.operation.owner for node in nodes
+              if isinstance(node.operation, Leaf) and node.operation.kind is SourceKind.RECORDED}
+    found = [entry for entry in spec.responses if entry.name in owners]
+    if len(found) != 1:
+        raise RewardError(f"`{reward.name}` reads the texts of {len(found)} rollouts; a function of one list needs one")
+    return found[0]
+
+
+def _counts(texts: int, samples: int | Sequence[int]) -> list[int]:
+    if not isinstance(samples, int):
+        counts = [int(count) for count in samples]
+    elif samples < 1 or texts % samples:
+        raise RewardError(f"{texts} texts do not divide into groups of {samples}")
+    else:
+        counts = [samples] * (texts // samples)
+    if sum(counts) != texts:
+        raise RewardError(f"`samples` adds up to {sum(counts)}, and there are {texts} texts")
+    return counts
+
+
+def _number(param: ParamSpec) -> float:
+    return param.value.start if isinstance(param.value, Schedule) else float(param.value)
+
+
+def _numbers(value: Any) -> Numbers:
+    return np.asarray(value.detach() if hasattr(value, "detach") else value, dtype=np.float64)
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else value

@@ -1,0 +1,71 @@
+"""A spec's reward as a function of texts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import rldsl
+from rldsl.rewarding import RewardError
+
+SPEC = """
+data problems from jsonl("p.jsonl") { question: Text  answer: Text target }
+policy actor from hf("model")
+rollout y ~ actor(problems.question) { samples: 4, max_tokens: 8 }
+param weight: Real in [0, 1] = 0.25
+reward right = verify.equal(y.text, problems.answer)
+reward places = text.matching_places(y.text, problems.answer)
+reward total = (1 - weight) * right + weight * places
+reward above = total - mean(total, per: prompt)
+reward size = verify.number(y.text) else -1
+"""
+
+
+@pytest.fixture(scope="module")
+def program() -> rldsl.Program:
+    return rldsl.compile(SPEC)
+
+
+def test_a_reward_of_texts_is_that_of_the_spec(program: rldsl.Program) -> None:
+    total = program.reward("total")
+    assert total(["ab", "ac", "b"], answer=["ab", "ab", "ab"]).tolist() == [1.0, 0.125, 0.0]
+
+
+def test_groups_share_the_columns_of_their_row(program: rldsl.Program) -> None:
+    above = program.reward("above")
+    found = above(["ab", "xx", "ab", "ab"], samples=2, answer=["ab", "ab"])
+    np.testing.assert_allclose(found, [0.5, -0.5, 0.0, 0.0])
+    np.testing.assert_allclose(above(["ab", "xx", "ab"], samples=[2, 1], answer=["ab", "ab"]), [0.5, -0.5, 0.0])
+
+
+def test_every_node_is_given_by_name(program: rldsl.Program) -> None:
+    nodes = program.reward("total").nodes(["ab", "ac"], answer=["ab", "ab"])
+    assert {name: values.tolist() for name, values in nodes.items()} == {
+        "right": [1.0, 0.0], "places": [1.0, 0.5], "total": [1.0, 0.125]}
+
+
+def test_what_is_not_found_is_what_the_spec_says(program: rldsl.Program) -> None:
+    assert program.reward("size")(["I say 12", "none"]).tolist() == [12.0, -1.0]
+
+
+def test_no_texts_are_no_rewards(program: rldsl.Program) -> None:
+    assert program.reward("right")([], answer=[]).tolist() == []
+
+
+def test_what_is_missing_is_named(program: rldsl.Program) -> None:
+    with pytest.raises(RewardError, match=r"reads `problems.answer`: give `answer=\[…\]`"):
+        program.reward("right")(["ab"])
+    with pytest.raises(RewardError, match="`answer` has 1 values for 2 rows"):
+        program.reward("right")(["ab", "b"], answer=["ab"])
+    with pytest.raises(RewardError, match="3 texts do not divide into groups of 2"):
+        program.reward("right")(["a", "b", "c"], samples=2, answer=["a"])
+    with pytest.raises(RewardError, match="not one text"):
+        program.reward("right")("ab", answer=["a"])
+    with pytest.raises(KeyError, match="the spec has the rewards 'right'"):
+        program.reward("rihgt")
+
+
+def test_a_reward_that_reads_a_model_says_that_texts_are_not_enough() -> None:
+    spec = SPEC + "\nreward likely = mean(logp(actor, y), per: sample)\n"
+    with pytest.raises(RewardError, match="reads a model or values per token"):
+        rldsl.compile(spec).reward("likely")
