@@ -7,8 +7,8 @@ param steps: Int in [1, 100000] = 150
 param beta: Real in (0, 10] = 0.1
 
 data pairs from python("tasks.sort_letters:pairs", count: 4096, letters: 3) {
-  prompt: Text
-  chosen: Text
+  prompt:   Text
+  chosen:   Text
   rejected: Text
 }
 
@@ -26,6 +26,10 @@ objective preference for actor {
 train {
   repeat steps {
     draw 64 rows
-    update actor with preference { minibatch: 64 rows, optimizer: adamw(lr: 1e-3), clip_gradient: 1.0 }
+    update actor with preference {
+      minibatch: 64 rows
+      optimizer: adamw(lr: 1e-3)
+      clip_gradient: 1.0
+    }
   }
 }

@@ -9,7 +9,7 @@ param steps: Int in [1, 100000] = 60
 
 data problems from python("tasks.sort_letters:problems", count: 4096, letters: 3) {
   question: Text
-  answer: Text target
+  answer:   Text target
 }
 
 policy actor from tiny(layers: 2, width: 96, heads: 4, tokenizer: characters("abcdefgh>"))
@@ -33,7 +33,7 @@ eval heldout on unseen { greedy: true, samples: 1, rows: 256 report mean(correct
 
 data unseen from python("tasks.sort_letters:problems", count: 256, letters: 3, seed: 1) {
   question: Text
-  answer: Text target
+  answer:   Text target
 }
 
 train {

@@ -7,21 +7,40 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-BUG = 70
+FAULT, USAGE, BUG = 1, 2, 70
+# What the extra `torch` installs; the core (check, fmt, explain, new) needs none of it.
+EXTRA = frozenset({"torch", "numba", "numpy", "transformers", "tokenizers", "safetensors", "pyarrow", "tensorboard",
+                   "jsonschema", "math_verify"})
 
 
 def main() -> None:
     """Run a command. A bug of the compiler asks for a report; users' mistakes never get here."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning OpenMP threads collapse on shared machines
     from rldsl.diagnostics import InternalError
+    arguments = sys.argv[1:]
     try:
-        sys.exit(_run(sys.argv[1:]))
+        status = _status(arguments)
+        sys.stdout.flush()
     except InternalError as fault:
         print(f"This is a bug of rldsl, not of your spec: {fault}\nPlease report it with the spec.", file=sys.stderr)
-        sys.exit(BUG)
-    except BrokenPipeError:
+        status = BUG
+    except ModuleNotFoundError as fault:
+        package = (fault.name or "").partition(".")[0]
+        if package not in EXTRA:
+            raise
+        print(_missing(package, arguments), file=sys.stderr)
+        status = USAGE
+    except BrokenPipeError:  # whoever read the output left: it is not whole, so this is no success
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        status = FAULT
+    sys.exit(status)
+
+
+def _status(arguments: Sequence[str]) -> int | str | None:
+    try:
+        return _run(arguments)
+    except SystemExit as leaving:  # how the command-line library ends
+        return leaving.code
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -40,6 +59,12 @@ def _is_plain_check(arguments: Sequence[str]) -> bool:
         return False
     files = [argument for argument in arguments[1:] if argument not in ("--json", "--pedantic")]
     return bool(files) and not any(file.startswith("-") for file in files)
+
+
+def _missing(package: str, arguments: Sequence[str]) -> str:
+    return (f"error: `rldsl {arguments[0] if arguments else ''}` needs {package}, which is not installed\n"
+            " why: check, fmt, explain and new do without it; what trains, tests or certifies does not.\n"
+            " fix: pip install 'rldsl[torch]'")
 
 
 if __name__ == "__main__":

@@ -8,13 +8,20 @@ from typing import Annotated, Optional
 
 import typer
 
-EPILOG = "Exit codes: 0 fine · 1 the spec or the run is at fault · 2 the command is · 3 a guard stopped the run."
+EXIT_CODES = "Exit codes: 0 fine · 1 the spec or the run is at fault · 2 the command is · 3 a guard stopped the run."
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", epilog=EPILOG,
-                  pretty_exceptions_enable=False,
-                  help="rldsl: a compiled language for RL objectives and rewards.\n\n"
-                       "A first run: [bold]rldsl new mine && rldsl run mine/mine.rl[/bold]. "
-                       "A spec is checked before anything loads: [bold]rldsl check mine/mine.rl[/bold].")
+
+def _teaching(*examples: str) -> str:
+    """Examples, one a line, above the exit codes. Blank lines: the help printer joins what has none between."""
+    return "\n\n".join(("[bold]Examples[/bold]", *examples, "", EXIT_CODES))
+
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
+                  help="rldsl: a compiled language for RL objectives and rewards.",
+                  epilog=_teaching("rldsl new mine               a project that trains at once",
+                                   "rldsl check mine/mine.rl     everything that is wrong, before anything loads",
+                                   "rldsl explain mine/mine.rl   the equation that will run",
+                                   "rldsl run mine/mine.rl       train"))
 
 Specs = Annotated[list[Path], typer.Argument(help="`.rl` files; `-` reads the standard input.", allow_dash=True)]
 Spec = Annotated[Path, typer.Argument(help="A `.rl` file.", allow_dash=True)]
@@ -24,14 +31,16 @@ Pedantic = Annotated[bool, typer.Option(help="Show notes as well as warnings and
 Backend = Annotated[str, typer.Option(help="`numba` (fused CPU kernels) or `torch` (the reference).")]
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=_teaching("rldsl check mine.rl", "rldsl check examples/*.rl --json", "cat mine.rl | rldsl check -"))
 def check(specs: Specs, as_json: Json = False, pedantic: Pedantic = False, sets: Sets = None) -> None:
     """Say everything that is wrong with specs, before anything loads. Imports no torch; answers in a blink."""
     from rldsl.reporting import check_files
     raise typer.Exit(check_files(specs, overrides(sets), as_json=as_json, pedantic=pedantic))
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=_teaching("rldsl fmt mine.rl",
+                              "rldsl fmt --check examples/*.rl   for continuous integration",
+                              "rldsl fmt - < mine.rl              prints the result"))
 def fmt(specs: Specs,
         check_only: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if something would change.")] = False,
         ) -> None:
@@ -40,7 +49,7 @@ def fmt(specs: Specs,
     raise typer.Exit(format_files(specs, check_only=check_only))
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=_teaching("rldsl explain mine.rl", "rldsl explain RL301", "rldsl explain mine.rl --svg > graph.svg"))
 def explain(subject: Annotated[str, typer.Argument(help="A `.rl` file, or the code of a finding such as RL301.")],
             as_json: Json = False,
             latex: Annotated[bool, typer.Option("--latex", help="The equations alone, as LaTeX.")] = False,
@@ -55,7 +64,7 @@ def explain(subject: Annotated[str, typer.Argument(help="A `.rl` file, or the co
     raise typer.Exit(explain_subject(subject, overrides(sets), chosen))
 
 
-@app.command("compile", epilog=EPILOG)
+@app.command("compile", epilog=_teaching("rldsl compile mine.rl --certify", "rldsl compile mine.rl --out kernels/mine"))
 def compile_spec(spec: Spec,
                  out: Annotated[Path, typer.Option("--out", "-o", help="Where the kernels go.")] = Path("kernels"),
                  certify: Annotated[bool, typer.Option(help="Compare each kernel with the float64 reference on random "
@@ -66,9 +75,11 @@ def compile_spec(spec: Spec,
     raise typer.Exit(compile_file(spec, out, overrides(sets), certify=certify, seed=seed))
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=_teaching("rldsl run mine.rl --seed 1",
+                              "rldsl run mine.rl --set beta=0.01 --out runs/beta",
+                              "rldsl run mine.rl --resume   after a stop, of whatever kind"))
 def run(spec: Spec,
-        out: Annotated[Optional[Path], typer.Option("--out", "-o", help="The run's folder [runs/<spec>-<seed>].")] = None,
+        out: Annotated[Optional[Path], typer.Option("--out", "-o", help="The run's folder; otherwise `runs/<spec>-<seed>`.")] = None,
         seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
         resume: Annotated[bool, typer.Option("--resume", help="Continue a stopped run, exactly.")] = False,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Load everything, train nothing.")] = False,
@@ -80,7 +91,7 @@ def run(spec: Spec,
                               backend=backend))
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=_teaching("rldsl test mine.rl", "rldsl test std.advantage --backend torch"))
 def test(specs: Specs,
          backend: Annotated[Optional[str], typer.Option(help="One back end; all that are present otherwise.")] = None,
          as_json: Json = False) -> None:
@@ -89,7 +100,8 @@ def test(specs: Specs,
     raise typer.Exit(run_tests([str(spec) for spec in specs], backend, as_json=as_json))
 
 
-@app.command("eval", epilog=EPILOG)
+@app.command("eval", epilog=_teaching("rldsl eval mine.rl --run runs/mine-0",
+                                      "rldsl eval mine.rl --run runs/mine-0/checkpoints/checkpoint-50 --name heldout --json"))
 def evaluate(spec: Spec,
              of: Annotated[Path, typer.Option("--run", help="The folder of a run, or a checkpoint in it.")],
              name: Annotated[Optional[str], typer.Option("--name", help="One `eval` of the spec; all otherwise.")] = None,
@@ -100,7 +112,7 @@ def evaluate(spec: Spec,
     raise typer.Exit(eval_run(spec, of, name, overrides(sets), seed=seed, as_json=as_json))
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=_teaching("rldsl new mine", "rldsl new mine --like dpo"))
 def new(name: Annotated[str, typer.Argument(help="Name of the project folder to make.")],
         like: Annotated[str, typer.Option(help="The example to start from.")] = "quickstart") -> None:
     """Start a project: a folder with a spec that trains at once, and its task."""
@@ -108,11 +120,17 @@ def new(name: Annotated[str, typer.Argument(help="Name of the project folder to 
     raise typer.Exit(new_project(name, like))
 
 
-@app.command(hidden=True)
-def version() -> None:
-    """Print the version."""
-    from rldsl import __version__
-    typer.echo(__version__)
+def _print_version(asked: bool) -> None:
+    if asked:
+        from rldsl import __version__
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_print_version,
+                                                  help="Print the version and leave.")] = False) -> None:
+    """What holds for all commands."""
 
 
 def overrides(sets: list[str] | None) -> dict[str, str]:

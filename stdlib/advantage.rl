@@ -22,7 +22,8 @@ test "centred rewards of a group add up to 0" {
 
 test "leave-one-out is centred times n / (n - 1)" {
   let x = [1, 0, 0, 1] @ sample
-  expect leave_one_out(x, per: prompt) == [0.6666666667, -0.6666666667, -0.6666666667, 0.6666666667] within 1e-9
+  expect leave_one_out(x, per: prompt)
+    == [0.6666666667, -0.6666666667, -0.6666666667, 0.6666666667] within 1e-9
 }
 
 test "with lambda 1 and discount 1, GAE is the return less the value" {

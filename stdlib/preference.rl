@@ -5,7 +5,8 @@
 fn dpo(margin: Real, beta: Real) -> Real = -log_sigmoid(beta * margin)
 
 ## The implicit reward of an answer: summed log-ratio against the reference, @ sample. Ibid., equation 5.
-fn implicit_reward(p: Policy, q: Policy, y: Response) -> Real @ sample = sum(logp(p, y) - logp(q, y), per: sample)
+fn implicit_reward(p: Policy, q: Policy, y: Response) -> Real @ sample =
+  sum(logp(p, y) - logp(q, y), per: sample)
 
 test "at margin 0 the loss is ln 2" {
   expect dpo(0, 0.1) == 0.6931471806 within 1e-9

@@ -24,7 +24,8 @@ fn log_likelihood(outcome: Real, p: Real) -> Real = outcome * log(p) + (1 - outc
 
 test "others_mean leaves the member itself out" {
   let x = [1, 0, 0, 1] @ sample
-  expect others_mean(x, per: prompt) == [0.3333333333, 0.6666666667, 0.6666666667, 0.3333333333] within 1e-9
+  expect others_mean(x, per: prompt)
+    == [0.3333333333, 0.6666666667, 0.6666666667, 0.3333333333] within 1e-9
 }
 
 test "a group of one has no others" {

@@ -7,7 +7,11 @@ fn clipped(ratio: Real, advantage: Real, bounds: Bounds) -> Real =
 
 ## `clipped`, and never below `cap * A` where A < 0, so that one bad token cannot dominate. Ye et al. 2020 (dual clip).
 fn dual_clipped(ratio: Real, advantage: Real, bounds: Bounds, cap: Real) -> Real =
-  where(advantage < 0, max(clipped(ratio, advantage, bounds), cap * advantage), clipped(ratio, advantage, bounds))
+  where(
+    advantage < 0,
+    max(clipped(ratio, advantage, bounds), cap * advantage),
+    clipped(ratio, advantage, bounds)
+  )
 
 ## The ratio of the whole answer, per token: `exp(mean(log_ratio))` @ sample.
 ## Zheng et al. 2025, "Group Sequence Policy Optimization", equation 7.

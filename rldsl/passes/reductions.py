@@ -141,16 +141,24 @@ class Primitives:
                 assert_never(reduction)
 
     def _variance(self, x: int, present: int | None, to: Axis, type_: Type, of_sample: bool) -> int:
-        """Mean square of the distances from the mean; of a sample over n - 1, and absent for n < 2."""
+        """Mean square of the distances from the mean; of a sample over n - 1, and absent for n < 2. Of equal values exactly
+        0, whatever their mean rounds to: the root of what is left would have a slope of size 1."""
         number = self.count(x, present, to)
         mean = self.typed(type_, Function.DIVIDE, self.sum(x, present, to), number)
         centred = self.elementwise(Function.SUBTRACT, x, mean)
         squares = self.sum(self.elementwise(Function.MULTIPLY, centred, centred), present, to)
+        squares = self.typed(type_, Function.SELECT, self._are_equal(x, present, to), self.builder.constant(0.0), squares)
         if not of_sample:
             return self.typed(type_, Function.DIVIDE, squares, number)
         freedom = self.elementwise(Function.SUBTRACT, number, self.builder.constant(1))
         too_few = self.elementwise(Function.LESS, number, self.builder.constant(2))
         return self.where_absent(too_few, self.elementwise(Function.DIVIDE, squares, freedom))
+
+    def _are_equal(self, x: int, present: int | None, to: Axis) -> int:
+        """Whether all values that take part are one."""
+        ends = [self.builder.reduce(reduction, x, to, present, span=self.span)
+                for reduction in (Reduction.MINIMUM, Reduction.MAXIMUM)]
+        return self.present(Function.EQUAL, *ends)
 
     def _root(self, variance: int, type_: Type) -> int:
         """Square root; where the variance is 0 so are the root and its gradient (as in torch), not infinite."""

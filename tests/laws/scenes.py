@@ -260,17 +260,24 @@ def inputs_of(law: Law, scene: Scene) -> dict[str, np.ndarray]:
     for given in law.staged.inputs:
         value = found[given.source] if given.source is not None else parameters[given.name]
         assert not isinstance(value, Schedule)
-        inputs[given.name] = np.array(value.detach() if isinstance(value, Tensor) else [value], np.float64).reshape(-1)
+        inputs[given.name] = value.detach().numpy() if isinstance(value, Tensor) else np.array([value], np.float64)
     return inputs
 
 
+def value_of(law: Law, scene: Scene, name: str) -> np.ndarray:
+    """A reward or a top-level let."""
+    found = evaluate(law.spec.graph, [law.key(name)], scene.layout, known(law.spec, scene), read=reader(scene))[law.key(name)]
+    assert isinstance(found, Tensor)
+    return found.numpy()
+
+
 def outcome(law: Law, scene: Scene, *, backend: str = "torch", objective: CompiledObjective | None = None,
-            **given: np.ndarray | Tensor) -> Outcome:
+            **given: np.ndarray) -> Outcome:
     """What a back end computes; `given` are inputs in place of those that the spec would compute."""
     objective = law.compiled(backend) if objective is None else objective
     inputs = inputs_of(law, scene)
     assert given.keys() <= inputs.keys(), f"{law.objective.name} has the inputs {list(inputs)}"
-    inputs.update({name: np.asarray(value, np.float64) for name, value in given.items()})
+    inputs.update(given)
     live = {name: scene[name].to(torch.float64 if objective.backend == "torch" else torch.float32, copy=True).requires_grad_()
             for name in scene.states}
     rows = {}

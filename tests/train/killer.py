@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import rldsl.train.checkpoint as checkpoints
 import rldsl.train.records as records
 import rldsl.train.rollout_log as rollouts
@@ -29,6 +31,7 @@ WRITERS: dict[str, Any] = {"write_manifest": checkpoints, "_put": checkpoints, "
 
 def main(project: Path, out: Path, text: str, moments: list[float | str]) -> int:
     """0 once the run has finished."""
+    torch.set_num_threads(1)
     for moment in [*moments, None]:
         child = os.fork()
         if child == 0:
