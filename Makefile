@@ -3,33 +3,42 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
+# Such as `--index-url URL`, for another build of torch than the one that pip takes by itself.
+TORCH_OPTIONS ?=
+SPEC ?= examples/quickstart.rl
+SEED ?= 0
+# Tests go to two processes, one thread each: more threads than cores make every one of them slower.
+PYTEST := OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile
 
-.PHONY: help setup run check test test-all lint types golden bench docs clean
+.PHONY: help setup run check test fast lint types golden bench docs clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # torch comes first and by itself, so that nothing else decides which build of it is taken.
 $(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "rldsl needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet "$(TORCH)"
-	$(BIN)/pip install --quiet -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet "$(TORCH)" $(TORCH_OPTIONS)
+	$(BIN)/python -m pip install --quiet -e ".[dev]"
 	@touch $@
 
 setup: $(VENV)/.ready  ## a virtual environment with everything that development needs
 
-run: setup  ## train the quickstart policy, about a minute on two CPU cores
-	$(BIN)/rldsl run examples/quickstart.rl
+run: setup  ## train the quickstart policy, about a minute on two CPU cores (SPEC=… SEED=…)
+	$(BIN)/rldsl run $(SPEC) --seed $(SEED) --out runs/$(basename $(notdir $(SPEC)))-$(SEED)-$$(date +%m%d-%H%M%S)
 
-check: setup  ## check every example and library module
+check: setup  ## check and format-check every example and library module
 	$(BIN)/rldsl check examples/*.rl stdlib/*.rl
+	$(BIN)/rldsl fmt --check examples/*.rl stdlib/*.rl
 
 test: setup  ## the tests that CI runs
-	$(BIN)/python -m pytest tests
+	$(PYTEST)
 
 fast: setup  ## the tests that take under a minute
-	$(BIN)/python -m pytest tests -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: setup  ## ruff
 	$(BIN)/ruff check rldsl tests benchmarks examples

@@ -1,9 +1,9 @@
 """The vocabulary head against named alternatives, as ratios: `python -m benchmarks.head [--full] [--threads N]`.
 
 One objective throughout: a clipped surrogate, an entropy bonus, a k3 penalty. From logits it runs against eager torch
-and `torch.compile`; from hidden states against the three GEMMs alone (the floor), eager torch, and what TRL, verl and Liger
-offer where they are installed. Variants are interleaved, medians are of repetitions after a warm-up, peak memory is that of a
-fresh process for each variant.
+and `torch.compile`; from hidden states against the three GEMMs alone (the floor), eager torch, and what TRL, verl and
+Liger offer where they are installed. Variants are interleaved, medians are of repetitions after a warm-up, peak memory is
+that of a fresh process for each variant.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def make_data(rows: Tensor, targets: Tensor) -> Data:
     layout = Layout.of({"problems": "batch", "y.sample": "problems", "y.token": "y.sample"},
                        {"problems": [samples // SAMPLES], "y.sample": [SAMPLES] * (samples // SAMPLES),
                         "y.token": [LENGTH] * samples})
-    repeated = torch.log_softmax(rows, -1).repeat(-(-count // len(rows)), 1) if len(rows) < count else torch.log_softmax(rows, -1)
-    exact = repeated[:count].gather(1, targets[:, None])[:, 0]
+    log_p = torch.log_softmax(rows, -1)
+    exact = log_p[torch.arange(count) % len(rows), targets]
     return Data(layout, targets, torch.randn(samples), exact + 0.1 * torch.randn(count), exact + 0.1 * torch.randn(count))
 
 
@@ -124,7 +124,8 @@ def logits_variants(objective: CompiledObjective, count: int, vocabulary: int) -
 
 
 # ------------------------------------------------------------------ from hidden states
-def hidden_variants(objective: CompiledObjective, count: int, vocabulary: int, width: int) -> tuple[dict[str, Variant], Variant]:
+def hidden_variants(objective: CompiledObjective, count: int, vocabulary: int,
+                    width: int) -> tuple[dict[str, Variant], Variant]:
     """What is timed; nothing needs restoring."""
     hidden = (torch.randn(count, width) * 0.5).requires_grad_()
     weight = (torch.randn(vocabulary, width) * 0.1).requires_grad_()
@@ -282,10 +283,16 @@ def memory_table(kind: str, names: list[str], count: int, vocabulary: int, width
 
 def machine() -> str:
     """What the numbers depend on."""
-    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-                if line.startswith("model name")), platform.processor()) if Path("/proc/cpuinfo").exists() else platform.processor()
-    return f"{cpu}, {torch.get_num_threads()} threads; Python {platform.python_version()}, torch {torch.__version__}, " \
-           f"{', '.join(f'{name} {installed(name)}' for name in ('numba', 'trl', 'verl', 'liger-kernel'))}"
+    packages = ", ".join(f"{name} {installed(name)}" for name in ("numba", "trl", "verl", "liger-kernel"))
+    return (f"{processor()}, {torch.get_num_threads()} threads; Python {platform.python_version()}, "
+            f"torch {torch.__version__}, {packages}")
+
+
+def processor() -> str:
+    """Its name."""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 def installed(package: str) -> str:

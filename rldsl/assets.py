@@ -1,4 +1,4 @@
-"""Finds the three asset folders `grammar/`, `stdlib/` and `codegen/`. Reads text; knows nothing of what the text means.
+"""Finds the asset folders `grammar/`, `stdlib/`, `codegen/` and `examples/`. Reads text; knows nothing of what it means.
 
 In a wheel the folders lie inside the package; in a checkout and an editable install they lie beside it.
 """

@@ -28,8 +28,8 @@ GroupKey = tuple[str, str]  # model and response
 class Run:
     """Places `start` to `stop` of `axis`, with everything below them: a micro-batch.
 
-    `tokens` says which packed tokens of each response that is. `is_whole`: no value outside decides the run's gradient;
-    otherwise every run has to be read before the gradient of any is computed.
+    `tokens` says which packed tokens of each response that is. `is_whole`: no value outside decides the run's
+    gradient; otherwise every run has to be read before the gradient of any is computed.
     """
 
     axis: str

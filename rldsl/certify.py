@@ -6,8 +6,8 @@ Tolerances come from what float32 can promise. The reference is computed a secon
 `READ_ERROR` (sums of blocks of 2048 float32 terms, an exponential to 1.7e-7; relative for divergences, absolute for
 logarithms, whose large parts are subtracted exactly) and, where rows are hidden states, with these moved by one float32
 rounding. An error may be `MARGIN` times the change that this makes, plus 16 roundings of the array's largest number; a
-GEMM adds as many more as a sum over the vocabulary makes at random, its square root. For a divergence D the largest number
-is at least its derivative times D, since `p (log p/q - D)` cannot be better than D.
+GEMM adds as many more as a sum over the vocabulary makes at random, its square root. For a divergence D the largest
+number is at least its derivative times D, since `p (log p/q - D)` cannot be better than D.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ def _case(staged: StagedObjective, kind: str, rng: np.random.Generator) -> _Case
                            others={name: (state, weight) for name, state in zip(group.others, states[1:], strict=True)})
         shaped = [_shaped(state @ weight.t(), targets, kind) for state in states]
         logits[key] = Rows(targets, logits=shaped[0], others=dict(zip(group.others, shaped[1:], strict=True)))
-    forms = {"logits": logits} if kind in ("large logits", "far from zero", "masked") else {"logits": logits, "hidden": hidden}
+    extreme = kind in ("large logits", "far from zero", "masked")
+    forms = {"logits": logits} if extreme else {"logits": logits, "hidden": hidden}
     direct = {read.key: torch.from_numpy(rng.standard_normal(layout.size(read.axis.name))) for read in staged.direct}
     inputs = _inputs(staged, layout, logits, 0.0 if kind == "without signal" else 1.0, rng)
     return _Case(kind, layout, inputs, forms if staged.groups else {"direct": {}}, direct)

@@ -12,8 +12,8 @@ EXIT_CODES = "Exit codes: 0 fine · 1 the spec or the run is at fault · 2 the c
 
 
 def _teaching(*examples: str) -> str:
-    """Examples, one a line, above the exit codes. Blank lines: the help printer joins what has none between."""
-    return "\n\n".join(("[bold]Examples[/bold]", *examples, "", EXIT_CODES))
+    """Examples above the exit codes."""
+    return "\n  ".join(("[bold]Examples[/bold]", *examples)) + f"\n\n{EXIT_CODES}"
 
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,

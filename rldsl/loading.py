@@ -25,6 +25,8 @@ def read_source(path: Path, name: str | None = None) -> Source | LoadFailure:
                            "save it as UTF-8")
     except FileNotFoundError:
         return LoadFailure("there is no such file", f"`{shown}` does not exist.", "check the path")
+    except IsADirectoryError:
+        return LoadFailure("this is a folder, not a spec", f"`{shown}` is a folder.", f"name its specs: `{path / '*.rl'}`")
     except OSError as fault:
         return LoadFailure("this file cannot be read", f"`{shown}`: {fault.strerror}.", "check the path and its rights")
 

@@ -1,4 +1,4 @@
-"""What an objective means, before any pass: its terms on the graph of the spec, in plain torch, differentiated by autograd.
+"""What an objective means, before any pass: its terms on the spec's own graph, in plain torch, with autograd.
 
 The oracle of `certify`: it shares no pass, no emitted text and no kernel with what it judges. Slow.
 """

@@ -1,4 +1,4 @@
-"""Runs a staged objective on emitted numba code: `prepare`, `coefficients` and `values` over packed arrays, fused rows."""
+"""Runs a staged objective on emitted numba code: packed combine functions, and rows fused with them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ class NumbaBackend:
             entry = rows[group.model, group.response]
             sources.append(source_of(entry.policy, entry.places))
         with self.workspaces.lend() as workspace:
-            read_rows(self._groups(batch, run, rows, sources, run.axis), (run.start, run.stop), self.chunk_bytes, workspace)
+            groups = self._groups(batch, run, rows, sources, run.axis)
+            read_rows(groups, (run.start, run.stop), self.chunk_bytes, workspace)
 
     def differentiate(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor],
                       in_place: bool) -> list[Pair]:
@@ -161,7 +162,8 @@ def _store_direct(staged: StagedObjective, batch: UpdateBatch, run: Run, direct:
         batch.reads[read.key][run.tokens[read.read.response]] = direct[read.key].detach().double().numpy()
 
 
-def _direct_gradients(staged: StagedObjective, batch: UpdateBatch, run: Run, direct: Mapping[int, Tensor]) -> list[Pair]:
+def _direct_gradients(staged: StagedObjective, batch: UpdateBatch, run: Run,
+                      direct: Mapping[int, Tensor]) -> list[Pair]:
     pairs = []
     for read in staged.direct:
         value = direct[read.key]

@@ -37,7 +37,8 @@ class Backend(Protocol):
         """The normalisers of an update batch."""
         ...
 
-    def read(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor]) -> None:
+    def read(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows],
+             direct: Mapping[int, Tensor]) -> None:
         """Store the reads of a run."""
         ...
 
@@ -90,8 +91,8 @@ class CompiledObjective:
 
     def __init__(self, staged: StagedObjective, backend: BackendName = "numba", *, chunk_bytes: int = CHUNK_BYTES,
                  dtype: torch.dtype = torch.float32, meaning: Meaning | None = None) -> None:
-        """`chunk_bytes` of logits at a time (numba). `dtype` of the arithmetic (torch). `meaning` is the objective in its
-        spec, from which the torch backend differentiates."""
+        """`chunk_bytes` of logits at a time (numba). `dtype` of the arithmetic (torch). `meaning` is the objective in
+        its spec, from which the torch backend differentiates."""
         self.staged, self.backend, self.meaning = staged, backend, meaning
         self.runner = _backend(self, chunk_bytes, dtype)
 
@@ -106,7 +107,8 @@ class CompiledObjective:
         runs need two passes: `read_piece` for each, then `piece` for each."""
         return cut(self.staged, batch.layout, rows)
 
-    def read_piece(self, batch: UpdateBatch, run: Run, rows: GivenRows, direct: Mapping[int, Tensor] | None = None) -> None:
+    def read_piece(self, batch: UpdateBatch, run: Run, rows: GivenRows,
+                   direct: Mapping[int, Tensor] | None = None) -> None:
         """First of two passes: only remembers what is read of the rows."""
         with torch.no_grad():
             self.runner.read(batch, run, self._rows(run, rows), direct or {})
@@ -116,7 +118,8 @@ class CompiledObjective:
               in_place: bool = False) -> PieceGradient:
         """The gradients of a run by what requires one. Those of projections are summed in the batch until `finish`.
 
-        `direct` holds values that the model gives as they are, by key of the read. `in_place`: logits become their gradient.
+        `direct` holds values that the model gives as they are, by key of the read. `in_place`: logits become their
+        gradient.
         """
         checked = self._rows(run, rows)
         if not run.is_whole:
@@ -175,7 +178,8 @@ class CompiledObjective:
         for group in self.staged.groups:
             entry = rows.get((group.model, group.response))
             if entry is None:
-                raise ValueError(f"objective `{self.staged.name}` reads `{group.response}` under `{group.model}`: no rows given")
+                raise ValueError(f"objective `{self.staged.name}` reads `{group.response}` under `{group.model}`: "
+                                 "no rows of it are given")
             _check_rows(entry, group.response, run.tokens[group.response], group.others)
         return rows
 

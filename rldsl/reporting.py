@@ -107,7 +107,7 @@ def format_files(paths: Sequence[Path], *, check_only: bool) -> int:
         if text is None or faults:
             sys.stdout.write(render_diagnostics(faults, {source.name: source}, color=wants_color(sys.stdout)))
             worst = 1
-        elif str(path) == "-":
+        elif str(path) == "-" and not check_only:
             sys.stdout.write(text)
         elif text != source.text:
             worst = max(worst, 1 if check_only else 0)

@@ -1,4 +1,4 @@
-"""Scores tokens without a gradient: the reference's log-probabilities, recorded proximal ones, entropies for a report."""
+"""Scores tokens without a gradient: log-probabilities of the reference or of the proximal policy, entropies."""
 
 from __future__ import annotations
 

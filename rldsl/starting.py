@@ -31,14 +31,25 @@ def new_project(name: str, like: str) -> int:
     if folder.exists():
         print(f"error: `{folder}` exists\n why: nothing is overwritten.\n fix: another name", file=sys.stderr)
         return 1
-    text = known[like].read_text(encoding="utf-8")
+    try:
+        spec = _write(folder, known[like])
+    except OSError as fault:
+        print(f"error: `{folder}` cannot be made\n why: {fault.strerror}: {fault.filename}\n fix: a folder that you may write to",
+              file=sys.stderr)
+        return 1
+    print(f"made {spec}\n\n  rldsl check {spec}\n  rldsl run {spec}")
+    return 0
+
+
+def _write(folder: Path, example: Path) -> Path:
+    """The example's text under the project's name, and the modules that its data come from."""
+    text = example.read_text(encoding="utf-8")
     folder.mkdir(parents=True)
     spec = folder / f"{folder.name}.rl"
     spec.write_text(text, encoding="utf-8")
     for module in sorted(set(_MODULE.findall(text))):
-        _copy_module(known[like].parent, folder, module)
-    print(f"made {spec}\n\n  rldsl check {spec}\n  rldsl run {spec}")
-    return 0
+        _copy_module(example.parent, folder, module)
+    return spec
 
 
 def _copy_module(source: Path, target: Path, module: str) -> None:

@@ -1,7 +1,7 @@
 """Runs a staged objective in plain torch: any dtype, no fusion. It is what the kernels must agree with.
 
-From reads to hidden states, autograd. From the loss to reads, autograd on the spec's own graph where that is at hand (so that
-nothing of the compiler is trusted), else the emitted torch module: a staged graph no longer says what was frozen.
+From reads to hidden states, autograd. From the loss to reads, autograd on the spec's own graph where that is at hand, so
+that nothing of the compiler is trusted; else the emitted torch module: a staged graph no longer says what was frozen.
 """
 
 from __future__ import annotations

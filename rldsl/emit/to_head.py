@@ -1,4 +1,4 @@
-"""Emits the numba rows of a vocabulary head: one text for each set of reads, shared by all objectives that read the same."""
+"""Emits the numba rows of a vocabulary head: one text for each set of reads, shared by the objectives that have it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def emit_rows(shape: RowShape) -> str:
 
 
 def emit_sweep(name: str, combine: str, modules: Sequence[str], shapes: Sequence[RowShape]) -> str:
-    """The text of the module with `sweep`: `combine` is the module of the objective's `coefficients`, `modules` are those of
-    the rows of its groups."""
+    """The text of the module with `sweep`: `combine` is the module of the objective's `coefficients`, `modules` are those
+    of the rows of its groups."""
     rows = [{"module": module, "writes": shape.has_gradient} for module, shape in zip(modules, shapes, strict=True)]
     return render("numba/sweep.py.jinja", name=name, combine=combine, rows=rows)

@@ -73,7 +73,8 @@ class RowGradients:
     def _logits(self, rows: Rows, logits: Tensor, shared: Mapping[int, Tensor]) -> Source:
         plain = logits.detach()
         if not logits.requires_grad:  # the kernel overwrites what it reads: work on a copy
-            return Resident(plain.clone(), rows.places) if is_resident(plain) else Converted(plain, rows.places, plain.clone())
+            copy = plain.clone(memory_format=torch.contiguous_format)
+            return Resident(copy, rows.places) if is_resident(copy) else Converted(plain, rows.places, copy)
         if self.in_place:
             gradient = shared[id(logits)]
             return Resident(plain, rows.places) if is_resident(plain) else Converted(plain, rows.places, gradient)

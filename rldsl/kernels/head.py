@@ -1,14 +1,15 @@
 """Runs the vocabulary head of an objective over pieces: rows are read, combined, and written as gradients, by chunks.
 
-A chunk holds whole pieces, so that its gradient is known before its logits are dropped: three GEMMs a chunk. Pieces that
-no chunk can hold take two passes: `read_rows` over everything, the coefficients, `write_rows` over what has a gradient.
-Knows nothing of the compiler: it is given compiled functions and arrays.
+A chunk holds whole pieces, so that its gradient is known before its logits are dropped: three GEMMs a chunk. Where no
+chunk can hold a piece, two passes: `read_rows` over everything, the coefficients, `write_rows` over what has a
+gradient. Knows nothing of the compiler: it is given compiled functions and arrays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -77,11 +78,12 @@ class GroupRun:
 
     def active(self, tokens: slice | Places) -> Active:
         """Which tokens have a gradient."""
-        return np.any([slope[tokens] != 0.0 for slope in self.slopes], axis=0)
+        found: Active = np.any([slope[tokens] != 0.0 for slope in self.slopes], axis=0)
+        return found
 
 
 # ------------------------------------------------------------------ one pass
-def differentiate(kernel: HeadKernel, groups: Sequence[GroupRun], arguments: tuple[Any, ...], run: Range,
+def differentiate(kernel: HeadKernel, groups: Sequence[GroupRun], arguments: tuple[Any, ...], run: Range, *,
                   budget: int, workspace: Workspace) -> None:
     """Reads, coefficients and gradients of the pieces `run`, a chunk of whole pieces at a time."""
     for first, last in chunks(groups, run, budget):
@@ -95,27 +97,31 @@ def differentiate(kernel: HeadKernel, groups: Sequence[GroupRun], arguments: tup
 
 
 def chunks(groups: Sequence[GroupRun], run: Range, budget: int) -> Iterator[Range]:
-    """Runs of whole pieces, as many as the budget of bytes holds, at least one and at least `LEAST_ROWS` rows."""
-    used = np.zeros(run[1] - run[0] + 1, np.int64)
-    rows = np.zeros_like(used)
-    for group in groups:
-        places = group.starts[run[0] : run[1] + 1] - group.starts[run[0]]
-        used += places * group.row_bytes
-        rows += places
+    """Runs of whole pieces of about equally many bytes, which the budget holds: at least one piece, or `LEAST_ROWS`."""
+    used = _below(groups, run, [group.row_bytes for group in groups])
+    rows = _below(groups, run, [1] * len(groups))
+    limit = max(budget, LEAST_ROWS * -(-int(used[-1]) // max(1, int(rows[-1]))))
+    share = -(-int(used[-1]) // max(1, -(-int(used[-1]) // limit)))
     start = 0
     while start < len(used) - 1:
-        within = int(np.searchsorted(used, used[start] + budget, side="right")) - 1
-        enough = int(np.searchsorted(rows, rows[start] + LEAST_ROWS, side="right")) - 1
-        stop = max(within, enough, start + 1)
+        stop = max(int(np.searchsorted(used, used[start] + share, side="right")) - 1, start + 1)
         yield run[0] + start, run[0] + stop
         start = stop
 
 
+def _below(groups: Sequence[GroupRun], run: Range, weights: Sequence[int]) -> Places:
+    """How many rows, weighted, lie before each piece of the run."""
+    total = np.zeros(run[1] - run[0] + 1, np.int64)
+    for group, weight in zip(groups, weights, strict=True):
+        total += weight * (group.starts[run[0] : run[1] + 1] - group.starts[run[0]])
+    return total
+
+
 def fits(groups: Sequence[GroupRun], run: Range, budget: int) -> bool:
     """Whether every piece fits into a chunk, which may grow for it."""
-    used = sum(np.diff(group.starts[run[0] : run[1] + 1]) * group.row_bytes for group in groups)
-    rows = sum(np.diff(group.starts[run[0] : run[1] + 1]) for group in groups)
-    return bool(np.all((used <= GROWTH * budget) | (np.asarray(rows) <= LEAST_ROWS)))
+    used = np.diff(_below(groups, run, [group.row_bytes for group in groups]))
+    rows = np.diff(_below(groups, run, [1] * len(groups)))
+    return bool(np.all((used <= GROWTH * budget) | (rows <= LEAST_ROWS)))
 
 
 # ------------------------------------------------------------------ two passes
@@ -140,10 +146,10 @@ def write_rows(groups: Sequence[GroupRun], run: Range, budget: int, workspace: W
             _write_again(group, group.kernel.write, needed[start:stop], workspace)
 
 
-def _steps(group: GroupRun, start: int, stop: int, budget: int) -> Iterator[Range]:
-    step = max(LEAST_ROWS, budget // group.row_bytes) if group.row_bytes else max(1, stop - start)
-    for first in range(start, stop, step):
-        yield first, min(first + step, stop)
+def _steps(group: GroupRun, start: int, stop: int, budget: int) -> list[Range]:
+    if stop <= start or not group.row_bytes:
+        return [(start, stop)] if start < stop else []
+    return split(start, stop, -(-(stop - start) // max(LEAST_ROWS, budget // group.row_bytes)))
 
 
 def _write_again(group: GroupRun, write: Function, tokens: Places, workspace: Workspace) -> None:
@@ -188,7 +194,8 @@ def _load_rows(group: GroupRun, rows: Selection, start: int, stop: int, workspac
     blocks = -(-group.vocabulary // BLOCK)
     highs = workspace.take(f"highs of {group.name}", stop - start, blocks)
     statistics = workspace.take(f"statistics of {group.name}", stop - start, group.kernel.width, dtype=torch.float64)
-    return Chunk(start, stop, logits, places, group.targets[rows if isinstance(rows, slice) else rows.numpy()], highs.numpy(), statistics.numpy(),
+    targets = group.targets[rows if isinstance(rows, slice) else rows.numpy()]
+    return Chunk(start, stop, logits, places, targets, highs.numpy(), statistics.numpy(),
                  tuple(array for other in others for array in other))
 
 
@@ -209,9 +216,8 @@ def _work(kernel: HeadKernel, groups: Sequence[GroupRun], loaded: Sequence[Chunk
 def _is_even(groups: Sequence[GroupRun], pieces: Range) -> bool:
     """Whether no piece is so large that a thread would be left alone with it."""
     threads = torch.get_num_threads()
-    starts = sum(group.starts[pieces[0] : pieces[1] + 1] for group in groups)
-    sizes = np.diff(np.asarray(starts))
-    return threads == 1 or (len(sizes) > 0 and int(sizes.max()) * 2 * threads <= int(sizes.sum()))
+    sizes = np.diff(_below(groups, pieces, [1] * len(groups)))
+    return threads == 1 or int(sizes.max(initial=0)) * 2 * threads <= int(sizes.sum())
 
 
 def _sweep(kernel: HeadKernel, groups: Sequence[GroupRun], loaded: Sequence[Chunk], arguments: tuple[Any, ...],
@@ -227,13 +233,13 @@ def _sweep(kernel: HeadKernel, groups: Sequence[GroupRun], loaded: Sequence[Chun
 
 def _runs(groups: Sequence[GroupRun], pieces: Range) -> list[Range]:
     """Pieces in ranges of about equally many rows, a few for each thread."""
-    starts = np.asarray(sum(group.starts[pieces[0] : pieces[1] + 1] for group in groups))
-    logits = int(starts[-1] - starts[0]) * max(group.vocabulary for group in groups)
+    before = _below(groups, pieces, [1] * len(groups))
+    logits = int(before[-1]) * max(group.vocabulary for group in groups)
     parts = min(pieces[1] - pieces[0], TASKS * torch.get_num_threads(), 1 + logits // SMALL)
-    wanted = np.linspace(starts[0], starts[-1], parts + 1)[1:-1]
-    cuts = pieces[0] + np.unique(np.searchsorted(starts, wanted))
-    ends = [pieces[0], *(int(cut) for cut in cuts if pieces[0] < cut < pieces[1]), pieces[1]]
-    return list(zip(ends[:-1], ends[1:], strict=True))
+    wanted = np.linspace(0, before[-1], parts + 1)[1:-1]
+    cuts = np.unique(np.searchsorted(before, wanted))
+    ends = [pieces[0], *(pieces[0] + int(cut) for cut in cuts if 0 < cut < len(before) - 1), pieces[1]]
+    return list(pairwise(ends))
 
 
 def _each_row(group: GroupRun, chunk: Chunk, function: Function, arguments: tuple[Any, ...]) -> None:

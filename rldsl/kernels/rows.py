@@ -28,10 +28,10 @@ Other: TypeAlias = "Tensor | tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tenso
 class Rows:
     """The vocabulary rows of the tokens of one response, packed: hidden states and their projection, or logits.
 
-    `targets` [T] are the tokens that stand there. `hidden` [N, H] with `weight` [V, H] and `bias` [V], or `logits` [N, V],
-    are what the policy computed *before* each token. N is T, or else `places` [T] says which row each token is
-    scored at (no row twice); the other rows have no gradient. `others` are the rows of other policies at the same places:
-    logits, or `(hidden, weight)`, or `(hidden, weight, bias)`. Gradients are formed for what requires one.
+    `targets` [T] are the tokens that stand there. `hidden` [N, H] with `weight` [V, H] and `bias` [V], or `logits`
+    [N, V], are what the policy computed *before* each token. N is T, or else `places` [T] says which row each token is
+    scored at (no row twice); the other rows have no gradient. `others` are the rows of other policies at the same
+    places: logits, or `(hidden, weight)`, or `(hidden, weight, bias)`. Gradients are formed for what requires one.
     """
 
     targets: Tensor
@@ -187,7 +187,7 @@ class Projected:
 
 
 def compact(rows: Logits, active: Active) -> Places:
-    """Move the active rows to the front, each into the place of one that is not; what then stands in each place there."""
+    """Move the active rows to the front, into the places of those that are not; which row then stands in each."""
     count = int(active.sum())
     order = np.arange(len(active))
     holes, late = np.flatnonzero(~active[:count]), count + np.flatnonzero(active[count:])

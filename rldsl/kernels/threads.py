@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from threading import Lock
 
 import torch
@@ -43,7 +44,7 @@ def split(start: int, stop: int, parts: int) -> list[Range]:
     """`start:stop` in at most `parts` nearly equal ranges."""
     parts = max(1, min(parts, stop - start))
     cuts = [start + (stop - start) * part // parts for part in range(parts + 1)]
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return list(pairwise(cuts))
 
 
 def _drain(work: Callable[[int, int], object], pending: Iterator[Range], lock: Lock) -> None:

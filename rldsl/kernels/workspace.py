@@ -1,4 +1,4 @@
-"""Buffers that are allocated once and used again: a fresh allocation of this size costs more than the arithmetic in it."""
+"""Buffers that are allocated once and used again: a fresh allocation of such a size costs more than its arithmetic."""
 
 from __future__ import annotations
 

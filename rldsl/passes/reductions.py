@@ -147,7 +147,7 @@ class Primitives:
         mean = self.typed(type_, Function.DIVIDE, self.sum(x, present, to), number)
         centred = self.elementwise(Function.SUBTRACT, x, mean)
         squares = self.sum(self.elementwise(Function.MULTIPLY, centred, centred), present, to)
-        squares = self.typed(type_, Function.SELECT, self._are_equal(x, present, to), self.builder.constant(0.0), squares)
+        squares = self.present(Function.SELECT, self._are_equal(x, present, to), self.builder.constant(0.0), squares)
         if not of_sample:
             return self.typed(type_, Function.DIVIDE, squares, number)
         freedom = self.elementwise(Function.SUBTRACT, number, self.builder.constant(1))

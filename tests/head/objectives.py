@@ -48,7 +48,8 @@ OBJECTIVES = {
     }}""",
     "batch": f"""objective main for actor {{
       let spread = entropy(actor, y, temperature: 0.7)
-      maximize fork: mean(clipped(exp({LOGP} - y.logp), advantage, 0.8 .. 1.2), where: spread >= quantile(spread, 0.6))
+      let fork = spread >= quantile(spread, 0.6)
+      maximize surrogate: mean(clipped(exp({LOGP} - y.logp), advantage, 0.8 .. 1.2), where: fork)
     }}""",
     "pairs": """objective main for actor {
       minimize loss: mean(dpo(implicit_reward(actor, ref, win) - implicit_reward(actor, ref, lose), 0.1))
@@ -57,7 +58,10 @@ OBJECTIVES = {
       minimize forward: mean(kl(actor, ref, y))
       minimize backward: 0.5 * mean(kl(ref, actor, y))
     }""",
-    "value": """objective main for baseline { minimize loss: mean((value(baseline, y) - advantage) * (value(baseline, y) - advantage)) }""",
+    "value": """objective main for baseline {
+      let gap = value(baseline, y) - advantage
+      minimize loss: mean(gap * gap)
+    }""",
 }
 
 
@@ -122,7 +126,8 @@ def ragged(name: str, vocabulary: int = 300, width: int = 16, seed: int = 0, bia
 
 def _normal(rng: np.random.Generator, *shape: int) -> torch.Tensor:
     """Of a size that gives logits of about 2."""
-    return torch.from_numpy(rng.standard_normal(shape).astype(np.float32)) / (shape[-1] ** 0.25 if len(shape) > 1 else 1.0)
+    drawn = torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
+    return drawn / (shape[-1] ** 0.25 if len(shape) > 1 else 1.0)
 
 
 def _input(name: str, count: int, rows: dict[GroupKey, Rows], rng: np.random.Generator) -> Numbers:
@@ -146,7 +151,8 @@ def as_logits(batch: Batch) -> Batch:
     return Batch(batch.layout, batch.inputs, rows)
 
 
-def gradients(objective: CompiledObjective, batch: Batch, scale: float = 1.0, in_place: bool = False) -> list[torch.Tensor]:
+def gradients(objective: CompiledObjective, batch: Batch, scale: float = 1.0,
+              in_place: bool = False) -> list[torch.Tensor]:
     """By each leaf, from one call."""
     leaves = batch.leaves()
     for leaf in leaves:
@@ -156,7 +162,8 @@ def gradients(objective: CompiledObjective, batch: Batch, scale: float = 1.0, in
     return [leaf.grad for leaf in leaves if leaf.grad is not None]
 
 
-def in_runs(objective: CompiledObjective, batch: Batch, rows: int) -> tuple[int, list[torch.Tensor], dict[str, float]]:
+def in_runs(objective: CompiledObjective, batch: Batch,
+            rows: int) -> tuple[int, list[torch.Tensor], dict[str, float]]:
     """Passes, gradients by each leaf and values, from runs of at most `rows` tokens."""
     for leaf in batch.leaves():
         leaf.grad = None

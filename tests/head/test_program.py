@@ -13,6 +13,7 @@ from rldsl.certify import certify
 from rldsl.graph.model import ReadKind
 from rldsl.kernels.dense import dense_reads
 from rldsl.kernels.rows import Rows
+from rldsl.program import CompiledObjective
 from rldsl.scoring import score_rows
 from tests.head.objectives import (
     as_logits,
@@ -90,11 +91,11 @@ def test_the_gradient_flows_on_through_the_model() -> None:
     table = rows.weight.detach().clone().requires_grad_()
     states = rows.hidden.detach()
 
-    def model_gradient(objective: object, tied: bool) -> torch.Tensor:
+    def model_gradient(objective: CompiledObjective, tied: bool) -> torch.Tensor:
         table.grad = None
         hidden = states + table[rows.targets]
         weight = table if tied else table.detach()
-        loss, _ = objective.from_hidden(batch.layout, batch.inputs, hidden, weight, rows.targets)  # type: ignore[attr-defined]
+        loss, _ = objective.from_hidden(batch.layout, batch.inputs, hidden, weight, rows.targets)
         loss.backward()
         assert table.grad is not None
         return table.grad
@@ -109,8 +110,9 @@ def test_half_precision_is_upcast_and_gradients_come_back_in_it(dtype: torch.dty
     batch = ragged("plain", repeat=3)
     rows = batch.rows[KEY]
     assert rows.hidden is not None and rows.weight is not None
-    half = replace(rows, hidden=rows.hidden.detach().to(dtype).requires_grad_(), weight=rows.weight.detach().to(dtype).requires_grad_())
-    full = replace(rows, hidden=half.given.detach().float().requires_grad_(), weight=rows.weight.detach().to(dtype).float().requires_grad_())
+    hidden, weight = rows.hidden.detach().to(dtype), rows.weight.detach().to(dtype)
+    half = replace(rows, hidden=hidden.requires_grad_(), weight=weight.requires_grad_())
+    full = replace(rows, hidden=hidden.detach().float().requires_grad_(), weight=weight.detach().float().requires_grad_())
     found = gradients(compiled("plain"), replace(batch, rows={KEY: half}))
     wanted = gradients(compiled("plain"), replace(batch, rows={KEY: full}))
     spacing = 2.0**-8 if dtype is torch.bfloat16 else 2.0**-11
@@ -213,7 +215,8 @@ def test_a_certificate_is_refused_where_numbers_differ() -> None:
     other = program("token").objective().meaning
     assert other is not None
     term = other.objective.terms[0]
-    changed = replace(other, objective=replace(other.objective, terms=(replace(term, maximize=False), *other.objective.terms[1:])))
+    terms = replace(term, maximize=False), *other.objective.terms[1:]
+    changed = replace(other, objective=replace(other.objective, terms=terms))
     kept, wrong.meaning = wrong.meaning, changed
     try:
         report = certify(wrong, cases=1)

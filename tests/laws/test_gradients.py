@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.laws.scenes import Law, Name, Scene, Shape, frozen_values, meaning, outcome, scene_of
+from tests.laws.scenes import Law, Name, Scene, Shape, distance, frozen_values, meaning, outcome, scene_of
 from tests.laws.specs import EVERYTHING, everything, form
 
 # A central difference of a function of size 1 with step h errs by h^2 f'''/6 + 2^-53/h: 1e-10 and 1e-11 here, where third
@@ -71,3 +71,15 @@ def test_freezing_a_baseline_is_not_the_same_as_leaving_it_live() -> None:
     one, other = (outcome(law, scene) for law in (live, frozen))
     assert one.values["loss"] == other.values["loss"]
     assert max(float((one.gradients[name] - other.gradients[name]).norm()) for name in one.gradients) > 1e-3
+
+
+@pytest.mark.parametrize("reduction", ["std", "std_population"])
+def test_a_deviation_of_equal_live_values_has_no_gradient(reduction: str) -> None:
+    """It is exactly 0, whatever their mean rounds to; the slope of a root of rounding would be of size 1."""
+    law = form(f"minimize a: mean(logp(actor, y))  maximize b: mean({reduction}(spread(mean(logp(actor, y)), to: y), per: prompt))")
+    without = form("minimize a: mean(logp(actor, y))")
+    for seed in range(4):
+        scene = scene_of(law.spec, seed)
+        found = outcome(law, scene)
+        assert found.values["objective/b"] == 0.0
+        assert distance(found.gradients, outcome(without, scene).gradients) == 0.0
