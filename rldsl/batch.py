@@ -20,6 +20,7 @@ from rldsl.kernels.layout import Layout
 from rldsl.types import BATCH, Axis, Level
 
 Numbers = npt.NDArray[np.float64]
+Marks = npt.NDArray[np.bool_]
 ArrayLike: TypeAlias = "Tensor | npt.NDArray[np.generic] | list[float] | float | int | bool"
 GroupKey = tuple[str, str]  # model and response
 
@@ -71,19 +72,29 @@ class UpdateBatch:
     reads: Mapping[int, Numbers]
     slopes: Mapping[int, Numbers]
     sums: Sums = field(default_factory=Sums)
-    seen: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    seen: dict[str, Marks] = field(default_factory=dict)
+    done: dict[str, Marks] = field(default_factory=dict)
     combined: bool = False
 
-    def note(self, run: Run) -> None:
+    def note_read(self, run: Run) -> None:
         """Remember that the tokens of a run were read."""
         for response, tokens in run.tokens.items():
             self.seen[response][tokens] = True
 
-    def require_all(self) -> None:
-        """Raise where a token was never read."""
-        for response, seen in self.seen.items():
-            if not seen.all():
-                raise ValueError(f"{int((~seen).sum())} of {len(seen)} tokens of `{response}` are in no run so far")
+    def note_done(self, run: Run) -> None:
+        """Remember that the gradient of a run was formed; raise `ValueError` if it was before."""
+        for response, tokens in run.tokens.items():
+            if self.done[response][tokens].any():
+                raise ValueError(f"tokens {tokens.start} .. {tokens.stop - 1} of `{response}` were in a run before")
+            self.done[response][tokens] = True
+        self.note_read(run)
+
+
+def require_all(marks: Mapping[str, Marks], what: str) -> None:
+    """Raise `ValueError` where a token was left out."""
+    for response, marked in marks.items():
+        if not marked.all():
+            raise ValueError(f"{int((~marked).sum())} of {len(marked)} tokens of `{response}` were not {what}")
 
 
 def new_batch(staged: StagedObjective, layout: Layout, inputs: Mapping[str, Numbers],
@@ -92,8 +103,8 @@ def new_batch(staged: StagedObjective, layout: Layout, inputs: Mapping[str, Numb
     live = live_reads(staged)
     reads = {read.key: np.zeros(layout.size(read.axis.name)) for read in live}
     slopes = {read.key: np.zeros(layout.size(read.axis.name)) for read in live if read.coefficient is not None}
-    seen = {read.read.response: np.zeros(layout.size(read.axis.name), np.bool_) for read in live}
-    return UpdateBatch(staged, layout, inputs, prepared, reads, slopes, seen=seen)
+    seen, done = ({read.read.response: np.zeros(layout.size(read.axis.name), np.bool_) for read in live} for _ in range(2))
+    return UpdateBatch(staged, layout, inputs, prepared, reads, slopes, seen=seen, done=done)
 
 
 def live_reads(staged: StagedObjective) -> tuple[LiveRead, ...]:

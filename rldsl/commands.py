@@ -79,7 +79,7 @@ def compile_spec(spec: Spec,
                               "rldsl run mine.rl --set beta=0.01 --out runs/beta",
                               "rldsl run mine.rl --resume   after a stop, of whatever kind"))
 def run(spec: Spec,
-        out: Annotated[Optional[Path], typer.Option("--out", "-o", help="The run's folder; otherwise `runs/<spec>-<seed>`.")] = None,
+        out: Annotated[Optional[Path], typer.Option("--out", "-o", help="The run's folder, or `runs/<spec>-<seed>`.")] = None,
         seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
         resume: Annotated[bool, typer.Option("--resume", help="Continue a stopped run, exactly.")] = False,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Load everything, train nothing.")] = False,

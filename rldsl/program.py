@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from rldsl.batch import ArrayLike, GroupKey, Run, Runs, UpdateBatch, cut, named_inputs, new_batch, whole
+from rldsl.batch import ArrayLike, GroupKey, Run, Runs, UpdateBatch, cut, named_inputs, new_batch, require_all, whole
 from rldsl.graph.spec import Spec
 from rldsl.graph.staged import StagedObjective
 from rldsl.kernels.gradients import Pair, formed_loss
@@ -112,7 +112,7 @@ class CompiledObjective:
         """First of two passes: only remembers what is read of the rows."""
         with torch.no_grad():
             self.runner.read(batch, run, self._rows(run, rows), direct or {})
-        batch.note(run)
+        batch.note_read(run)
 
     def piece(self, batch: UpdateBatch, run: Run, rows: GivenRows, direct: Mapping[int, Tensor] | None = None, *,
               in_place: bool = False) -> PieceGradient:
@@ -123,17 +123,17 @@ class CompiledObjective:
         """
         checked = self._rows(run, rows)
         if not run.is_whole:
-            batch.require_all()
+            require_all(batch.seen, "read: `read_piece` comes first")
+        batch.note_done(run)
         with torch.no_grad():
             pairs = self.runner.differentiate(batch, run, checked, direct or {}, in_place)
-        batch.note(run)
         return PieceGradient(tuple(pairs))
 
     def finish(self, batch: UpdateBatch) -> dict[str, float]:
         """Add the gradients of projections to `.grad`; loss, terms and metrics of the whole batch."""
-        batch.require_all()
-        pairs = batch.sums.take()
-        PieceGradient(tuple(pairs)).backward()
+        require_all(batch.done, "in any `piece` so far")
+        for tensor, gradient in batch.sums.take():
+            _deliver(tensor, gradient)
         return self.runner.values(batch)
 
     def release(self) -> None:
@@ -182,6 +182,15 @@ class CompiledObjective:
                                  "no rows of it are given")
             _check_rows(entry, group.response, run.tokens[group.response], group.others)
         return rows
+
+
+def _deliver(weight: Tensor, gradient: Tensor) -> None:
+    """Into `.grad`, through autograd so that hooks run; where there is nothing to add to and no hook, without a copy."""
+    hooks = weight._backward_hooks or getattr(weight, "_post_accumulate_grad_hooks", None)
+    if weight.is_leaf and weight.grad is None and not hooks:
+        weight.grad = gradient
+    else:
+        torch.autograd.backward([weight], [gradient])
 
 
 def _check_rows(rows: Rows, response: str, tokens: slice, others: tuple[str, ...]) -> None:

@@ -34,7 +34,7 @@ def new_project(name: str, like: str) -> int:
     try:
         spec = _write(folder, known[like])
     except OSError as fault:
-        print(f"error: `{folder}` cannot be made\n why: {fault.strerror}: {fault.filename}\n fix: a folder that you may write to",
+        print(f"error: `{folder}` cannot be made\n why: {fault.strerror}: {fault.filename}\n fix: another place",
               file=sys.stderr)
         return 1
     print(f"made {spec}\n\n  rldsl check {spec}\n  rldsl run {spec}")

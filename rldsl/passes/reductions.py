@@ -142,7 +142,7 @@ class Primitives:
 
     def _variance(self, x: int, present: int | None, to: Axis, type_: Type, of_sample: bool) -> int:
         """Mean square of the distances from the mean; of a sample over n - 1, and absent for n < 2. Of equal values exactly
-        0, whatever their mean rounds to: the root of what is left would have a slope of size 1."""
+        0, whatever their mean rounds to: `std(x) > 0` asks just that."""
         number = self.count(x, present, to)
         mean = self.typed(type_, Function.DIVIDE, self.sum(x, present, to), number)
         centred = self.elementwise(Function.SUBTRACT, x, mean)

@@ -163,6 +163,7 @@ class Loop:
     def _update(self, step: Update) -> None:
         iteration = self._open(step.span, "an update")
         self._prepare(iteration)
+        iteration.standing = Rows(iteration.standing.drawn, used=True)
         if not iteration.skipping:
             self.clean = False
             self.state.step += iteration.update(step, self.walker.passes_done, self.world.seed)

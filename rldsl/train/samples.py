@@ -64,9 +64,9 @@ def _rows(values: Values, spec: ResponseSpec, tokens: ResponseTokens, rewards: M
 
 
 def _is_above(values: Values, spec: ResponseSpec, reward: NamedValue) -> bool:
-    """Whether a sample has one value of the reward, or a list of its tokens'."""
+    """Whether a sample has one value of the reward, or a list of its own tokens'. What was drawn from it has rows of its own."""
     axis = values.world.spec.graph[reward.key].type.axis
-    return spec.sample_axis.is_within(axis) or axis.is_within(spec.sample_axis)
+    return spec.sample_axis.is_within(axis) or (axis.owner == spec.name and axis.is_within(spec.sample_axis))
 
 
 def _per_sample(values: Values, spec: ResponseSpec, reward: NamedValue) -> list[Any]:

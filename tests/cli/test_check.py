@@ -81,7 +81,6 @@ def test_notes_are_shown_on_request(rldsl: Command, project: Path) -> None:
 # ------------------------------------------------------------------ --set
 def test_a_parameter_is_set_from_outside(rldsl: Command, project: Path) -> None:
     assert rldsl("check", "mine.rl", "--set", "beta=0.25", "--set", "rounds=3").status == 0
-    assert "0.25 * mean" in rldsl("explain", "mine.rl", "--set", "beta=0.25").out
 
 
 @pytest.mark.parametrize("form", ["beta", "beta:0.1", "=1", "be ta=1", "1=2", ""])
@@ -92,8 +91,9 @@ def test_what_is_no_setting_is_a_mistake_of_the_command(rldsl: Command, project:
 
 
 @pytest.mark.parametrize(("form", "said"), [("gamma=1", "there is no parameter `gamma`"), ("beta=2", "must be in [0, 1]"),
-                                            ("rounds=1.5", "whole number"), ("beta=abc", "`beta`"), ("beta=", "`beta`"),
-                                            ("beta=nan", "`beta`"), ("rounds=1e400", "`rounds`"), ("beta=1; x", "`beta`")])
+                                            ("rounds=1.5", "whole number"), ("beta=abc", "`beta`"),
+                                            ("beta=", "`--set beta`"), ("beta=nan", "`beta`"),
+                                            ("rounds=1e400", "`--set rounds`"), ("beta=1; x", "`--set beta`")])
 def test_a_setting_that_does_not_fit_is_a_finding(rldsl: Command, project: Path, form: str, said: str) -> None:
     found = rldsl("check", "mine.rl", "--set", form)
     assert found.status == 1
@@ -144,7 +144,7 @@ def test_an_unknown_code_is_a_mistake_of_the_command(rldsl: Command) -> None:
 
 def test_a_spec_is_explained_in_every_form(rldsl: Command, project: Path) -> None:
     assert "coupling level: token" in rldsl("explain", "mine.rl").out
-    assert "\\mathbb{E}" in rldsl("explain", "mine.rl", "--latex").out or "\\" in rldsl("explain", "mine.rl", "--latex").out
+    assert rldsl("explain", "mine.rl", "--latex").out.startswith("\\begin{align*}")
     assert rldsl("explain", "mine.rl", "--dot").out.startswith("digraph")
     assert rldsl("explain", "mine.rl", "--svg").out.startswith("<svg")
     assert "Real in [0, 1]" in rldsl("explain", "mine.rl", "--graph").out

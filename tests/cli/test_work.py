@@ -78,9 +78,10 @@ def test_a_dry_run_loads_everything_and_writes_nothing(rldsl: Command, project: 
 
 
 def test_a_run_is_a_folder_that_can_be_measured_and_is_not_overwritten(rldsl: Command, project: Path) -> None:
-    found = rldsl("run", "mine.rl", "--backend", "torch", "--quiet", "--seed", "2")
+    found = rldsl("run", "mine.rl", "--backend", "torch", "--quiet", "--seed", "2", "--set", "beta=0.25")
     assert found.status == 0, found.err
     run = project / "runs" / "mine-2"
+    assert json.loads((run / "parameters.json").read_text(encoding="utf-8"))["parameters"]["beta"] == 0.25
     assert (run / "report.html").exists() and (run / "metrics.jsonl").exists()
     measured = rldsl("eval", "mine.rl", "--run", run, "--json")
     assert measured.status == 0, measured.err

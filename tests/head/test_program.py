@@ -69,8 +69,10 @@ def test_a_batch_is_not_finished_before_every_token_was_read() -> None:
     update = objective.batch(batch.layout, batch.inputs)
     run = objective.pieces(update, rows=5).runs[0]
     objective.piece(update, run, batch.rows[KEY][run.tokens["y"]])
-    with pytest.raises(ValueError, match="tokens of `y` are in no run"):
+    with pytest.raises(ValueError, match="38 of 43 tokens of `y` were not in any `piece`"):
         objective.finish(update)
+    with pytest.raises(ValueError, match=r"tokens 0 \.\. 4 of `y` were in a run before"):
+        objective.piece(update, run, batch.rows[KEY][run.tokens["y"]])
 
 
 def test_a_loss_is_differentiated_once() -> None:

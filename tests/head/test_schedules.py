@@ -73,6 +73,15 @@ def test_runs_of_any_size_give_the_same_gradient(name: str, backend: str) -> Non
     assert needed == ({1, 2} if name in ("prompt", "batch") else {1})
 
 
+@pytest.mark.parametrize("name", ["token", "sample", "batch", "pairs"])
+def test_runs_of_logits_give_the_same_gradient(name: str) -> None:
+    """As those of hidden states do."""
+    batch = as_logits(ragged(name))
+    wanted = gradients(compiled(name), batch)
+    for rows in (1, 15):
+        assert close(in_runs(compiled(name), batch, rows)[1], wanted)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("name", ["token", "sample", "batch"])
 def test_the_number_of_threads_changes_nothing(name: str, threads: int) -> None:

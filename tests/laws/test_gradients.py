@@ -75,10 +75,10 @@ def test_freezing_a_baseline_is_not_the_same_as_leaving_it_live() -> None:
 
 @pytest.mark.parametrize("reduction", ["std", "std_population"])
 def test_a_deviation_of_equal_live_values_has_no_gradient(reduction: str) -> None:
-    """It is exactly 0, whatever their mean rounds to; the slope of a root of rounding would be of size 1."""
+    """It is exactly 0, whatever their mean rounds to (which it does at some of these seeds)."""
     law = form(f"minimize a: mean(logp(actor, y))  maximize b: mean({reduction}(spread(mean(logp(actor, y)), to: y), per: prompt))")
     without = form("minimize a: mean(logp(actor, y))")
-    for seed in range(4):
+    for seed in range(20):
         scene = scene_of(law.spec, seed)
         found = outcome(law, scene)
         assert found.values["objective/b"] == 0.0

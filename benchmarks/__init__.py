@@ -1,0 +1,1 @@
+"""Measurements, as ratios against named alternatives. Nothing here is asserted by a test."""
