@@ -125,6 +125,8 @@ def _read_metrics(world: World, objective: Objective, batch: UpdateBatch, inputs
     if "kl" in found:
         return found
     for live in objective.reads_of(ReadKind.LOGP):
+        if not world.responses[live.read.response].is_sampled:
+            continue  # k3 estimates a divergence from the policy's own tokens alone
         for name in objective.frozen_logps(world.spec, live.read.response)[:1]:
             ratio = inputs[name] - batch.reads[live.key]
             found["kl"] = float(np.mean(np.expm1(ratio) - ratio))

@@ -1,8 +1,7 @@
 """Everything that a spec takes from outside, as numbers: shapes, rewards, recorded log-probabilities, what models compute.
 
-A `Scene` can be rearranged (permuted, doubled, thinned out) as a whole, from the rewards to the logits, and a compiled objective
-computed on it. Laws compare such computations. Sampled responses stand in the order of their prompts, as a trainer hands
-them over.
+A `Scene` can be rearranged (permuted, doubled, thinned out) as a whole, from the rewards to the logits, and a compiled
+objective computed on it. Laws compare such computations.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ class Scene:
 
 
 # ------------------------------------------------------------------ specs
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Law:
     """An objective of a spec, checked and staged, with nothing yet computed."""
 
@@ -77,15 +76,17 @@ class Law:
     objective: ObjectiveSpec
     staged: StagedObjective
 
-    def compiled(self, backend: str = "torch", **settings: Any) -> CompiledObjective:
-        """In float64 torch (the emitted symbolic derivative, not autograd of the loss), or in the CPU kernels."""
-        if backend == "torch":
-            return CompiledObjective(self.staged, "torch", dtype=torch.float64, **settings)
-        return CompiledObjective(self.staged, "numba", **settings)
-
     def key(self, name: str) -> int:
         """The node of a reward or a top-level let."""
         return next(entry.key for entry in (*self.spec.rewards, *self.spec.lets) if entry.name == name)
+
+
+@cache
+def compiled(law: Law, backend: str) -> CompiledObjective:
+    """In float64 torch (the emitted symbolic derivative, not autograd of the loss), or in the CPU kernels."""
+    if backend == "torch":
+        return CompiledObjective(law.staged, "torch", dtype=torch.float64)
+    return CompiledObjective(law.staged, "numba")
 
 
 @cache
@@ -144,7 +145,8 @@ def scene_of(spec: Spec, seed: int = 0, shape: Shape = Shape(), vocabulary: int 
     columns: dict[Name, Column] = {}
     for response in spec.responses:
         count = layout.size(response.token_axis.name)
-        columns["targets", response.name] = Column(response.token_axis.name, torch.from_numpy(random.integers(0, vocabulary, count)))
+        targets = torch.from_numpy(random.integers(0, vocabulary, count))
+        columns["targets", response.name] = Column(response.token_axis.name, targets)
         columns["base", response.name] = Column(response.token_axis.name, _normal(random, count, vocabulary))
     for node in spec.graph.nodes:
         for name, kind in _wanted(node):
@@ -228,7 +230,8 @@ def rearranged(scene: Scene, arrange: Arrange) -> tuple[Scene, dict[str, np.ndar
     counts = {}
     for axis, parent in layout.parents.items():
         bounds = layout.offsets[axis]
-        found = [np.asarray(list(arrange(axis, np.arange(bounds[place], bounds[place + 1]))), np.int64) for place in old[parent]]
+        found = [np.asarray(list(arrange(axis, np.arange(bounds[place], bounds[place + 1]))), np.int64)
+                 for place in old[parent]]
         counts[axis] = [len(places) for places in found]
         old[axis] = np.concatenate([np.zeros(0, np.int64), *found])
     columns = {name: Column(column.axis, column.values[torch.from_numpy(old[column.axis])])
@@ -271,21 +274,20 @@ def value_of(law: Law, scene: Scene, name: str) -> np.ndarray:
     return found.numpy()
 
 
-def outcome(law: Law, scene: Scene, *, backend: str = "torch", objective: CompiledObjective | None = None,
-            **given: np.ndarray) -> Outcome:
+def outcome(law: Law, scene: Scene, *, backend: str = "torch", **given: np.ndarray) -> Outcome:
     """What a back end computes; `given` are inputs in place of those that the spec would compute."""
-    objective = law.compiled(backend) if objective is None else objective
+    objective = compiled(law, backend)
     inputs = inputs_of(law, scene)
     assert given.keys() <= inputs.keys(), f"{law.objective.name} has the inputs {list(inputs)}"
     inputs.update(given)
-    live = {name: scene[name].to(torch.float64 if objective.backend == "torch" else torch.float32, copy=True).requires_grad_()
-            for name in scene.states}
+    dtype = torch.float64 if backend == "torch" else torch.float32
+    live = {name: scene[name].to(dtype, copy=True).requires_grad_() for name in scene.states}
     rows = {}
     for group in law.staged.groups:
-        seat = ("states", group.model, Version.CURRENT.value, group.response)
+        others = {other: scene["states", other, Version.FROZEN.value, group.response].to(dtype) for other in group.others}
         rows[group.model, group.response] = Rows(
-            scene["targets", group.response], logits=live[seat],
-            others={other: scene["states", other, Version.FROZEN.value, group.response].to(live[seat].dtype) for other in group.others})
+            scene["targets", group.response], others=others,
+            logits=live["states", group.model, Version.CURRENT.value, group.response])
     direct = {read.key: live["values", read.read.model, Version.CURRENT.value, read.read.response] for read in law.staged.direct}
     loss, values = objective.loss(objective.batch(scene.layout, inputs), rows, direct)
     if loss.requires_grad:
@@ -304,7 +306,7 @@ def known(spec: Spec, scene: Scene) -> dict[int, Any]:
                 tokens = next(entry.token_axis for entry in spec.responses if entry.name == owner)
                 found[node.key] = np.diff(scene.layout.offsets[tokens.name])
             case Leaf() | Foreign():
-                found |= {node.key: scene[name] for name, _ in _wanted(node)}
+                found.update((node.key, scene[name]) for name, _ in _wanted(node))
     return found
 
 

@@ -45,10 +45,13 @@ BODIES = {
     "gated entropy": """let h = entropy(actor, y)
         maximize a: mean(where(frozen(h) > 1.2, h, 0.3 * h * frozen(logp(actor, y))))""",
     "squared sequence error": f"{SCORE}  minimize a: mean((0.2 * s - advantage) ^ 2)",
-    "extremes of a sample": "maximize worst: mean(min(logp(actor, y), per: sample))  minimize last: mean(last(entropy(actor, y), per: sample))",
+    "extremes of a sample": """maximize worst: mean(min(logp(actor, y), per: sample))
+        minimize last: mean(last(entropy(actor, y), per: sample))""",
     "discounted score": "maximize a: mean(advantage * scan(logp(actor, y), decay: 0.9, from: end))",
-    "live leave-one-out": f"{SCORE}  maximize a: mean(log_likelihood(correct, sigmoid(0.3 * (s - others_mean(s, per: prompt)))))",
-    "frozen leave-one-out": f"{SCORE}  maximize a: mean(log_likelihood(correct, sigmoid(0.3 * (s - frozen(others_mean(s, per: prompt))))))",
+    "live leave-one-out": f"""{SCORE}  let others = others_mean(s, per: prompt)
+        maximize a: mean(log_likelihood(correct, sigmoid(0.3 * (s - others))))""",
+    "frozen leave-one-out": f"""{SCORE}  let others = frozen(others_mean(s, per: prompt))
+        maximize a: mean(log_likelihood(correct, sigmoid(0.3 * (s - others))))""",
     "group-normalised score": f"{SCORE}  maximize a: mean(tanh(normalize(s, per: prompt, guard: 0.1)) * advantage)",
     "preference": """let margin = implicit_reward(actor, ref, win) - implicit_reward(actor, ref, lose)
         minimize a: mean(dpo(margin, 0.3))""",
@@ -57,7 +60,6 @@ BODIES = {
     "ratio of means": f"{RATIO}  maximize a: mean(clipped(ratio, advantage, 0.8 .. 1.2)) / mean(entropy(actor, y))",
     "median of samples": "maximize a: quantile(mean(logp(actor, y), per: sample), 0.5)  minimize b: 0.1 * std(logp(actor, y))",
 }
-WITHOUT_GROUPS = ("plain policy gradient",)
 EVERY_FORM = list(BODIES)
 EVERYTHING = [*EVERY_EXAMPLE, *EVERY_FORM]
 
@@ -72,13 +74,8 @@ def form(body: str) -> Law:
     return law(text_of(body))
 
 
-def example(stem: str, name: str, **replaced: str) -> Law:
-    """An objective of an example; `replaced` are pieces of its text, which have to be there, and what stands instead."""
-    return law((EXAMPLES / f"{stem}.rl").read_text(encoding="utf-8"), name, EXAMPLES)
-
-
-def edited(stem: str, name: str, *changes: tuple[str, str]) -> Law:
-    """An objective of an example with pieces of its text changed, each of which has to be there."""
+def example(stem: str, name: str, *changes: tuple[str, str]) -> Law:
+    """An objective of an example; pieces of its text, which have to be there, may be replaced."""
     text = (EXAMPLES / f"{stem}.rl").read_text(encoding="utf-8")
     for before, after in changes:
         assert before in text, f"{stem}.rl has no {before!r}"

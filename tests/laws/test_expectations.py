@@ -1,4 +1,4 @@
-"""Expected gradients, exact: every answer of two tokens over a small vocabulary stands in the batch, weighted by how probable it is.
+"""Expected gradients, exact: every answer of two tokens over a small vocabulary stands in the batch, as often as it is probable.
 
 The weight is a frozen product of live log-probabilities, so no sampling and no rounding of frequencies is in the way. The
 logits of a token are shared by all answers with the same beginning, as in a model.
@@ -14,15 +14,15 @@ from torch import Tensor
 
 from rldsl.kernels.layout import Layout
 from rldsl.types import Version
-from tests.laws.scenes import Column, Law, Name, Scene, outcome
+from tests.laws.scenes import Column, Scene, outcome
 from tests.laws.specs import form
 
 VOCABULARY = 4
 WORDS = tuple(product(range(VOCABULARY), repeat=2))
 PREFIXES = 1 + VOCABULARY  # nothing yet, or one of the tokens
 CURRENT, FROZEN = Version.CURRENT.value, Version.FROZEN.value
-WEIGHT = "let w = frozen(exp(sum(logp(actor, y), per: sample)))  "         # of an answer, under the policy itself
-SAMPLER = "let w = frozen(exp(sum(y.logp, per: sample)))  "                # under another that wrote it
+WEIGHT = "let w = frozen(exp(sum(logp(actor, y), per: sample)))  "  # of an answer, under the policy itself
+SAMPLER = "let w = frozen(exp(sum(y.logp, per: sample)))  "         # under another that wrote it
 # Sixteen answers' float64 gradients of size 1 are added.
 SAME = 1e-14
 
@@ -39,9 +39,8 @@ def all_answers(seed: int = 0) -> tuple[Scene, Tensor]:
     policy, other, old = tables(seed)
     targets = torch.tensor([token for word in WORDS for token in word])
     prefixes = torch.tensor([place for first, _ in WORDS for place in (0, 1 + first)])
-    layout = Layout.of({"problems": "batch", "y.sample": "problems", "y.token": "y.sample", "pairs": "batch", "win.token": "pairs",
-                        "lose.token": "pairs"}, {"problems": [1], "y.sample": [len(WORDS)], "y.token": [2] * len(WORDS),
-                                                 "pairs": [0], "win.token": [], "lose.token": []})
+    layout = Layout.of({"problems": "batch", "y.sample": "problems", "y.token": "y.sample"},
+                       {"problems": [1], "y.sample": [len(WORDS)], "y.token": [2] * len(WORDS)})
     rewards = torch.linspace(-1.0, 1.0, len(WORDS), dtype=torch.float64) ** 3
     columns = {
         ("targets", "y"): Column("y.token", targets),
@@ -55,10 +54,8 @@ def all_answers(seed: int = 0) -> tuple[Scene, Tensor]:
 
 def expected(body: str, seed: int = 0) -> Tensor:
     """The gradient by the logits after each prefix."""
-    law: Law = form(body)
     scene, prefixes = all_answers(seed)
-    name: Name = ("states", "actor", CURRENT, "y")
-    by_token = outcome(law, scene).gradients[name]
+    by_token = outcome(form(body), scene).gradients["states", "actor", CURRENT, "y"]
     return torch.zeros(PREFIXES, VOCABULARY, dtype=torch.float64).index_add_(0, prefixes, by_token)
 
 

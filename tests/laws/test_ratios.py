@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.laws.scenes import Law, distance, law, on_policy, outcome, scene_of
+from tests.laws.scenes import Law, distance, equal, law, on_policy, outcome, scene_of
 from tests.laws.specs import EXAMPLES, HEAD, form
 
 CLIPPED = ["dapo.dapo", "dr_grpo.dr_grpo", "grpo.grpo", "gspo.gspo", "ppo.ppo", "quickstart.grpo"]
@@ -62,7 +62,6 @@ def test_a_dual_clip_far_away_is_no_dual_clip() -> None:
 def test_the_sequence_ratio_of_answers_of_one_token_is_the_token_ratio() -> None:
     sequence = form("let r = sequence_ratio(logp(actor, y) - y.logp)  maximize a: mean(clipped(r, advantage, 0.8 .. 1.2))")
     token = form("let r = exp(logp(actor, y) - y.logp)  maximize a: mean(clipped(r, advantage, 0.8 .. 1.2))")
-    from tests.laws.scenes import equal
     scene = scene_of(token.spec, seed=6, shape=equal(3, 3, 1))
     assert distance(outcome(sequence, scene).gradients, outcome(token, scene).gradients) <= SAME
 

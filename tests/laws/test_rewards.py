@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.laws.scenes import Scene, distance, equal, outcome, scene_of, value_of
-from tests.laws.specs import edited, example, form
+from tests.laws.specs import example, form
 
 CENTRED = ["dapo.dapo", "dr_grpo.dr_grpo", "grpo.grpo", "gspo.gspo", "quickstart.grpo", "rloo.rloo"]
 SCALED = ["dapo.dapo", "grpo.grpo", "gspo.gspo", "quickstart.grpo"]
@@ -65,7 +65,7 @@ def test_leave_one_out_is_centred_times_n_over_n_less_one() -> None:
 
 def test_in_groups_of_one_size_rloo_is_centred_reinforce_times_n_over_n_less_one() -> None:
     rloo = example("rloo", "rloo")
-    centred = edited("rloo", "rloo", ("import std.advantage (leave_one_out)", "import std.advantage (centre)"),
+    centred = example("rloo", "rloo", ("import std.advantage (leave_one_out)", "import std.advantage (centre)"),
                      ("leave_one_out(penalised, per: prompt)", "centre(penalised, per: prompt)"))
     scene = scene_of(rloo.spec, seed=4, shape=equal(2, 4, 3))
     found, wanted = outcome(rloo, scene), outcome(centred, scene)

@@ -24,7 +24,7 @@ TEXT = HEAD + ROLLOUT + """
 policy teacher = frozen(actor)
 policy role = actor with { system: "dd" }
 critic v from tiny(layers: 1, width: 16, heads: 2, tokenizer: characters("abcd>"))
-rollout z ~ actor(problems.question + y.text + ">") { samples: 2, max_tokens: 2 }
+rollout z ~ actor(problems.question + text.prefix(y.text, 0) + ">") { samples: 2, max_tokens: 2 }
 response shown = problems.answer given problems.question
 state best: Real in [0, 1] = 0.25
 param beta: Real in [0, 1] = 0.5
