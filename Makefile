@@ -7,8 +7,8 @@ TORCH ?= torch==2.13.0
 TORCH_OPTIONS ?=
 SPEC ?= examples/quickstart.rl
 SEED ?= 0
-# Tests go to two processes, one thread each: more threads than cores make every one of them slower.
-PYTEST := OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile
+# Two processes; tests/conftest.py gives each one thread.
+PYTEST := $(BIN)/python -m pytest tests -n 2 --dist loadfile
 
 .PHONY: help setup run check test fast lint types golden bench docs clean
 

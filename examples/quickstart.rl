@@ -4,17 +4,28 @@
 import std.surrogate (clipped)
 import std.divergence (k3)
 
-data shown from python("tasks.sort_letters:demonstrations", count: 4096, letters: 4) { question: Text  demonstration: Text }
-data problems from python("tasks.sort_letters:problems", count: 4096, letters: 4) { question: Text  answer: Text target }
-data unseen from python("tasks.sort_letters:problems", count: 200, held_out: true) { question: Text  answer: Text target }
+data shown from python("tasks.sort_letters:demonstrations", count: 4096) {
+  question:      Text
+  demonstration: Text
+}
+data problems from python("tasks.sort_letters:problems", count: 4096) {
+  question: Text
+  answer:   Text target
+}
+data unseen from python("tasks.sort_letters:problems", count: 200, held_out: true) {
+  question: Text
+  answer:   Text target
+}
 
 policy actor from tiny(layers: 2, width: 96, heads: 4, tokenizer: characters("abcdefgh>"))
 policy ref = frozen(actor)
 
 response form = shown.demonstration given shown.question
+
 rollout y ~ actor(problems.question) { samples: 16, max_tokens: 6 }
 
 reward correct = verify.equal(y.text, problems.answer)
+
 let advantage = (correct - mean(correct, per: prompt)) / (std(correct, per: prompt) + 1e-4)
 
 objective imitation for actor {
@@ -31,15 +42,22 @@ objective grpo for actor {
 eval heldout on unseen { samples: 4 report success: mean(correct) }
 
 train {
-  stage imitation { repeat 40 {
-    draw 256 rows
-    update actor with imitation { optimizer: adamw(lr: warmup(0 -> 3e-3, steps: 10)), clip_gradient: 1.0 }
-  } }
+  stage imitation {
+    repeat 40 {
+      draw 256 rows
+      update actor with imitation { optimizer: adamw(lr: warmup(0 -> 3e-3, steps: 10)) }
+    }
+  }
   reset ref to actor
   evaluate heldout
-  stage grpo { repeat 60 {
-    draw 32 prompts
-    update actor with grpo { minibatch: 16 prompts, optimizer: adamw(lr: linear(1e-3 -> 1e-4, steps: 60)), clip_gradient: 1.0 }
-    every 10 { evaluate heldout }
-  } }
+  stage grpo {
+    repeat 60 {
+      draw 32 prompts
+      update actor with grpo {
+        minibatch: 16 prompts
+        optimizer: adamw(lr: linear(1e-3 -> 1e-4, steps: 60))
+      }
+      every 10 { evaluate heldout }
+    }
+  }
 }

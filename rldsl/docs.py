@@ -43,7 +43,8 @@ def library_page() -> str:
         text = asset_text("stdlib", name)
         for comment, signature in re.findall(r"((?:^##[^\n]*\n)+)(fn [^=]+?) =", text, re.MULTILINE):
             lines.append(f"\n```rl\n{' '.join(signature.split())}\n```\n\n{_plain(comment)}\n")
-    lines.append("\n## On the host\n\nVerifiers and text functions, run once for each iteration.\n\n| call | gives | what |\n|---|---|---|\n")
+    lines.append("\n## On the host\n\nVerifiers and text functions, run once for each iteration.\n\n"
+                 "| call | gives | what |\n|---|---|---|\n")
     for primitive in PRIMITIVES.values():
         arguments = ", ".join(parameter.name + ("" if parameter.is_required else "?") for parameter in primitive.parameters)
         gives = primitive.result.value + (" or absent" if primitive.optional else "")

@@ -114,6 +114,8 @@ class NumbaBackend:
 
     def _group(self, batch: UpdateBatch, run: Run, number: int, group: HeadGroup, rows: Rows, source: Source,
                axis: str) -> GroupRun:
+        if rows.given.device.type != "cpu":
+            raise ValueError(f"the numba kernels run on the CPU, and these rows are on {rows.given.device}")
         others = tuple(source_of(rows.others[name], rows.places) for name in group.others)
         return GroupRun(
             self._kernel.groups[number], str(number), source, others, rows.targets.numpy(), rows.vocabulary,

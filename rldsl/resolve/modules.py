@@ -9,8 +9,8 @@ from rldsl.diagnostics import Diagnostic, Label, error
 from rldsl.resolve.names import declared_name, did_you_mean, listed, word_for
 from rldsl.source import Source, Span
 from rldsl.syntax import tree
-from rldsl.syntax.tree import Item
 from rldsl.syntax.parse import parse
+from rldsl.syntax.tree import Item
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 from rldsl.graph.spec import Spec
 from rldsl.reporting import check_path, folder_of, print_failure, print_findings, visible

@@ -65,9 +65,10 @@ def _cutting_axis(staged: StagedObjective, micro_batch: Amount) -> tuple[Axis, b
         return wanted, True
     if micro_batch.unit == "samples" and not wanted.is_within(staged.piece_axis):
         return staged.piece_axis, True
-    raise TooFine(f"`micro_batch: {micro_batch.number:g} {micro_batch.unit}` cuts through `{staged.name}`, which couples values at "
-                  f"the {staged.coupling.word} level (RL801); a micro-batch has to hold whole {staged.piece_axis.level.word}s: "
-                  f"write `micro_batch: 1 {staged.piece_axis.level.word}s` or more")
+    whole = f"{staged.piece_axis.level.word}s"
+    raise TooFine(f"`micro_batch: {micro_batch.number:g} {micro_batch.unit}` cuts through `{staged.name}`, which couples "
+                  f"values at the {staged.coupling.word} level (RL801); a micro-batch has to hold whole {whole}: "
+                  f"write `micro_batch: 1 {whole}` or more")
 
 
 def _ranges(staged: StagedObjective, batch: UpdateBatch, axis: Axis, micro_batch: Amount) -> list[tuple[int, int]]:
@@ -87,8 +88,9 @@ def _held(staged: StagedObjective, batch: UpdateBatch, axis: Axis, unit: str) ->
     if unit in ("prompts", "rows"):
         return np.ones(batch.layout.size(axis.name), np.int64)
     samples = {read.axis.parent for read in live_reads(staged)}
-    counts = [np.diff(batch.layout.bounds(found.name, axis.name)) for found in samples if found is not None]
-    return np.max(counts, axis=0).astype(np.int64)
+    counts = [np.diff(batch.layout.bounds(entry.name, axis.name)) for entry in samples if entry is not None]
+    found: npt.NDArray[np.int64] = np.max(counts, axis=0)
+    return found
 
 
 def _run(staged: StagedObjective, batch: UpdateBatch, axis: Axis, start: int, stop: int, whole: bool) -> Run:

@@ -90,7 +90,6 @@ class NeedFinder:
         return Needs(frozenset(keys), frozenset(data), frozenset(responses))
 
 
-def foreign_nodes(spec: Spec, keys: Iterable[int]) -> list[Node]:
-    """The calls on the host among some nodes, in their order."""
-    wanted = frozenset(keys)
-    return [node for node in spec.graph.nodes if node.key in wanted and isinstance(node.operation, Foreign)]
+def foreign_nodes(spec: Spec) -> list[tuple[Node, Foreign]]:
+    """The calls on the host, in their order."""
+    return [(node, node.operation) for node in spec.graph.nodes if isinstance(node.operation, Foreign)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,10 +154,19 @@ def _continued(ready: Ready, records: Records) -> RunState:
 
 def _write_explanation(spec: Spec, folder: RunFolder) -> None:
     """The equations that will run, for the report."""
-    import json
-
     from rldsl.explain.report import as_document
-    folder.write_text("explain.json", json.dumps(as_document(spec), indent=1, ensure_ascii=False) + "\n")
+    document = as_document(spec)
+    for objective in document["objectives"]:
+        objective["equation"] = "\n".join(_equation_lines(objective["terms"]))
+    folder.write_text("explain.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def _equation_lines(terms: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    definitions: dict[str, str] = {}
+    for term in terms:
+        yield f"{term['direction']} {term['label']} = {term['text']['equation']}"
+        definitions |= term["text"]["definitions"]
+    yield from (f"  {name} = {right}" for name, right in definitions.items())
 
 
 def _result(folder: RunFolder, state: RunState, ending: Ending, message: str) -> RunResult:

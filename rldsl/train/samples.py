@@ -64,7 +64,7 @@ def _rows(values: Values, spec: ResponseSpec, tokens: ResponseTokens, rewards: M
 
 
 def _is_above(values: Values, spec: ResponseSpec, reward: NamedValue) -> bool:
-    """Whether a sample has one value of the reward, or a list of its own tokens'. What was drawn from it has rows of its own."""
+    """Whether a sample has one value of the reward, or a list of its own tokens'. What is drawn from it has its own rows."""
     axis = values.world.spec.graph[reward.key].type.axis
     return spec.sample_axis.is_within(axis) or (axis.owner == spec.name and axis.is_within(spec.sample_axis))
 

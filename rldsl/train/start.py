@@ -59,9 +59,8 @@ def make_world(spec: Spec, project: Path, seed: int, data: Mapping[str, Rows]) -
 
 def check_calls(world: World) -> None:
     """Refuses functions of the project that cannot be loaded."""
-    nodes = [node for node in foreign_nodes(world.spec, world.spec.graph.by_key) if _is_called(node.operation.name)]
-    for node in nodes:
-        for prepared in world.host.prepare([node.operation]):
+    for node, operation in foreign_nodes(world.spec):
+        for prepared in world.host.prepare([operation]) if _is_called(operation.name) else ():
             if prepared.problem is not None:
                 where = f"{place_of(world.spec, node.span)}: " if node.span is not None else ""
                 raise RunError(f"{where}`{prepared.function}` cannot be used: {prepared.problem.message}")

@@ -64,7 +64,8 @@ def main(first: int, last: int) -> int:
                     continue
                 failed += 1
                 least = spec_text(shrunk(terms, seed, optimise))
-                print(f"seed {seed}, passes {'on' if optimise else 'off'}: {difference(least, seed, optimise)}\n{least}", flush=True)
+                passes = "on" if optimise else "off"
+                print(f"seed {seed}, passes {passes}: {difference(least, seed, optimise)}\n{least}", flush=True)
     print(f"{last - first} specs, {failed} failures")
     return failed
 

@@ -11,6 +11,7 @@ import torch
 
 from rldsl.certify import certify
 from rldsl.graph.model import ReadKind
+from rldsl.kernels import projection
 from rldsl.kernels.dense import dense_reads
 from rldsl.kernels.rows import Rows
 from rldsl.program import CompiledObjective
@@ -107,8 +108,10 @@ def test_the_gradient_flows_on_through_the_model() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_is_upcast_and_gradients_come_back_in_it(dtype: torch.dtype) -> None:
-    """Arithmetic is float32: the error is that of rounding the result."""
+def test_half_precision_is_upcast_and_gradients_come_back_in_it(dtype: torch.dtype,
+                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arithmetic is float32, a slice of the vocabulary at a time: the error is that of rounding the result."""
+    monkeypatch.setattr(projection, "UPCAST_BYTES", 100 * 16 * 4)
     batch = ragged("plain", repeat=3)
     rows = batch.rows[KEY]
     assert rows.hidden is not None and rows.weight is not None

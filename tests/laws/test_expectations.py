@@ -1,4 +1,4 @@
-"""Expected gradients, exact: every answer of two tokens over a small vocabulary stands in the batch, as often as it is probable.
+"""Expected gradients, exact: every answer of two tokens over a small vocabulary is in the batch, weighted by its probability.
 
 The weight is a frozen product of live log-probabilities, so no sampling and no rounding of frequencies is in the way. The
 logits of a token are shared by all answers with the same beginning, as in a model.

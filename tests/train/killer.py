@@ -19,8 +19,8 @@ from typing import Any
 import torch
 
 import rldsl.train.checkpoint as checkpoints
-import rldsl.train.records as records
 import rldsl.train.rollout_log as rollouts
+from rldsl.train import records
 from rldsl.train.folder import holds_run
 from rldsl.train.runner import run_spec
 from tests.train.specs import spec_of

@@ -80,7 +80,8 @@ def test_objectives_may_take_turns(tmp_path: Path) -> None:
     text = f"{TWO}\ntrain {{ repeat 2 {{ draw 4 prompts update actor with grpo {OPTIMIZER} " \
            f"draw 4 rows update actor with imitation {OPTIMIZER} }} }}\n"
     assert run(text, tmp_path).iteration == 4
-    assert [("objective/nll" in line, "reward" in line) for line in numbers_of(tmp_path / "run")] == [(False, True), (True, False)] * 2
+    lines = numbers_of(tmp_path / "run")
+    assert [("objective/nll" in line, "reward" in line) for line in lines] == [(False, True), (True, False)] * 2
 
 
 def test_a_draw_in_an_inner_block_ends_with_it(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ response shown = problems.answer given problems.question
 objective imitation for actor { minimize nll: -mean(logp(actor, shown) * 1e30) * 1e30 }
 train { repeat 3 { draw 8 prompts  update actor with imitation { optimizer: adamw(lr: 1e-2) } } }
 """
-    with pytest.raises(RunError, match="gradient|loss"):
+    with pytest.raises(RunError, match=r"gradient|loss"):
         run(text, tmp_path)
 
 

@@ -103,9 +103,19 @@ def test_many_kills_at_random_moments_change_nothing(tmp_path: Path, undisturbed
 def test_a_wish_to_stop_is_heard_after_the_iteration(tmp_path: Path, undisturbed: Path) -> None:
     project = project_of(tmp_path / "project")
     (tmp_path / "test.rl").write_text(SPEC)
-    code = ("import sys; import torch; torch.set_num_threads(1); from pathlib import Path; from tests.train.specs import spec_of; from rldsl.train.runner import run_spec; "
-            f"p = Path({str(project)!r}); r = run_spec(spec_of(Path({str(tmp_path / 'test.rl')!r}).read_text(), p), project=p, "
-            f"out=Path({str(tmp_path / 'run')!r}), quiet=True); print(r.message); sys.exit(r.exit_status)")
+    code = f"""
+import sys
+from pathlib import Path
+import torch
+from rldsl.train.runner import run_spec
+from tests.train.specs import spec_of
+torch.set_num_threads(1)
+project = Path({str(project)!r})
+spec = spec_of(Path({str(tmp_path / 'test.rl')!r}).read_text(), project)
+result = run_spec(spec, project=project, out=Path({str(tmp_path / 'run')!r}), quiet=True)
+print(result.message)
+sys.exit(result.exit_status)
+"""
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
     metrics = tmp_path / "run/metrics.jsonl"
     while child.poll() is None and not (metrics.exists() and metrics.stat().st_size):
