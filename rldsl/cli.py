@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-FAULT, USAGE, BUG = 1, 2, 70
+FAULT, USAGE, BUG, INTERRUPTED = 1, 2, 70, 130
 # What the extra `torch` installs; the core (check, fmt, explain, new) needs none of it.
 EXTRA = frozenset({"torch", "numba", "numpy", "transformers", "tokenizers", "safetensors", "pyarrow", "tensorboard",
                    "jsonschema", "math_verify"})
@@ -16,24 +16,30 @@ EXTRA = frozenset({"torch", "numba", "numpy", "transformers", "tokenizers", "saf
 def main() -> None:
     """Run a command. A bug of the compiler asks for a report; users' mistakes never get here."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning OpenMP threads collapse on shared machines
-    from rldsl.diagnostics import InternalError
     arguments = sys.argv[1:]
     try:
         status = _status(arguments)
         sys.stdout.flush()
-    except InternalError as fault:
-        print(f"This is a bug of rldsl, not of your spec: {fault}\nPlease report it with the spec.", file=sys.stderr)
-        status = BUG
-    except ModuleNotFoundError as fault:
-        package = (fault.name or "").partition(".")[0]
-        if package not in EXTRA:
-            raise
-        print(_missing(package, arguments), file=sys.stderr)
-        status = USAGE
     except BrokenPipeError:  # whoever read the output left: it is not whole, so this is no success
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = FAULT
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except Exception as fault:
+        status = _failed(fault, arguments)
     sys.exit(status)
+
+
+def _failed(fault: Exception, arguments: Sequence[str]) -> int:
+    """A package that is not there, or else a bug: with its traceback, for the report."""
+    package = (getattr(fault, "name", None) or "").partition(".")[0] if isinstance(fault, ModuleNotFoundError) else ""
+    if package in EXTRA:
+        print(_missing(package, arguments), file=sys.stderr)
+        return USAGE
+    import traceback
+    traceback.print_exception(fault)
+    print("\nThis is a bug of rldsl, not of your spec. Please report it with the spec and the lines above.", file=sys.stderr)
+    return BUG
 
 
 def _status(arguments: Sequence[str]) -> int | str | None:

@@ -42,14 +42,15 @@ class Meaning:
 
     def loss(self, staged: StagedObjective, layout: Layout, inputs: Mapping[str, Numbers],
              reads: Mapping[int, Tensor]) -> Tensor:
-        """The minimised terms less the maximised ones; an absent term adds nothing."""
+        """The minimised terms less the maximised ones; an absent term adds nothing, a NaN that nothing promised stays one."""
         leaves = {**self._inputs(staged, inputs), **self._reads(staged, reads)}
         terms = evaluate(self.spec.graph, [term.key for term in self.objective.terms], layout, leaves)
         total = torch.zeros((), dtype=torch.float64)
         for term in self.objective.terms:
             value = terms[term.key]
             assert isinstance(value, Tensor)
-            present = torch.where(torch.isnan(value), 0.0, value).sum()
+            may_be_absent = self.spec.graph[term.key].type.optional
+            present = torch.where(torch.isnan(value), 0.0, value).sum() if may_be_absent else value.sum()
             total = total - present if term.maximize else total + present
         return total
 

@@ -18,7 +18,8 @@ from rldsl.graph.staged import HeadGroup, StagedObjective
 from rldsl.kernels.gradients import Pair, RowGradients
 from rldsl.kernels.head import GroupRun, HeadKernel, RowKernel, differentiate, fits, read_rows, write_rows
 from rldsl.kernels.layout import Layout
-from rldsl.kernels.rows import Rows, Source, source_of
+from rldsl.kernels.rows import Rows
+from rldsl.kernels.sources import Source, source_of
 from rldsl.kernels.workspace import Workspaces
 
 

@@ -11,7 +11,8 @@ from rldsl.emit.load import load_module
 from rldsl.emit.to_head import DIVERGENCES, RowRead, RowShape, emit_rows
 from rldsl.graph.model import ReadKind
 from rldsl.kernels.head import GroupRun, Numbers, RowKernel, read_rows
-from rldsl.kernels.rows import Rows, source_of
+from rldsl.kernels.rows import Rows
+from rldsl.kernels.sources import source_of
 from rldsl.kernels.workspace import Workspaces
 
 CHUNK_BYTES = 128 << 20

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from rldsl.kernels.projection import Accumulator, Projection
-from rldsl.kernels.rows import Converted, Projected, Resident, Rows, Source, is_resident
+from rldsl.kernels.rows import Rows
+from rldsl.kernels.sources import Converted, Projected, Resident, Source, is_resident
 
 Pair = tuple[Tensor, Tensor]  # a tensor and the gradient by it
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from rldsl.kernels.projection import Selection
-from rldsl.kernels.rows import Active, Logits, Places, Source
+from rldsl.kernels.sources import Active, Logits, Places, Source
 from rldsl.kernels.threads import Range, parallel, split
 from rldsl.kernels.workspace import Workspace
 
@@ -86,7 +86,7 @@ class GroupRun:
 def differentiate(kernel: HeadKernel, groups: Sequence[GroupRun], arguments: tuple[Any, ...], run: Range, *,
                   budget: int, workspace: Workspace) -> None:
     """Reads, coefficients and gradients of the pieces `run`, a chunk of whole pieces at a time."""
-    for first, last in chunks(groups, run, budget):
+    for first, last in _chunks(groups, run, budget):
         loaded = [_load(group, int(group.starts[first]), int(group.starts[last]), workspace) for group in groups]
         _work(kernel, groups, loaded, arguments, (first, last))
         for group, chunk in zip(groups, loaded, strict=True):
@@ -96,7 +96,7 @@ def differentiate(kernel: HeadKernel, groups: Sequence[GroupRun], arguments: tup
                 group.source.store(rows, group.active(slice(chunk.start, chunk.stop)), gradient, workspace)
 
 
-def chunks(groups: Sequence[GroupRun], run: Range, budget: int) -> Iterator[Range]:
+def _chunks(groups: Sequence[GroupRun], run: Range, budget: int) -> Iterator[Range]:
     """Runs of whole pieces of about equally many bytes, which the budget holds: at least one piece, or `LEAST_ROWS`."""
     used = _below(groups, run, [group.row_bytes for group in groups])
     rows = _below(groups, run, [1] * len(groups))
@@ -165,7 +165,7 @@ def _write_again(group: GroupRun, write: Function, tokens: Places, workspace: Wo
 
 # ------------------------------------------------------------------ a chunk
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class _Chunk:
     """Tokens `start` to `stop` of a group, loaded."""
 
     start: int
@@ -183,11 +183,11 @@ class Chunk:
                 *self.others, *reads)
 
 
-def _load(group: GroupRun, start: int, stop: int, workspace: Workspace) -> Chunk:
+def _load(group: GroupRun, start: int, stop: int, workspace: Workspace) -> _Chunk:
     return _load_rows(group, slice(start - group.first, stop - group.first), start, stop, workspace)
 
 
-def _load_rows(group: GroupRun, rows: Selection, start: int, stop: int, workspace: Workspace) -> Chunk:
+def _load_rows(group: GroupRun, rows: Selection, start: int, stop: int, workspace: Workspace) -> _Chunk:
     logits, places = group.source.load(rows, workspace, f"logits of {group.name}")
     others = [other.load(rows, workspace, f"other {number} of {group.name}")
               for number, other in enumerate(group.others)]
@@ -195,11 +195,11 @@ def _load_rows(group: GroupRun, rows: Selection, start: int, stop: int, workspac
     highs = workspace.take(f"highs of {group.name}", stop - start, blocks)
     statistics = workspace.take(f"statistics of {group.name}", stop - start, group.kernel.width, dtype=torch.float64)
     targets = group.targets[rows if isinstance(rows, slice) else rows.numpy()]
-    return Chunk(start, stop, logits, places, targets, highs.numpy(), statistics.numpy(),
+    return _Chunk(start, stop, logits, places, targets, highs.numpy(), statistics.numpy(),
                  tuple(array for other in others for array in other))
 
 
-def _work(kernel: HeadKernel, groups: Sequence[GroupRun], loaded: Sequence[Chunk], arguments: tuple[Any, ...],
+def _work(kernel: HeadKernel, groups: Sequence[GroupRun], loaded: Sequence[_Chunk], arguments: tuple[Any, ...],
           pieces: Range) -> None:
     """Many small pieces: each thread sweeps over some of them. Few big ones: all threads share the rows of all."""
     if groups and _is_even(groups, pieces):
@@ -220,7 +220,7 @@ def _is_even(groups: Sequence[GroupRun], pieces: Range) -> bool:
     return threads == 1 or int(sizes.max(initial=0)) * 2 * threads <= int(sizes.sum())
 
 
-def _sweep(kernel: HeadKernel, groups: Sequence[GroupRun], loaded: Sequence[Chunk], arguments: tuple[Any, ...],
+def _sweep(kernel: HeadKernel, groups: Sequence[GroupRun], loaded: Sequence[_Chunk], arguments: tuple[Any, ...],
            pieces: Range) -> None:
     held: list[Any] = []
     for group, chunk in zip(groups, loaded, strict=True):
@@ -242,7 +242,7 @@ def _runs(groups: Sequence[GroupRun], pieces: Range) -> list[Range]:
     return list(pairwise(ends))
 
 
-def _each_row(group: GroupRun, chunk: Chunk, function: Function, arguments: tuple[Any, ...]) -> None:
+def _each_row(group: GroupRun, chunk: _Chunk, function: Function, arguments: tuple[Any, ...]) -> None:
     count = chunk.stop - chunk.start
     parts = min(TASKS * torch.get_num_threads(), 1 + count * group.vocabulary // SMALL)
     parallel(lambda first, last: function(first, last, *arguments), split(chunk.start, chunk.stop, parts))

@@ -1,26 +1,14 @@
-"""Vocabulary rows as a caller hands them over, checked, and the sources from which a chunk of them is loaded.
-
-A source gives a chunk of logits as a float32 array with the row of each token in it, and takes the gradient back.
-It knows nothing of what is computed of a row.
-"""
+"""Vocabulary rows as a caller hands them over, checked. Computes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rldsl.kernels.projection import Accumulator, Projection, Selection
-from rldsl.kernels.workspace import Workspace
-
-Logits = npt.NDArray[np.float32]
-Places = npt.NDArray[np.int64]
-Active = npt.NDArray[np.bool_]
 Other: TypeAlias = "Tensor | tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor | None]"
 
 
@@ -90,128 +78,3 @@ class Rows:
 def _check_range(name: str, values: Tensor, size: int) -> None:
     if len(values) and not (int(values.min()) >= 0 and int(values.max()) < size):
         raise ValueError(f"{name} lie in 0 .. {size - 1}, not in {int(values.min())} .. {int(values.max())}")
-
-
-class Source(Protocol):
-    """Where chunks of rows come from. `row_bytes` are needed for each row of a chunk, beside what is there already."""
-
-    row_bytes: int
-    skips_zeros: bool  # whether rows without a gradient need not be stored
-
-    def load(self, rows: Selection, workspace: Workspace, name: str) -> tuple[Logits, Places]:
-        """The logits of some tokens, and the row of each."""
-        ...
-
-    def store(self, rows: Selection, active: Active, gradient: Tensor, workspace: Workspace) -> None:
-        """Take the gradient of the logits of these tokens, which is 0 where they are not `active`."""
-        ...
-
-
-@dataclass(slots=True)
-class Resident:
-    """Float32 logits that are read, and turned into their gradient, where they lie."""
-
-    logits: Tensor
-    places: Tensor | None
-    row_bytes: int = 0
-    skips_zeros: bool = False
-
-    def load(self, rows: Selection, workspace: Workspace, name: str) -> tuple[Logits, Places]:
-        """All logits, and where the tokens stand."""
-        chosen = selected(self.places, rows)
-        places = np.arange(chosen.start, chosen.stop) if isinstance(chosen, slice) else chosen.numpy()
-        return self.logits.numpy(), places
-
-    def store(self, rows: Selection, active: Active, gradient: Tensor, workspace: Workspace) -> None:
-        """It lies there already."""
-
-
-@dataclass(slots=True)
-class Converted:
-    """Logits of another dtype or layout, copied by chunks; the gradient goes to `gradient`, which may be the logits."""
-
-    logits: Tensor
-    places: Tensor | None
-    gradient: Tensor | None = None
-    row_bytes: int = 0
-    skips_zeros: bool = False
-
-    def __post_init__(self) -> None:
-        self.row_bytes = 4 * self.logits.shape[1]
-
-    def load(self, rows: Selection, workspace: Workspace, name: str) -> tuple[Logits, Places]:
-        """A float32 copy."""
-        chosen = self.logits[selected(self.places, rows)]
-        buffer = workspace.take(name, *chosen.shape).copy_(chosen)
-        return buffer.numpy(), np.arange(len(chosen))
-
-    def store(self, rows: Selection, active: Active, gradient: Tensor, workspace: Workspace) -> None:
-        """Converted back."""
-        assert self.gradient is not None
-        self.gradient[selected(self.places, rows)] = gradient.to(self.gradient.dtype)
-
-
-@dataclass(slots=True)
-class Projected:
-    """Logits of hidden states, computed by chunks; gradients of hidden states, weight and bias."""
-
-    projection: Projection
-    places: Tensor | None
-    by_hidden: Tensor | None = None
-    sums: Accumulator = field(default_factory=Accumulator)
-    row_bytes: int = 0
-    skips_zeros: bool = True
-
-    def __post_init__(self) -> None:
-        self.row_bytes = 4 * self.projection.weight.shape[0]
-
-    def load(self, rows: Selection, workspace: Workspace, name: str) -> tuple[Logits, Places]:
-        """The projection of the hidden states."""
-        chosen = selected(self.places, rows)
-        count = chosen.stop - chosen.start if isinstance(chosen, slice) else len(chosen)
-        buffer = workspace.take(name, count, self.projection.weight.shape[0])
-        self.projection.forward(chosen, buffer, workspace)
-        return buffer.numpy(), np.arange(count)
-
-    def store(self, rows: Selection, active: Active, gradient: Tensor, workspace: Workspace) -> None:
-        """Through the projection. Rows without a gradient leave before its GEMMs: copying a row costs a hundredth of
-        multiplying it."""
-        count = int(active.sum())
-        if count == 0:
-            return
-        kept: Selection = rows
-        if count < len(active):
-            order = torch.from_numpy(compact(gradient.numpy(), active))
-            kept = rows.start + order if isinstance(rows, slice) else rows[order]
-        self.projection.backward(gradient[:count], selected(self.places, kept), self.by_hidden, self.sums, workspace)
-
-
-def compact(rows: Logits, active: Active) -> Places:
-    """Move the active rows to the front, into the places of those that are not; which row then stands in each."""
-    count = int(active.sum())
-    order = np.arange(len(active))
-    holes, late = np.flatnonzero(~active[:count]), count + np.flatnonzero(active[count:])
-    for hole, row in zip(holes, late, strict=True):
-        rows[hole] = rows[row]
-    order[holes] = late
-    return order[:count]
-
-
-def selected(places: Tensor | None, rows: Selection) -> Selection:
-    """Rows of the given tensor for some of the tokens."""
-    return rows if places is None else places[rows]
-
-
-def source_of(other: Other, places: Tensor | None) -> Source:
-    """Rows of another policy, which have no gradient."""
-    if isinstance(other, Tensor):
-        logits = other.detach()
-        return Resident(logits, places) if is_resident(logits) else Converted(logits, places, None)
-    hidden, weight, *bias = (part if part is None else part.detach() for part in other)
-    assert hidden is not None and weight is not None
-    return Projected(Projection(hidden, weight, bias[0] if bias else None), places)
-
-
-def is_resident(logits: Tensor) -> bool:
-    """Whether the kernels can work on the logits where they lie."""
-    return logits.dtype is torch.float32 and logits.is_contiguous()

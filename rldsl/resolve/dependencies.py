@@ -3,82 +3,89 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from rldsl.diagnostics import Diagnostic, Label, error
 from rldsl.resolve.modules import Scope
-from rldsl.resolve.names import declared_name, word_for
-from rldsl.resolve.uses import Use, uses_of
+from rldsl.resolve.names import declared_name, names_in
 from rldsl.syntax import tree
 
 Key = tuple[str, str]
 
 
-@dataclass(slots=True)
-class Order:
-    """Declarations, each after what it uses; circles as diagnostics; names that take part in one, or call one that does."""
-
-    items: list[Use] = field(default_factory=list)
-    circles: list[Diagnostic] = field(default_factory=list)
-    circular: set[Key] = field(default_factory=set)
-    entered: dict[Key, bool] = field(default_factory=dict)  # False while its uses are looked at
-
-
-def dependency_order(root: Scope) -> Order:
-    """Everything that the declarations of `root` need, and `root`'s own."""
-    order = Order()
+def dependency_order(root: Scope) -> tuple[list[tuple[Scope, tree.Item]], list[Diagnostic], set[Key]]:
+    """Declarations that `root` needs, each after what it uses; circles as diagnostics; names that take part in one."""
+    order: list[tuple[Scope, tree.Item]] = []
+    state: dict[Key, int] = {}
+    found: list[Diagnostic] = []
+    circular: set[Key] = set()
     for item in root.tree.items:
         name = declared_name(item)
-        if name is None:
-            for use in uses_of(root, item):
-                _visit(use, order)
-        elif root.bindings[name][1] is item:
-            _visit((root, item), order)
-    return order
+        if name is not None and root.bindings[name][1] is item:
+            _visit((root, item), order, state, found, circular)
+    return order, found, circular
 
 
-def _visit(start: Use, order: Order) -> None:
-    if _key(start) in order.entered:
+def _visit(start: tuple[Scope, tree.Item], order: list[tuple[Scope, tree.Item]], state: dict[Key, int],
+           found: list[Diagnostic], circular: set[Key]) -> None:
+    if state.get(_key(start)):
         return
-    path: list[tuple[Use, Iterator[Use]]] = [(start, uses_of(*start))]
-    order.entered[_key(start)] = False
+    path: list[tuple[tuple[Scope, tree.Item], Iterator[tuple[Scope, tree.Item]]]] = [(start, _uses(start))]
+    state[_key(start)] = 1
     while path:
         current, pending = path[-1]
         following = next(pending, None)
         if following is None:
-            order.entered[_key(current)] = True
-            order.items.append(current)
+            state[_key(current)] = 2
+            order.append(current)
             path.pop()
-        elif _key(following) not in order.entered:
-            order.entered[_key(following)] = False
-            path.append((following, uses_of(*following)))
-        elif not order.entered[_key(following)]:
-            _note_circle([entry for entry, _ in path], following, order)
+        elif state.get(_key(following)) == 1:
+            _report_circle([entry for entry, _ in path], following, found, circular)
+        elif state.get(_key(following)) is None:
+            state[_key(following)] = 1
+            path.append((following, _uses(following)))
 
 
-def _note_circle(path: list[Use], back: Use, order: Order) -> None:
-    """One finding for each group of definitions that need each other, not one for each way around."""
-    start = next(index for index in range(len(path) - 1, -1, -1) if _key(path[index]) == _key(back))
+def _report_circle(path: list[tuple[Scope, tree.Item]], back: tuple[Scope, tree.Item], found: list[Diagnostic],
+                   circular: set[Key]) -> None:
+    start = next(index for index, entry in enumerate(path) if _key(entry) == _key(back))
     members = path[start:]
-    is_new = order.circular.isdisjoint(_key(entry) for entry in members)
-    order.circular.update(_key(entry) for entry in members)
-    if is_new:
-        order.circles.append(_circle(members))
-
-
-def _circle(members: list[Use]) -> Diagnostic:
-    item = members[0][1]
+    circular.update(_key(entry) for entry in members)
     words = [str(declared_name(item)) for _, item in members]
     shown = words if len(words) <= 6 else [*words[:3], "…", *words[-2:]]
-    is_function = isinstance(item, tree.Function)
-    return error(
-        "RL016", "this function calls itself" if is_function else "this definition needs itself", item.span,
-        f"this {word_for(item)}" if len(members) == 1 else "the circle starts here",
-        others=[Label(item.span, f"`{declared_name(item)}`"[:25] + " is part of it") for _, item in members[1:4]],
-        why=" -> ".join([*shown, words[0]]) + "." + (" Calls are expanded in place, so they have to end." if is_function else ""),
-        fix="write it without recursion: `scan` and reductions go along values" if is_function
-        else "define one of them without the others")
+    found.append(error(
+        "RL016", "this definition needs itself", members[0][1].span, "the circle starts here",
+        others=[Label(item.span, f"`{declared_name(item)}` is part of it") for _, item in members[1:4]],
+        why=" -> ".join([*shown, words[0]]) + ".", fix="define one of them without the others"))
 
 
-def _key(entry: Use) -> Key:
+def _key(entry: tuple[Scope, tree.Item]) -> Key:
     return entry[0].name, str(declared_name(entry[1]))
+
+
+def _uses(entry: tuple[Scope, tree.Item]) -> Iterator[tuple[Scope, tree.Item]]:
+    scope, item = entry
+    hidden = {parameter.name for parameter in item.parameters} if isinstance(item, tree.Function) else set()
+    words = list(dict.fromkeys(names_in(item)))
+    if isinstance(item, tree.Eval):
+        words.append(item.data)
+    elif isinstance(item, tree.Rubric):
+        words.append(item.judge)
+    elif isinstance(item, tree.Sampler):
+        words.append(item.data)
+    elif isinstance(item, tree.Objective):
+        words.append(item.model)
+    local = {let.name for let in _local_lets(item)}
+    for word in words:
+        bound = scope.bindings.get(word)
+        if bound is not None and word not in hidden and word not in local:
+            yield bound
+
+
+def _local_lets(item: tree.Item) -> tuple[tree.Let, ...]:
+    match item:
+        case tree.Objective():
+            return tuple(entry for entry in item.items if isinstance(entry, tree.Let))
+        case tree.Function():
+            return item.lets
+        case _:
+            return ()

@@ -1,13 +1,28 @@
-"""Near misses, lists of words, and what declarations are called. No meaning."""
+"""Free names of syntax, and near misses. Pure walks over the tree; no meaning."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from difflib import get_close_matches
 
 from rldsl.syntax import tree
 
-MANY = 400
-LONGEST = 80
+
+def names_in(node: object) -> Iterator[str]:
+    """Every bare name that occurs below `node`, in order, with repeats. Iterative: any depth."""
+    waiting: list[object] = [node]
+    while waiting:
+        current = waiting.pop()
+        match current:
+            case tree.Name(text=text):
+                yield text
+            case tree.Node():
+                waiting.extend(getattr(current, item.name) for item in reversed(fields(current)) if item.name != "span")
+            case tuple():
+                waiting.extend(reversed(current))
+            case _:
+                pass
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

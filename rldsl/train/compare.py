@@ -21,7 +21,6 @@ from rldsl.train.scoring import Numbers, Scored, score_reads
 from rldsl.train.world import World
 from rldsl.types import Version
 
-CPU_LIMIT: Final = 1e-5
 EVERY: Final = 25      # iterations
 SAMPLES: Final = 64    # scored for a comparison
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rldsl.train.values import Values
 
 LONGEST = 160  # characters of a text in a message
+TIMED = ("verify.", "extern:")
 
 
 def call_host(values: Values, node: Node, inputs: Sequence[Any]) -> Any:
@@ -36,6 +37,8 @@ def call_host(values: Values, node: Node, inputs: Sequence[Any]) -> Any:
             outcome = values.world.host.call(operation, inputs)
             values.failed[node.key] = frozenset(outcome.failed)
             name = node_name(values, node)
+            if operation.name.startswith(TIMED):
+                values.seconds[name] = values.seconds.get(name, 0.0) + outcome.seconds
             values.world.failures.settle(node, name, outcome, lambda _, place: sample_at(values, node, place))
             return outcome.values
 

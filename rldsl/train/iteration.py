@@ -17,6 +17,7 @@ from rldsl.train.engine import Engine
 from rldsl.train.evaluation import rewards_within
 from rldsl.train.guards import GuardReport, check_guards
 from rldsl.train.measures import (
+    check_inputs,
     check_rewards,
     means_of,
     response_metrics,
@@ -73,6 +74,7 @@ class Iteration:
         self.values.columns(dict.fromkeys(self._wanted(guards)))
         self.timing["score_time"] = time.perf_counter() - began
         check_rewards(self.values, self.rewards.values())
+        check_inputs(self.values, self._sources())
         self._compare(compared)
         self.guards = check_guards(self.values, guards)
         return [report for report in self.guards if not report.holds]
@@ -97,12 +99,13 @@ class Iteration:
         yield from (reward.key for reward in self.rewards.values())
         yield from (key for guard in guards for key in (guard.key, guard.measure) if key is not None)
         yield from (state.next for state in self.world.spec.states if state.next is not None and self.has(state.next))
-        for step in self.ahead:
-            match step:
-                case Update():
-                    yield from (key for _, _, key in self.objectives[step.objective].sources)
-                case When(condition=key) | Assign(key=key):
-                    yield from (key,) if self.has(key) else ()
+        yield from self._sources()
+        asked = [step.condition if isinstance(step, When) else step.key for step in self.ahead if not isinstance(step, Update)]
+        yield from (key for key in asked if self.has(key))
+
+    def _sources(self) -> list[int]:
+        """The nodes that the objectives ahead take."""
+        return [key for step in self.ahead if isinstance(step, Update) for _, _, key in self.objectives[step.objective].sources]
 
     def _compare(self, compared: dict[str, int]) -> None:
         """Which rollouts are to be compared with the trainer now. Where the first update does not read their

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rldsl.data.rows import Rows as DataRows
 from rldsl.graph.spec import Assign, Draw, Evaluate, Reset, Save, StageStep, Update, When
+from rldsl.rollouts.signatures import ModelError
+from rldsl.source import Span
 from rldsl.train.drawing import Rows, Steps, steps_on_rows
 from rldsl.train.engine import Engine, NotFinite
 from rldsl.train.evaluation import run_eval
@@ -20,6 +23,7 @@ from rldsl.train.interrupt import Wish
 from rldsl.train.iteration import Iteration
 from rldsl.train.objectives import Objective
 from rldsl.train.outcome import Ending, RunError, place_of
+from rldsl.train.parts import Indices
 from rldsl.train.records import Records
 from rldsl.train.samples import samples_of
 from rldsl.train.schedule import parameters_at
@@ -69,7 +73,7 @@ class Loop:
         except StoppedByGuard as fault:
             self._save_committed()
             return Ending.STOPPED, str(fault)
-        except (Unhandled, NotFinite, RunError) as fault:
+        except (Unhandled, NotFinite, RunError, ModelError) as fault:
             raise RunError(self._broken_off(str(fault))) from fault
 
     def _go(self) -> tuple[Ending, str]:
@@ -112,12 +116,12 @@ class Loop:
         of the last committed state."""
         number = self.iteration.number + 1 if self.iteration is not None else self.state.iteration
         stage = f" of stage `{self.state.stage}`" if self.state.stage else ""
-        if self.clean:
-            self._save_committed()
-        begin = self.records.saved_at
-        last = f"the checkpoint of iteration {begin} is whole" if self.clean or begin else "no checkpoint was written yet"
+        self._save_committed()
         self.records.metrics.note(self.state.iteration, self.state.step, "error", fault, stage=self.state.stage)
-        return f"iteration {number}{stage}: {fault}\n  nothing was trained on it; {last}: mend the cause and `--resume`"
+        saved = self.records.saved_at
+        last = "no checkpoint was written yet, so `--resume` begins again" if saved is None else \
+            f"the checkpoint of iteration {saved} is whole: mend the cause and go on with `--resume`"
+        return f"iteration {number}{stage}: {fault}\n  {last}"
 
     # ------------------------------------------------------------------ steps
     def _do(self, step: Action, before: Mapping[str, Any]) -> None:
@@ -155,7 +159,7 @@ class Loop:
             self.iteration.values.add_rows(step.data, rows, numbers)
             self.iteration.standing = self.iteration.standing.after(step)
 
-    def _next_rows(self, data: str, count: int) -> tuple[Any, Any]:
+    def _next_rows(self, data: str, count: int) -> tuple[DataRows, Indices]:
         numbers = self.world.order_of(data).draw(self.state.drawn[data], count)
         self.state.drawn[data] += count
         return self.world.data[data].select(numbers), numbers
@@ -164,9 +168,12 @@ class Loop:
         iteration = self._open(step.span, "an update")
         self._prepare(iteration)
         iteration.standing = Rows(iteration.standing.drawn, used=True)
-        if not iteration.skipping:
-            self.clean = False
+        if iteration.skipping:
+            return
+        try:
             self.state.step += iteration.update(step, self.walker.passes_done, self.world.seed)
+        finally:
+            self.clean &= not iteration.moved
 
     def _evaluate(self, step: Evaluate) -> None:
         if self.iteration is not None:
@@ -228,9 +235,10 @@ class Loop:
         for text in self.world.failures.take_fresh().values():
             self.records.note(self.state, "warning", text)
         numbers = {**iteration.summary(), "num_tokens": float(self.state.tokens),
-                   **{f"failures/{name.strip('`')}": float(count) for name, count in self.world.failures.counts.items()},
+                   **{f"failures/{name.replace('`', '')}": float(count) for name, count in self.world.failures.counts.items()},
                    **{f"state/{name}": value for name, value in self.state.states.items()}}
-        timing = {"step_time": seconds, "tokens_per_second": tokens / max(seconds, 1e-9), **iteration.timing}
+        timing = {"step_time": seconds, "tokens_per_second": tokens / max(seconds, 1e-9), **iteration.timing,
+                  **{f"reward_time/{name.replace('`', '')}": spent for name, spent in iteration.values.seconds.items()}}
         self.records.write_samples(self.state.iteration, samples_of(iteration.values, iteration.rewards))
         self.records.log(self.state, numbers, timing)
         self.state.last.update(numbers)
@@ -238,12 +246,12 @@ class Loop:
             self.state.logp_difference = max(difference, self.state.logp_difference)
         self.records.progress.update(self.state.iteration - self.state.stage_start, {**self.state.last, **timing})
 
-    def _open(self, span: Any, what: str) -> Iteration:
+    def _open(self, span: Span, what: str) -> Iteration:
         if self.iteration is None:
             raise RunError(f"{place_of(self.world.spec, span)}: {what} needs rows; write `draw` before it")
         return self.iteration
 
-    def _check_known(self, values: Values, key: int, what: str, span: Any) -> None:
+    def _check_known(self, values: Values, key: int, what: str, span: Span) -> None:
         needs = self.world.finder.of([key])
         if not needs.within(values.rows, values.tokens):
             missing = sorted((needs.data - values.rows.keys()) | (needs.responses - values.tokens.keys()))

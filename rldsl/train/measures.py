@@ -33,6 +33,17 @@ def check_rewards(values: Values, rewards: Iterable[NamedValue]) -> None:
                             f"`clip(…, -10 .. 10)`, or guard the division or logarithm in it")
 
 
+def check_inputs(values: Values, keys: Iterable[int]) -> None:
+    """Refuses values that are no numbers although their type says that they are never absent."""
+    for key in keys:
+        node = values.world.spec.graph[key]
+        wrong = np.flatnonzero(np.isnan(values.numbers(key)))
+        if len(wrong) and not node.type.optional:
+            raise Unhandled(f"{node_name(values, node)} is not a number for {len(wrong)} of {len(values.numbers(key))}\n"
+                            f"  {sample_at(values, node, int(wrong[0]))}\n  an input was absent, or 0 was divided by 0; "
+                            "write `else 0` or `else skip` where that may happen")
+
+
 def reward_metrics(values: Values, rewards: Sequence[NamedValue]) -> dict[str, float]:
     """Mean and spread of each reward; `reward` is the last one that is not held out."""
     numeric = [reward for reward in rewards if values.world.spec.graph[reward.key].type.element in NUMERIC]

@@ -25,7 +25,8 @@ KEPT: Final = 2  # checkpoints that no `save` asked for
 
 @dataclass(slots=True)
 class Records:
-    """The files of one run, and the terminal. `automatic` are the iterations of checkpoints that may be dropped."""
+    """The files of one run, and the terminal. `automatic` are the iterations of checkpoints that may be dropped,
+    `saved_at` is that of the last one."""
 
     folder: RunFolder
     metrics: Metrics
@@ -33,7 +34,7 @@ class Records:
     progress: Progress
     every: int = EVERY_ITERATIONS
     automatic: list[int] = field(default_factory=list)
-    saved_at: int = 0
+    saved_at: int | None = None
     saved_time: float = field(default_factory=time.monotonic)
 
     @property
@@ -57,7 +58,7 @@ class Records:
 
     def is_due(self, state: RunState) -> bool:
         """Whether a checkpoint should be written without being asked for."""
-        return (state.iteration - self.saved_at >= self.every
+        return (state.iteration - (self.saved_at or 0) >= self.every
                 or time.monotonic() - self.saved_time >= EVERY_SECONDS)
 
     def save(self, engine: Engine, content: Mapping[str, Any], iteration: int, *, keep: bool) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 from rldsl.graph.spec import Spec
 from rldsl.program import BackendName
 from rldsl.train.checkpoint import LoadedCheckpoint, discard_after, latest_checkpoint
-from rldsl.train.compare import CPU_LIMIT
 from rldsl.train.drawing import Steps
 from rldsl.train.durable import StorageError
 from rldsl.train.engine import Engine
@@ -173,11 +172,3 @@ def _result(folder: RunFolder, state: RunState, ending: Ending, message: str) ->
     report = write_report(folder)
     difference = None if math.isnan(state.logp_difference) else state.logp_difference
     return RunResult(ending, message, folder.path, state.iteration, state.step, dict(state.last), difference, report)
-
-
-def describe_difference(difference: float | None) -> str:
-    """What the comparison of sampler and trainer came to, in a sentence."""
-    if difference is None:
-        return "sampler and trainer were not compared: no rollout without truncation was drawn"
-    verdict = "rounding alone" if difference <= CPU_LIMIT else f"more than the {CPU_LIMIT:g} that a CPU keeps to"
-    return f"the log-probabilities of sampler and trainer differ by at most {difference:.1e}: {verdict}"

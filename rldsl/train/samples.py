@@ -27,7 +27,10 @@ def reward_columns(spec: Spec) -> dict[str, Kind]:
 
 def data_columns(spec: Spec) -> dict[str, Kind]:
     """The fields that only rewards may read: what the answers are held against."""
-    return {field.name: COLUMNS[field.element] for data in spec.data for field in data.fields if field.target}
+    found: dict[str, Kind] = {}
+    for field in (field for data in spec.data for field in data.fields if field.target):
+        found.setdefault(field.name, COLUMNS[field.element])
+    return found
 
 
 def _kind(spec: Spec, reward: NamedValue) -> Kind:
@@ -113,8 +116,9 @@ def _data(values: Values, spec: ResponseSpec) -> Iterator[tuple[str, list[Any]]]
     """The target fields of the rows that the prompts belong to."""
     axis = next(found for found in spec.prompt_axis.chain() if found.parent in (None, BATCH))
     data = next((entry for entry in values.world.spec.data if entry.name == axis.owner), None)
+    kinds = data_columns(values.world.spec)
     for field in data.fields if data is not None else ():
-        if field.target:
+        if field.target and kinds[field.name] == COLUMNS[field.element]:
             column = values.rows[axis.owner][field.name]
             owners = _owners(values, spec.prompt_axis, axis)
             yield field.name, [_column_value(column[place], field.element) for place in owners]

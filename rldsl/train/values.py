@@ -47,7 +47,7 @@ class Scalars:
 @dataclass(slots=True)
 class Values:
     """`rows` by data set, with `row_numbers` their places in it. `purpose` names what the draws are for: with the
-    run's seed it decides them. `failed` are the places of calls that failed, by node."""
+    run's seed it decides them. `failed` are the places of calls that failed, by node; `seconds` what rewards took."""
 
     world: World
     rows: dict[str, Rows]
@@ -58,6 +58,7 @@ class Values:
     known: dict[int, Any] = field(default_factory=dict)
     tokens: dict[str, ResponseTokens] = field(default_factory=dict)
     failed: dict[int, frozenset[int]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
     _seen: dict[tuple[str, str, int | None], ResponseTokens] = field(default_factory=dict)
     _layout: Layout | None = None
 

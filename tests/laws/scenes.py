@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rldsl.batch import GroupKey, Run
 from rldsl.compiler import check_source
 from rldsl.emit.evaluate import evaluate
 from rldsl.graph.model import Foreign, Freeze, Leaf, Node, Read, ReadKind, SourceKind
@@ -274,26 +275,43 @@ def value_of(law: Law, scene: Scene, name: str) -> np.ndarray:
     return found.numpy()
 
 
-def outcome(law: Law, scene: Scene, *, backend: str = "torch", **given: np.ndarray) -> Outcome:
-    """What a back end computes; `given` are inputs in place of those that the spec would compute."""
-    objective = compiled(law, backend)
-    inputs = inputs_of(law, scene)
+def outcome(law: Law, scene: Scene, *, backend: str = "torch", most_rows: int | None = None, **given: np.ndarray) -> Outcome:
+    """What a back end computes, at once or in runs of at most so many rows. `given` are inputs in place of those that the
+    spec would compute."""
+    objective, inputs = compiled(law, backend), inputs_of(law, scene)
     assert given.keys() <= inputs.keys(), f"{law.objective.name} has the inputs {list(inputs)}"
     inputs.update(given)
     dtype = torch.float64 if backend == "torch" else torch.float32
     live = {name: scene[name].to(dtype, copy=True).requires_grad_() for name in scene.states}
-    rows = {}
-    for group in law.staged.groups:
-        others = {other: scene["states", other, Version.FROZEN.value, group.response].to(dtype) for other in group.others}
-        rows[group.model, group.response] = Rows(
-            scene["targets", group.response], others=others,
-            logits=live["states", group.model, Version.CURRENT.value, group.response])
-    direct = {read.key: live["values", read.read.model, Version.CURRENT.value, read.read.response] for read in law.staged.direct}
-    loss, values = objective.loss(objective.batch(scene.layout, inputs), rows, direct)
-    if loss.requires_grad:
-        loss.backward()
+    batch = objective.batch(scene.layout, inputs)
+    if most_rows is None:
+        loss, values = objective.loss(batch, *_seen(law, scene, live))
+        if loss.requires_grad:
+            loss.backward()
+    else:
+        runs = objective.pieces(batch, rows=most_rows)
+        for run in runs if runs.passes == 2 else ():
+            objective.read_piece(batch, run, *_seen(law, scene, live, run))
+        for run in reversed(runs.runs):
+            objective.piece(batch, run, *_seen(law, scene, live, run)).backward()
+        values = objective.finish(batch)
     gradients = {name: (torch.zeros_like(leaf) if leaf.grad is None else leaf.grad).double() for name, leaf in live.items()}
     return Outcome(values, gradients, inputs)
+
+
+def _seen(law: Law, scene: Scene, live: Mapping[Name, Tensor],
+          run: Run | None = None) -> tuple[dict[GroupKey, Rows], dict[int, Tensor]]:
+    """What models computed of all tokens, or of those of a run: rows, and values by the keys of their reads."""
+    rows, direct = {}, {}
+    for group in law.staged.groups:
+        leaf = live["states", group.model, Version.CURRENT.value, group.response]
+        others = {other: scene["states", other, Version.FROZEN.value, group.response].to(leaf.dtype) for other in group.others}
+        found = Rows(scene["targets", group.response], logits=leaf, others=others)
+        rows[group.model, group.response] = found if run is None else found[run.tokens[group.response]]
+    for entry in law.staged.direct:
+        value = live["values", entry.read.model, Version.CURRENT.value, entry.read.response]
+        direct[entry.key] = value if run is None else value[run.tokens[entry.read.response]]
+    return rows, direct
 
 
 # ------------------------------------------------------------------ what a spec means, by its own graph
@@ -333,7 +351,7 @@ def meaning(law: Law, scene: Scene, held: Mapping[int, Any] | None = None) -> Te
     for term in terms:
         value = found[term.key]
         assert isinstance(value, Tensor)
-        present = torch.where(torch.isnan(value), 0.0, value).sum()
+        present = torch.where(torch.isnan(value), 0.0, value).sum() if law.spec.graph[term.key].type.optional else value.sum()
         total = total - present if term.maximize else total + present
     return total
 

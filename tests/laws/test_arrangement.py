@@ -54,6 +54,18 @@ def test_relabelling_the_groups_permutes_the_gradient(name: str) -> None:
         assert same_values(found, wanted) and distance(found.gradients, gathered(scene, wanted, old)) <= SAME
 
 
+# ------------------------------------------------------------------ pieces
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_a_batch_may_be_cut_where_its_values_allow_it(name: str) -> None:
+    """Each piece is computed while nothing is known of those before it in the batch; or everything is read first."""
+    law = everything(name)
+    scene = scene_of(law.spec)
+    wanted = outcome(law, scene)
+    for most_rows in (1, 4, 9):
+        found = outcome(law, scene, most_rows=most_rows)
+        assert same_values(found, wanted) and distance(found.gradients, wanted.gradients) <= SAME
+
+
 # ------------------------------------------------------------------ size
 # Its quantile of 2n values lies between others than that of n, and its deviation divides by 2n - 1.
 OF_ORDER_STATISTICS = ("uncertain fifth", "median of samples")

@@ -93,13 +93,17 @@ def test_infinite_rewards_stop_the_run(tmp_path: Path) -> None:
 
 
 def test_a_gradient_that_is_not_finite_never_reaches_the_weights(tmp_path: Path) -> None:
-    text = HEAD + """
+    imitation = HEAD + """
+param scale: Real in [0, 1e38] = piecewise(0 -> 1, 2 -> 1e30)
 response shown = problems.answer given problems.question
-objective imitation for actor { minimize nll: -mean(logp(actor, shown) * 1e30) * 1e30 }
-train { repeat 3 { draw 8 prompts  update actor with imitation { optimizer: adamw(lr: 1e-2) } } }
+objective imitation for actor { minimize nll: -mean(logp(actor, shown)) * scale * scale }
+train { repeat 4 { draw 8 prompts  update actor with imitation { optimizer: adamw(lr: 1e-2) } } }
 """
-    with pytest.raises(RunError, match=r"gradient|loss"):
-        run(text, tmp_path)
+    with pytest.raises(RunError, match=r"iteration 3: the (loss|norm of the gradient) is") as caught:
+        run(imitation, tmp_path)
+    assert "checkpoint of iteration 2 is whole" in caught.value.message
+    run(imitation, tmp_path, out="short", stop_after=2)
+    assert weights_of(tmp_path / "run") == weights_of(tmp_path / "short")
 
 
 def test_a_function_that_is_not_there_is_said_before_training(tmp_path: Path) -> None:

@@ -79,8 +79,8 @@ def test_stopping_between_iterations_changes_nothing(tmp_path: Path, undisturbed
 
 
 @pytest.mark.parametrize("moments", [
-    ["_fill:1", "write_manifest:2", "_put:1", "save_checkpoint:3"],
-    ["write_atomically:3", "_put:2", "write_atomically:1", "write_manifest:3"],
+    ["_fill:1", "write_manifest:2", "_put:1"],
+    pytest.param(["write_atomically:3", "_put:2", "write_atomically:1", "write_manifest:3"], marks=pytest.mark.slow),
 ])
 def test_a_kill_within_a_write_changes_nothing(tmp_path: Path, undisturbed: Path, moments: list[float | str]) -> None:
     assert everything(disturbed(tmp_path, moments)) == everything(undisturbed)
@@ -88,7 +88,7 @@ def test_a_kill_within_a_write_changes_nothing(tmp_path: Path, undisturbed: Path
 
 def test_kills_at_random_moments_change_nothing(tmp_path: Path, undisturbed: Path) -> None:
     source = random.Random(0)
-    moments: list[float | str] = [source.uniform(0.5, 4.0) for _ in range(5)]
+    moments: list[float | str] = [source.uniform(0.5, 3.0) for _ in range(3)]
     assert everything(disturbed(tmp_path, moments)) == everything(undisturbed)
 
 
