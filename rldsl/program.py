@@ -86,7 +86,7 @@ class CompiledObjective:
         metrics = objective.finish(batch)
 
     The gradient does not depend on how a batch is cut: coefficients are the same bits, GEMMs and sums of projections
-    differ by float32 rounding, which is at most 2e-6 times the norm of the gradient.
+    differ by float32 rounding, at most (16 + 2 sqrt V) 2^-24 of the largest entry.
     """
 
     def __init__(self, staged: StagedObjective, backend: BackendName = "numba", *, chunk_bytes: int = CHUNK_BYTES,
