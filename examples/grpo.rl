@@ -7,7 +7,7 @@ import std.divergence (k3)
 param prompts: Int in [1, 4096] = 32
 param steps: Int in [1, 100000] = 60
 
-data problems from python("tasks.sort_letters:problems", count: 4096, letters: 3) {
+data problems from python("tasks.sort_letters:problems", count: 4096, letters: 2) {
   question: Text
   answer:   Text target
 }
@@ -15,7 +15,7 @@ data problems from python("tasks.sort_letters:problems", count: 4096, letters: 3
 policy actor from tiny(layers: 2, width: 96, heads: 4, tokenizer: characters("abcdefgh>"))
 policy ref = frozen(actor)
 
-rollout y ~ actor(problems.question) { samples: 8, max_tokens: 5, temperature: 1.0 }
+rollout y ~ actor(problems.question) { samples: 8, max_tokens: 4, temperature: 1.0 }
 
 reward correct = verify.equal(y.text, problems.answer)
 reward places = text.matching_places(y.text, problems.answer)
@@ -31,7 +31,7 @@ objective grpo for actor {
 
 eval heldout on unseen { greedy: true, samples: 1, rows: 256 report mean(correct) }
 
-data unseen from python("tasks.sort_letters:problems", count: 256, letters: 3, seed: 1) {
+data unseen from python("tasks.sort_letters:problems", count: 256, letters: 2, seed: 1) {
   question: Text
   answer:   Text target
 }
