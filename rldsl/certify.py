@@ -114,7 +114,7 @@ def _case(staged: StagedObjective, kind: str, rng: np.random.Generator) -> _Case
         targets = torch.from_numpy(rng.integers(0, vocabulary, count))
         states = [torch.from_numpy(rng.standard_normal((count, WIDTH)).astype(np.float32) * 2)
                   for _ in range(1 + len(group.others))]
-        key = group.model, group.response
+        key = group.rows
         hidden[key] = Rows(targets, states[0], weight,
                            others={name: (state, weight) for name, state in zip(group.others, states[1:], strict=True)})
         shaped = [_shaped(state @ weight.t(), targets, kind) for state in states]

@@ -67,7 +67,7 @@ class NumbaBackend:
         _store_direct(self.staged, batch, run, direct)
         sources: list[Source] = []
         for group in self.staged.groups:
-            entry = rows[group.model, group.response]
+            entry = rows[group.rows]
             sources.append(source_of(entry.policy, entry.places))
         with self.workspaces.lend() as workspace:
             groups = self._groups(batch, run, rows, sources, run.axis)
@@ -78,7 +78,7 @@ class NumbaBackend:
         """Reads and gradients of a run: by hidden states, logits and direct values. Projections add to `batch.sums`."""
         _store_direct(self.staged, batch, run, direct)
         gradients = RowGradients(batch.sums, in_place)
-        entries = [_needed(rows[group.model, group.response], shape)
+        entries = [_needed(rows[group.rows], shape)
                    for group, shape in zip(self.staged.groups, self._shapes, strict=True)]
         sources = gradients.sources(entries)
         arguments = self._arguments(batch)
@@ -110,7 +110,7 @@ class NumbaBackend:
 
     def _groups(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], sources: Sequence[Source],
                 axis: str) -> list[GroupRun]:
-        return [self._group(batch, run, number, group, rows[group.model, group.response], sources[number], axis)
+        return [self._group(batch, run, number, group, rows[group.rows], sources[number], axis)
                 for number, group in enumerate(self.staged.groups)]
 
     def _group(self, batch: UpdateBatch, run: Run, number: int, group: HeadGroup, rows: Rows, source: Source,

@@ -85,8 +85,9 @@ class CompiledObjective:
             objective.piece(batch, run, Rows(targets, hidden, weight)).backward()
         metrics = objective.finish(batch)
 
-    The gradient does not depend on how a batch is cut: coefficients are the same bits, GEMMs and sums of projections
-    differ by float32 rounding, at most (16 + 2 sqrt V) 2^-24 of the largest entry.
+    The gradient does not depend on how a batch is cut. By logits it is the same bits; by hidden states and projections, GEMMs
+    of another shape differ by float32 rounding, at most (16 + 2 sqrt V) 2^-24 of the largest entry (of the largest part,
+    where parts of a gradient cancel).
     """
 
     def __init__(self, staged: StagedObjective, backend: BackendName = "numba", *, chunk_bytes: int = CHUNK_BYTES,
@@ -170,13 +171,13 @@ class CompiledObjective:
 
     def _rows(self, run: Run, rows: GivenRows) -> Mapping[GroupKey, Rows]:
         """Checked against what the objective reads."""
-        wanted = [(group.model, group.response) for group in self.staged.groups]
+        wanted = [group.rows for group in self.staged.groups]
         if isinstance(rows, Rows):
             if len(set(wanted)) != 1:
                 raise ValueError(f"objective `{self.staged.name}` reads rows of {wanted}: give a mapping")
             rows = {wanted[0]: rows}
         for group in self.staged.groups:
-            entry = rows.get((group.model, group.response))
+            entry = rows.get(group.rows)
             if entry is None:
                 raise ValueError(f"objective `{self.staged.name}` reads `{group.response}` under `{group.model}`: "
                                  "no rows of it are given")

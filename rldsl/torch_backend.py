@@ -63,7 +63,7 @@ class TorchBackend:
     def read(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor]) -> None:
         """Store the reads of a run."""
         for group in self.staged.groups:
-            entry = rows[group.model, group.response]
+            entry = rows[group.rows]
             for read, value in zip(group.reads, self._reads(group, entry, self._leaves(entry).logits), strict=True):
                 _store(batch, run, read, value)
         for read in self.staged.direct:
@@ -76,8 +76,8 @@ class TorchBackend:
         with torch.enable_grad():
             kept = []
             for group in self.staged.groups:
-                leaves = self._leaves(rows[group.model, group.response])
-                kept.append((leaves, self._reads(group, rows[group.model, group.response], leaves.logits)))
+                leaves = self._leaves(rows[group.rows])
+                kept.append((leaves, self._reads(group, rows[group.rows], leaves.logits)))
             for (_, values), group in zip(kept, self.staged.groups, strict=True):
                 for read, value in zip(group.reads, values, strict=True):
                     _store(batch, run, read, value)
@@ -85,7 +85,7 @@ class TorchBackend:
                 _store(batch, run, read, direct[read.key])
             self._differentiate_loss(batch, run)
             for (leaves, values), group in zip(kept, self.staged.groups, strict=True):
-                pairs += self._group_gradients(batch, run, group, rows[group.model, group.response], leaves, values)
+                pairs += self._group_gradients(batch, run, group, rows[group.rows], leaves, values)
         for read in self.staged.direct:
             if read.coefficient is not None and direct[read.key].requires_grad:
                 pairs.append((direct[read.key], direct[read.key].new_tensor(_of_run(batch.slopes, run, read))))

@@ -56,5 +56,7 @@ def find_function(reference: str) -> Callable[..., Any]:
 
 
 def _is_inside(module: ModuleType | None, folder: str) -> bool:
+    """A folder without `__init__.py` is a package too: it has places, and no file."""
     file = getattr(module, "__file__", None)
-    return isinstance(file, str) and Path(file).is_relative_to(folder)
+    places = [file] if isinstance(file, str) else list(getattr(module, "__path__", ()))
+    return any(Path(place).is_relative_to(folder) for place in places)

@@ -47,6 +47,11 @@ class HeadGroup:
     others: tuple[str, ...]  # the other models of exact divergences, sorted
     context: int | None = None
 
+    @property
+    def rows(self) -> tuple[str, str]:
+        """Under which name the caller hands over its rows: the model, and the response (`y given 12` in another context)."""
+        return self.model, self.response if self.context is None else f"{self.response} given {self.context}"
+
 
 @dataclass(frozen=True, slots=True)
 class StagedObjective:

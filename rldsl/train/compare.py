@@ -16,7 +16,7 @@ from rldsl.graph.model import Read, ReadKind
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.signatures import Sampling
 from rldsl.rollouts.tokens import ResponseTokens
-from rldsl.train.objectives import Objective
+from rldsl.train.objectives import Objective, Sight
 from rldsl.train.scoring import Numbers, Scored, score_reads
 from rldsl.train.world import World
 from rldsl.types import Version
@@ -35,12 +35,13 @@ def comparable_temperature(settings: Sampling) -> float | None:
 
 
 def logp_difference(world: World, objective: Objective, batch: UpdateBatch,
-                    seen: Mapping[tuple[str, str], ResponseTokens], names: frozenset[str]) -> dict[str, float]:
+                    seen: Mapping[Sight, ResponseTokens], names: frozenset[str]) -> dict[str, float]:
     """For each of the named rollouts that an update has just read, the greatest difference."""
     found: dict[str, float] = {}
     for live in objective.reads_of(ReadKind.LOGP):
-        spec, tokens = world.responses[live.read.response], seen[live.read.model, live.read.response]
-        if spec.name not in names or tokens.logp is None or live.read.model != spec.model:
+        spec, sight = world.responses[live.read.response], (live.read.model, live.read.response, live.read.context)
+        tokens = seen[sight]
+        if spec.name not in names or tokens.logp is None or live.read.model != spec.model or live.read.context is not None:
             continue
         if comparable_temperature(Sampling.of(spec.settings)) == live.read.temperature:
             found[spec.name] = greatest(batch.reads[live.key], tokens.logp)
@@ -52,7 +53,7 @@ def reads(world: World, objective: Objective, response: str) -> bool:
     spec = world.responses[response]
     temperature = comparable_temperature(Sampling.of(spec.settings))
     return any(live.read.response == response and live.read.model == spec.model and live.read.temperature == temperature
-               for live in objective.reads_of(ReadKind.LOGP))
+               and live.read.context is None for live in objective.reads_of(ReadKind.LOGP))
 
 
 def compared_by_scoring(model: LoadedModel, tokens: ResponseTokens, settings: Sampling) -> float | None:

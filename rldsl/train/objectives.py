@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from rldsl.graph.model import Read, ReadKind
 from rldsl.graph.spec import ObjectiveSpec, Spec, Step
@@ -10,6 +11,8 @@ from rldsl.graph.staged import LiveRead
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName, CompiledObjective
 from rldsl.train.needs import NeedFinder, Needs
+
+Sight: TypeAlias = tuple[str, str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +27,13 @@ class Objective:
     parameters: tuple[str, ...]
 
     @property
-    def seen(self) -> tuple[tuple[str, str], ...]:
-        """Models and the responses that they read, each pair once."""
+    def seen(self) -> tuple[Sight, ...]:
+        """Models, the responses that they read and in which context (None: their own), each once."""
         staged = self.compiled.staged
-        pairs = [(group.model, group.response) for group in staged.groups]
-        pairs += [(other, group.response) for group in staged.groups for other in group.others]
-        pairs += [(live.read.model, live.read.response) for live in staged.direct]
-        return tuple(dict.fromkeys(pairs))
+        found = [(group.model, group.response, group.context) for group in staged.groups]
+        found += [(other, group.response, group.context) for group in staged.groups for other in group.others]
+        found += [(live.read.model, live.read.response, live.read.context) for live in staged.direct]
+        return tuple(dict.fromkeys(found))
 
     def reads_of(self, kind: ReadKind) -> list[LiveRead]:
         """The live reads of one kind."""

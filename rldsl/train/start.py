@@ -9,9 +9,7 @@ from typing import Any
 from rldsl.data.errors import DataErrors
 from rldsl.data.load import load_data
 from rldsl.data.rows import Rows
-from rldsl.graph.model import Read
 from rldsl.graph.spec import Amount, Spec, Step, Update
-from rldsl.infer.gradients import is_current
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName
 from rldsl.rewards.run import HostCalls
@@ -35,11 +33,6 @@ def refuse_unready(spec: Spec) -> None:
         if response.deferred:
             raise RunError(f"{place_of(spec, response.span)}: `{response.deferred[0]}` of `{response.name}` type-checks, but "
                            "it is not built yet")
-    for node in spec.graph.nodes:
-        if isinstance(node.operation, Read) and is_current(node.operation) and node.inputs:
-            where = place_of(spec, node.span) if node.span is not None else spec.source.name
-            raise RunError(f"{where}: an objective cannot read `{node.operation.response}` in another context yet; "
-                           f"`let bare = logp({node.operation.model}, {node.operation.response} given …)` outside of it can")
     if not spec.train:
         raise RunError(f"`{spec.source.name}` has no `train` block, so there is nothing to run; write "
                        "`train { repeat 100 { draw 32 prompts  update … with … { … } } }`")

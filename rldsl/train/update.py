@@ -20,12 +20,12 @@ from rldsl.rollouts.tokens import ResponseTokens
 from rldsl.train.compare import logp_difference
 from rldsl.train.engine import Engine, NotFinite, StepReport
 from rldsl.train.micro import runs_of
-from rldsl.train.objectives import Objective
+from rldsl.train.objectives import Objective, Sight
 from rldsl.train.parts import Indices, Part, part_of
 from rldsl.train.values import Numbers, Values
 from rldsl.train.world import World
 
-Seen: TypeAlias = Mapping[tuple[str, str], ResponseTokens]
+Seen: TypeAlias = Mapping[Sight, ResponseTokens]
 Inputs: TypeAlias = dict[str, Numbers]
 
 
@@ -45,7 +45,7 @@ def update_once(world: World, engine: Engine, values: Values, objective: Objecti
     """Train on the named rows. `compare` names rollouts whose recorded log-probabilities are to be held against those
     that are read here; no weights may have moved since they were drawn."""
     part = part_of(values.layout, rows)
-    seen = {pair: _cut_tokens(world, values, pair, part) for pair in objective.seen}
+    seen = {sight: _cut_tokens(world, values, sight, part) for sight in objective.seen}
     inputs = _inputs(values, objective, part)
     batch = objective.compiled.batch(part.layout, inputs)
     engine.clear(update.model)
@@ -59,9 +59,11 @@ def update_once(world: World, engine: Engine, values: Values, objective: Objecti
     return UpdateReport(objective.spec.name, metrics, report, tokens, difference)
 
 
-def _cut_tokens(world: World, values: Values, pair: tuple[str, str], part: Part) -> ResponseTokens:
-    model, response = pair
-    return values.as_seen_by(model, response).select(part.places[world.responses[response].prompt_axis.name])
+def _cut_tokens(world: World, values: Values, sight: Sight, part: Part) -> ResponseTokens:
+    model, response, context = sight
+    spec = world.responses[response]
+    axis = spec.prompt_axis if context is None else spec.sample_axis  # another context is one prompt for each sample
+    return values.as_seen_by(model, response, context).select(part.places[axis.name])
 
 
 def _inputs(values: Values, objective: Objective, part: Part) -> Inputs:
@@ -90,16 +92,15 @@ def _rows(world: World, objective: Objective, batch: UpdateBatch, run: Run, seen
     staged = objective.compiled.staged
     rows: dict[tuple[str, str], Rows] = {}
     for group in staged.groups:
-        pair = group.model, group.response
-        if pair in rows and set(group.others) <= rows[pair].others.keys():
+        if group.rows in rows:
             continue
         samples = _samples(world, batch, run, group.response)
-        others = {name for entry in staged.groups if (entry.model, entry.response) == pair for name in entry.others}
-        beside = {name: _hidden(world, name, seen[name, group.response], samples) for name in sorted(others)}
-        found = hidden_rows(world.models[group.model], seen[pair], samples, grad=grad)
+        others = {name for entry in staged.groups if entry.rows == group.rows for name in entry.others}
+        beside = {name: _hidden(world, name, seen[name, group.response, group.context], samples) for name in sorted(others)}
+        found = hidden_rows(world.models[group.model], seen[group.model, group.response, group.context], samples, grad=grad)
         weight, bias = head_of(world.models[group.model])
-        rows[pair] = Rows(found.targets, found.hidden, weight, bias, others=beside)
-    direct = {live.key: value_rows(world.models[live.read.model], seen[live.read.model, live.read.response],
+        rows[group.rows] = Rows(found.targets, found.hidden, weight, bias, others=beside)
+    direct = {live.key: value_rows(world.models[live.read.model], seen[live.read.model, live.read.response, live.read.context],
                                    _samples(world, batch, run, live.read.response), grad=grad) for live in staged.direct}
     return rows, direct
 

@@ -106,6 +106,16 @@ def test_an_eval_that_is_not_there_is_named_with_those_that_are(rldsl: Command, 
     assert "nowhere holds no checkpoint" in nowhere.err
 
 
+def test_two_projects_of_one_process_may_name_their_modules_alike(rldsl: Command, project: Path) -> None:
+    """One has a folder `tasks`, the other a file `tasks.py`."""
+    assert rldsl("new", "demo").status == 0
+    (project / "tasks.py").write_text((project / "task.py").read_text(encoding="utf-8"), encoding="utf-8")
+    (project / "other.rl").write_text(SPEC.replace('"task:', '"tasks:'), encoding="utf-8")
+    for spec in ("demo/demo.rl", "other.rl", "demo/demo.rl"):
+        found = rldsl("run", spec, "--dry-run", "--backend", "torch")
+        assert found.status == 0, found.err
+
+
 # ------------------------------------------------------------------ new
 @pytest.mark.parametrize("like", sorted(examples()))
 def test_a_project_from_any_example_checks(rldsl: Command, project: Path, like: str) -> None:

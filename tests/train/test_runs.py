@@ -152,7 +152,6 @@ def test_a_dry_run_loads_everything_and_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "said"), [
     (HEAD + ROLLOUT, "no `train` block"),
     (WHOLE + '\nplan { cluster: 1 node of 8 x "H100" }\n', "test.rl:"),
-    (WHOLE.replace("exp(logp(actor, y) -", 'exp(logp(actor, y given "a>") -'), "in another context"),
     (WHOLE.replace("draw 8 prompts", ""), "`draw 32 rows from problems` before it"),
 ])
 def test_what_cannot_run_is_refused_in_a_sentence(tmp_path: Path, text: str, said: str) -> None:
@@ -172,3 +171,19 @@ def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path: Path) -> None:
     run(WHOLE, tmp_path)
     with pytest.raises(RunError, match="already holds a run"):
         run(WHOLE, tmp_path)
+
+
+OTHER_CONTEXT = WHOLE.replace("objective", "let beside = logp(actor, y given CONTEXT)\n\nobjective", 1).replace(
+    "exp(logp(actor, y) - y.logp)", "exp(logp(actor, y given CONTEXT) - beside)")
+
+
+def test_an_objective_may_read_a_rollout_in_another_context(tmp_path: Path) -> None:
+    assert OTHER_CONTEXT.count("CONTEXT") == 2
+    plain = WHOLE.replace("objective", "let beside = logp(actor, y)\n\nobjective", 1).replace("- y.logp)", "- beside)")
+    losses = {}
+    for name, text in (("plain", plain), ("same", OTHER_CONTEXT.replace("CONTEXT", "problems.question")),
+                       ("other", OTHER_CONTEXT.replace("CONTEXT", '("a" + problems.question)'))):
+        run(text, tmp_path, out=name)
+        losses[name] = [line["grad_norm"] for line in lines_of(tmp_path / name) if "grad_norm" in line]
+    assert losses["same"] == pytest.approx(losses["plain"], rel=1e-5)  # prompts are computed once for each sample, not shared
+    assert losses["other"] != pytest.approx(losses["plain"], rel=1e-3)
