@@ -175,7 +175,7 @@ def hidden_peers(hidden: Tensor, weight: Tensor, data: Data) -> dict[str, Varian
     trl = optional("trl.trainer.utils", "_ChunkedLogProbFunction")
     if trl is not None:
         def by_trl() -> object:
-            logp, entropy = trl[0].apply(hidden, weight, data.targets, 1.0, 8192)
+            logp, entropy, *_ = trl[0].apply(hidden, weight, None, data.targets, 1.0, 8192, None, 1.0, ("entropy",))
             return torch.autograd.grad(objective_of_reads(logp, entropy.detach(), data), (hidden, weight))
         variants["TRL chunked (no entropy gradient)"] = by_trl
     verl = optional("verl.utils.experimental.torch_functional", "FusedLinearForPPO")

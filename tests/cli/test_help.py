@@ -67,3 +67,14 @@ def test_a_misspelt_command_is_guessed(rldsl: Command) -> None:
 def test_the_version_is_that_of_the_package(rldsl: Command) -> None:
     found = rldsl("--version")
     assert (found.status, found.out.strip()) == (0, package.__version__)
+
+
+def test_a_bug_shows_where_it_is_and_does_not_blame_the_spec(rldsl: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> int:
+        raise ZeroDivisionError("in a pass")
+
+    monkeypatch.setattr("rldsl.reporting.check_files", broken)
+    found = rldsl("check", "mine.rl")
+    assert found.status == 70
+    assert "ZeroDivisionError: in a pass" in found.err
+    assert "bug of rldsl, not of your spec" in found.err

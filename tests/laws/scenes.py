@@ -32,7 +32,7 @@ from rldsl.program import CompiledObjective
 from rldsl.source import Source
 from rldsl.types import BATCH, NUMERIC, Axis, Level, LogProbability, Version
 
-Name = tuple[str, ...]  # ("states", model, version, response), ("values", …), ("targets", response), ("reward", …), …
+Name = tuple[str, ...]  # ("states", model, version, response or "response given context"), ("targets", response), ("reward", …), …
 VOCABULARY = 5
 SAMPLES = (4, 1, 3)                # of three prompts, one with a single sample
 LENGTHS = (3, 1, 2, 4, 2, 0, 3, 1) # tokens of eight samples, one of them empty
@@ -163,7 +163,8 @@ def _wanted(node: Node) -> list[tuple[Name, str]]:
             return [(("values", read.model, read.version.value, read.response), "values")]
         case Read() as read:
             other = [] if read.other is None or read.other_version is None else [(read.other, read.other_version)]
-            return [(("states", model, version.value, read.response), "states")
+            text = read.response if read.context is None else f"{read.response} given {read.context}"
+            return [(("states", model, version.value, text), "states")
                     for model, version in [(read.model, read.version), *other]]
         case Leaf(kind=SourceKind.RECORDED, owner=owner, field="logp"):
             return [(("logp", owner), "logp")]
@@ -304,10 +305,11 @@ def _seen(law: Law, scene: Scene, live: Mapping[Name, Tensor],
     """What models computed of all tokens, or of those of a run: rows, and values by the keys of their reads."""
     rows, direct = {}, {}
     for group in law.staged.groups:
-        leaf = live["states", group.model, Version.CURRENT.value, group.response]
-        others = {other: scene["states", other, Version.FROZEN.value, group.response].to(leaf.dtype) for other in group.others}
+        model, text = group.rows
+        leaf = live["states", model, Version.CURRENT.value, text]
+        others = {other: scene["states", other, Version.FROZEN.value, text].to(leaf.dtype) for other in group.others}
         found = Rows(scene["targets", group.response], logits=leaf, others=others)
-        rows[group.model, group.response] = found if run is None else found[run.tokens[group.response]]
+        rows[group.rows] = found if run is None else found[run.tokens[group.response]]
     for entry in law.staged.direct:
         value = live["values", entry.read.model, Version.CURRENT.value, entry.read.response]
         direct[entry.key] = value if run is None else value[run.tokens[entry.read.response]]
@@ -323,6 +325,8 @@ def known(spec: Spec, scene: Scene) -> dict[int, Any]:
             case Leaf(kind=SourceKind.RECORDED, owner=owner, field="length"):
                 tokens = next(entry.token_axis for entry in spec.responses if entry.name == owner)
                 found[node.key] = np.diff(scene.layout.offsets[tokens.name])
+            case Leaf() if node.type.element not in NUMERIC and node.type.axis.name in scene.layout.parents:
+                found[node.key] = [""] * scene.layout.size(node.type.axis.name)
             case Leaf() | Foreign():
                 found.update((node.key, scene[name]) for name, _ in _wanted(node))
     return found

@@ -38,6 +38,9 @@ BODIES = {
     "prompt mean": f"{RATIO}  maximize a: prompt_mean(clipped(ratio, advantage, 0.8 .. 1.2))",
     "truncated weights": f"{RATIO}  maximize a: mean(frozen(min(ratio, 1.1)) * advantage * logp(actor, y))",
     "two temperatures": "maximize a: mean(advantage * logp(actor, y, temperature: 0.7) + 0.1 * logp(actor, y))",
+    "another context": """let bare = logp(actor, y given problems.question)
+        maximize a: mean(clipped(exp(bare - y.logp), advantage, 0.8 .. 1.2))
+        minimize b: 0.1 * mean((bare - frozen(logp(actor, y))) ^ 2)  maximize c: 0.1 * mean(entropy(actor, y))""",
     "exact divergences": """minimize forward: mean(kl(actor, ref, y))  minimize backward: 0.5 * mean(kl(ref, actor, y))
         minimize middle: 0.3 * mean(js(actor, ref, y))  minimize total: 0.2 * mean(tv(actor, ref, y))""",
     "estimators": """minimize first: mean(k1(actor, ref, y))  minimize second: mean(k2(actor, ref, y))
