@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from rldsl.assets import asset_names, asset_text
@@ -31,14 +32,21 @@ def read_source(path: Path, name: str | None = None) -> Source | LoadFailure:
         return LoadFailure("this file cannot be read", f"`{shown}`: {fault.strerror}.", "check the path and its rights")
 
 
-def project_loader(project: Path) -> Loader:
-    """A loader for the standard library and for `.rl` files below `project`."""
+def project_loader(project: Path, shown: Path | None = None) -> Loader:
+    """A loader for the standard library and for `.rl` files below `project`. Messages call a file by its place in the
+    project, after `shown` where that is given."""
     root = project.resolve()
+    folders: dict[str, Path] = {}
 
     def load(module: str, is_path: bool, importer: str) -> Source | LoadFailure:
         if not is_path:
             return library_source(module)
-        return _inside(root, root / Path(importer).parent, module)
+        path = _inside(root, folders.get(importer, root), module)
+        if isinstance(path, LoadFailure):
+            return path
+        name = str((shown or Path()) / path.relative_to(root))
+        folders[name] = path.parent
+        return read_source(path, name)
 
     return load
 
@@ -53,21 +61,32 @@ def library_only(module: str, is_path: bool, importer: str) -> Source | LoadFail
 
 def library_source(module: str) -> Source | LoadFailure:
     """A module of the standard library, such as `std.advantage`."""
-    modules = {f"std.{name.removesuffix('.rl')}" for name in asset_names("stdlib", ".rl")}
+    modules = _library_modules()
     if module not in modules:
         return LoadFailure(f"there is no module `{module[:30]}`", f"the library has {listed(sorted(modules))}.",
                            did_you_mean(module, modules) or 'a file is imported by its path: `import "lib.rl" as lib`')
     return Source(module, asset_text("stdlib", f"{module.removeprefix('std.')}.rl"))
 
 
-def _inside(root: Path, folder: Path, written: str) -> Source | LoadFailure:
+@cache
+def _library_modules() -> frozenset[str]:
+    return frozenset(f"std.{name.removesuffix('.rl')}" for name in asset_names("stdlib", ".rl"))
+
+
+def _inside(root: Path, folder: Path, written: str) -> Path | LoadFailure:
+    """Where an import leads, links followed."""
+    example = '`import "lib/mine.rl" as mine`'
     if "\x00" in written or not written.endswith(".rl"):
-        return LoadFailure("an imported file ends in `.rl`", f"`{written[:60]}` does not.", '`import "lib/mine.rl" as mine`')
+        return LoadFailure("an imported file ends in `.rl`", f"`{written[:60]}` does not.", example)
     try:
         path = (folder / written).resolve()
+        is_inside = path.is_relative_to(root) and not Path(written).is_absolute()
+        is_odd = is_inside and path.exists() and not path.is_file()
     except (OSError, RuntimeError, ValueError):
-        return LoadFailure("this path cannot be followed", f"`{written[:60]}`.", '`import "lib/mine.rl" as mine`')
-    if Path(written).is_absolute() or not path.is_relative_to(root):
+        return LoadFailure("this path cannot be followed", f"`{written[:60]}` leads nowhere.", example)
+    if not is_inside:
         return LoadFailure("imports stay inside the project folder", f"`{written[:60]}` leads out of it.",
                            "copy the file into the project")
-    return read_source(path, str(path.relative_to(root)))
+    if is_odd:
+        return LoadFailure("only files can be imported", f"`{written[:60]}` is a folder or a device.", example)
+    return path

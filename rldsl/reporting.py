@@ -41,7 +41,10 @@ def folder_of(path: Path | str) -> Path:
 def check_path(path: Path | str, overrides: Mapping[str, str]) -> CheckResult | LoadFailure:
     """Read and check one spec."""
     source = open_source(path)
-    return source if isinstance(source, LoadFailure) else check_source(source, project_loader(folder_of(path)), overrides)
+    if isinstance(source, LoadFailure):
+        return source
+    folder = folder_of(path)
+    return check_source(source, project_loader(folder, Path() if str(path) == "-" else folder), overrides)
 
 
 def check_files(paths: Sequence[Path], overrides: Mapping[str, str], *, as_json: bool, pedantic: bool) -> int:

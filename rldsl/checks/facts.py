@@ -5,10 +5,10 @@ Nothing is reported here. Everything is computed once for a spec, when it is fir
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeGuard
+from typing import TypeAlias, TypeGuard
 
 from rldsl.graph.model import (
     Constant,
@@ -41,7 +41,11 @@ from rldsl.graph.spec import (
     When,
 )
 from rldsl.source import Span
-from rldsl.types import Axis, LogRatio, Version
+from rldsl.types import Axis, Level, LogRatio, Ratio, Version
+
+MOST_ADDENDS = 1_000
+MOST_KEPT = 500_000
+Question: TypeAlias = Callable[[Node], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,11 @@ class Facts:
 
     spec: Spec
     _ancestors: dict[int, frozenset[int]] = field(default_factory=dict)
+    _below: dict[Question, frozenset[int]] = field(default_factory=dict)
+    _k3: dict[int, bool] = field(default_factory=dict)
+    _live: dict[int, list[Node]] = field(default_factory=dict)
+    known: dict[tuple[str, int], object] = field(default_factory=dict)
+    kept: int = 0
 
     @property
     def graph(self) -> Graph:
@@ -123,8 +132,27 @@ class Facts:
                 if current not in found:
                     found.add(current)
                     waiting.extend(self.graph[current].inputs)
+            if not self.may_keep(len(found)):
+                return frozenset(found)
             self._ancestors[key] = frozenset(found)
         return self._ancestors[key]
+
+    def may_keep(self, entries: int) -> bool:
+        """Whether so many more entries may be kept for the next question; memory stays bounded whatever the spec."""
+        self.kept += entries
+        return self.kept <= MOST_KEPT
+
+    def have_below(self, question: Question, *, live: bool = False) -> frozenset[int]:
+        """The nodes that are computed from one, themselves included, of which the question holds; found in one walk over
+        the graph. With `live`, along paths that a gradient takes."""
+        if question not in self._below:
+            found: set[int] = set()
+            for node in self.graph.nodes:
+                passes = not live or node.type.is_live
+                if passes and (question(node) or any(key in found for key in node.inputs)):
+                    found.add(node.key)
+            self._below[question] = frozenset(found)
+        return self._below[question]
 
     def nodes_of(self, key: int) -> list[Node]:
         """The ancestors of a node, itself included, in the order of the graph."""
@@ -136,6 +164,8 @@ class Facts:
 
     def live_nodes_of(self, key: int) -> list[Node]:
         """The ancestors that a gradient can reach from here: paths end at what is frozen."""
+        if key in self._live:
+            return self._live[key]
         found: set[int] = set()
         waiting = [key]
         while waiting:
@@ -143,7 +173,10 @@ class Facts:
             if current not in found and self.graph[current].type.is_live:
                 found.add(current)
                 waiting.extend(self.graph[current].inputs)
-        return [self.graph[entry] for entry in sorted(found)]
+        nodes = [self.graph[entry] for entry in sorted(found)]
+        if self.may_keep(len(nodes)):
+            self._live[key] = nodes
+        return nodes
 
     def live_reads_of(self, key: int) -> list[tuple[Node, Read]]:
         """The model reads that a gradient reaches from here."""
@@ -171,17 +204,16 @@ class Facts:
         return node
 
     def constant(self, key: int) -> float | None:
-        """The number of a constant or of a parameter without a schedule, spread or not."""
-        node = self.through(key)
+        """The number of a constant or of a parameter without a schedule, spread or not, under any number of signs."""
+        node, sign = self.through(key), 1.0
+        while is_function(node, Function.NEGATE):
+            node, sign = self.through(node.inputs[0]), -sign
         match node.operation:
             case Constant(value=bool() | int() | float() as value):
-                return float(value)
+                return sign * float(value)
             case Leaf(kind=SourceKind.PARAM, owner=owner):
                 start = self.params[owner].value
-                return float(start) if isinstance(start, (bool, int, float)) else None
-            case Elementwise(function=Function.NEGATE):
-                inner = self.constant(node.inputs[0])
-                return None if inner is None else -inner
+                return sign * float(start) if isinstance(start, (bool, int, float)) else None
             case _:
                 return None
 
@@ -209,24 +241,51 @@ class Facts:
         """Whether a node is `exp(-d) - 1 + d` of a log-ratio d, however it is written."""
         if not is_function(node, Function.ADD, Function.SUBTRACT):
             return False
-        parts = [self.through(key) for key in self.addends(node.key)]
-        rises = any(is_function(part, Function.EXP, Function.EXPM1) for part in parts)
-        return rises and any(isinstance(part.type.provenance, LogRatio) for part in parts)
+        if node.key not in self._k3:
+            parts = [self.through(key) for key in self.addends(node.key, most=4)]
+            rises = any(is_function(part, Function.EXP, Function.EXPM1) for part in parts)
+            self._k3[node.key] = rises and any(isinstance(part.type.provenance, LogRatio) for part in parts)
+        return self._k3[node.key]
 
-    def addends(self, key: int) -> list[int]:
-        """The parts of a sum or difference, through spreads; the value itself if it is none. A log-ratio is one part."""
-        node = self.through(key)
-        if not is_function(node, Function.ADD, Function.SUBTRACT) or isinstance(node.type.provenance, LogRatio):
-            return [node.key]
-        return [part for entry in node.inputs for part in self.addends(entry)]
+    def addends(self, key: int, most: int = MOST_ADDENDS) -> list[int]:
+        """The parts of a sum or difference, at most so many, through spreads; the value itself if it is none. A log-ratio
+        is one part."""
+        found: list[int] = []
+        waiting = [key]
+        while waiting and len(found) + len(waiting) <= most:
+            node = self.through(waiting.pop())
+            if is_function(node, Function.ADD, Function.SUBTRACT) and not isinstance(node.type.provenance, LogRatio):
+                waiting.extend(reversed(node.inputs))
+            else:
+                found.append(node.key)
+        return [*found, *waiting]
 
     def is_reference_ratio(self, node: Node) -> bool:
         """A function of `log p - log q` alone, p being trained and q a model that does not move."""
-        reads = [read for _, read in self.reads_of(node.key)]
-        models = {read.version for read in reads}
-        alone = not any(isinstance(entry.operation, Leaf) and entry.operation.kind in (SourceKind.RECORDED, SourceKind.DATA)
-                        for entry in self.nodes_of(node.key))
-        return alone and Version.FROZEN in models and Version.CURRENT in models and node.type.axis.level.word == "token"
+        return (node.type.axis.level is Level.TOKEN and node.key in self.have_below(_is_current_read)
+                and node.key in self.have_below(_is_frozen_read) and node.key not in self.have_below(_is_given))
+
+
+def is_sampled_text(node: Node) -> bool:
+    """Whether a node is what a sampler recorded."""
+    return isinstance(node.operation, Leaf) and node.operation.kind is SourceKind.RECORDED
+
+
+def is_ratio(node: Node) -> bool:
+    """Whether a node is an importance ratio."""
+    return isinstance(node.type.provenance, Ratio)
+
+
+def _is_given(node: Node) -> bool:
+    return isinstance(node.operation, Leaf) and node.operation.kind in (SourceKind.RECORDED, SourceKind.DATA)
+
+
+def _is_current_read(node: Node) -> bool:
+    return isinstance(node.operation, Read) and node.operation.version is Version.CURRENT
+
+
+def _is_frozen_read(node: Node) -> bool:
+    return isinstance(node.operation, Read) and node.operation.version is Version.FROZEN
 
 
 def _holds(outer: Span, inner: Span) -> bool:
@@ -244,70 +303,6 @@ def _updates(steps: Iterable[Step], draw: list[Draw | None]) -> Iterator[UpdateU
                 yield from _updates(body, draw)
             case _:
                 pass
-
-
-# ------------------------------------------------------------------ polarity
-def polarities(facts: Facts, root: int) -> dict[int, set[int]]:
-    """For each ancestor, the signs by which it enters `root`: +1 rising, -1 falling, 0 not known. Through sums, means,
-    constants, min and max; `-(-x)` is seen through. Freezes are looked through: what is said of values holds for them."""
-    found: dict[int, set[int]] = {root: {1}}
-    for key in sorted(facts.ancestors(root), reverse=True):
-        signs = found.get(key)
-        if signs is None:
-            continue
-        node = facts.graph[key]
-        for place, entry in enumerate(node.inputs):
-            step = _sign_of_input(facts, node, place)
-            found.setdefault(entry, set()).update(sign * step for sign in signs)
-    return found
-
-
-def _sign_of_input(facts: Facts, node: Node, place: int) -> int:
-    match node.operation:
-        case Spread() | Freeze():
-            return 1
-        case Reduce(reduction=reduction):
-            rising = (Reduction.SUM, Reduction.MEAN, Reduction.MINIMUM, Reduction.MAXIMUM, Reduction.QUANTILE,
-                      Reduction.FIRST, Reduction.LAST)
-            return 1 if place == 0 and reduction in rising else 0
-        case Elementwise(function=function):
-            return _sign_of_function(facts, function, node, place)
-        case _:
-            return 0
-
-
-_RISING = frozenset({Function.ADD, Function.MINIMUM, Function.MAXIMUM, Function.EXP, Function.LOG, Function.EXPM1,
-                     Function.LOG1P, Function.SQRT, Function.SIGMOID, Function.LOG_SIGMOID, Function.SOFTPLUS,
-                     Function.TANH, Function.RELU})
-
-
-def _sign_of_function(facts: Facts, function: Function, node: Node, place: int) -> int:
-    if function in _RISING or (function in (Function.CLIP, Function.OTHERWISE) and place == 0):
-        return 1
-    match function:
-        case Function.SUBTRACT:
-            return 1 if place == 0 else -1
-        case Function.NEGATE:
-            return -1
-        case Function.MULTIPLY:
-            return sign_of(facts, node.inputs[1 - place])
-        case Function.DIVIDE:
-            return sign_of(facts, node.inputs[1]) if place == 0 else 0
-        case Function.SELECT:
-            return 1 if place > 0 else 0
-        case _:
-            return 0
-
-
-def sign_of(facts: Facts, key: int) -> int:
-    """+1 or -1 where a value cannot have the other sign, else 0; 0 also for the constant 0."""
-    value = facts.constant(key)
-    if value is not None:
-        return (value > 0) - (value < 0)
-    interval = facts.graph[key].type.interval
-    if interval.low >= 0:
-        return 1
-    return -1 if interval.high <= 0 else 0
 
 
 def is_function(node: Node, *functions: Function) -> bool:

@@ -43,5 +43,8 @@ def _is_batch_centred(facts: Facts, node: Node) -> bool:
 
 
 def _is_group_centred(facts: Facts, value: Node) -> bool:
-    return any(is_reduction(entry, Reduction.MEAN, Reduction.SUM) and entry.type.axis != BATCH
-               for entry in facts.nodes_of(value.key))
+    return value.key in facts.have_below(_is_group_mean)
+
+
+def _is_group_mean(node: Node) -> bool:
+    return is_reduction(node, Reduction.MEAN, Reduction.SUM) and node.type.axis != BATCH

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from rldsl.checks.facts import Facts, is_function
 from rldsl.checks.model import Check
 from rldsl.diagnostics import Diagnostic, Label, Severity, error
-from rldsl.graph.model import Function, Read, ReadKind
+from rldsl.graph.model import Function, Node, Read, ReadKind
 from rldsl.graph.spec import TermSpec
 
 CHECK = Check("RL201", "live-weight-path", Severity.ERROR, "a live path through an advantage or importance weight")
@@ -33,16 +33,21 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
                 break
 
 
-def _live_kinds(facts: Facts, key: int) -> dict[ReadKind, int]:
-    return {read.kind: node.key for node, read in facts.live_reads_of(key)}
-
-
 def _weight_read(facts: Facts, sides: tuple[int, ...]) -> tuple[int, int] | None:
+    scores, weighs = facts.have_below(_is_live_score, live=True), facts.have_below(_is_live_weight, live=True)
     for policy, weight in (sides, sides[::-1]):
-        weights = _live_kinds(facts, weight)
-        if ReadKind.LOGP in _live_kinds(facts, policy) and (kinds := WEIGHTS & weights.keys()):
-            return weight, weights[min(kinds)]
+        if policy in scores and weight in weighs:
+            found = {read.kind: node.key for node, read in facts.live_reads_of(weight)}
+            return weight, found[min(WEIGHTS & found.keys())]
     return None
+
+
+def _is_live_score(node: Node) -> bool:
+    return isinstance(node.operation, Read) and node.operation.kind is ReadKind.LOGP
+
+
+def _is_live_weight(node: Node) -> bool:
+    return isinstance(node.operation, Read) and node.operation.kind in WEIGHTS
 
 
 def _finding(facts: Facts, term: TermSpec, product: int, weight: int, read: int) -> Diagnostic:

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rldsl.checks.facts import Facts, is_function
+from rldsl.checks.facts import Facts, is_function, is_ratio
 from rldsl.checks.model import Check
 from rldsl.diagnostics import Diagnostic, Label, Severity, error
-from rldsl.graph.model import Function, Read, ReadKind
-from rldsl.types import Ratio
+from rldsl.graph.model import Function, Node, Read, ReadKind
 
 CHECK = Check("RL204", "ratio-times-logp", Severity.ERROR, "a live ratio times a live log-probability")
 
@@ -38,9 +37,12 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
 
 def _pair(facts: Facts, sides: tuple[int, ...]) -> tuple[int, int] | None:
     for weight, score in (sides, sides[::-1]):
-        ratio = next((node.key for node in facts.live_nodes_of(weight) if isinstance(node.type.provenance, Ratio)), None)
         operation = facts.through(score).operation
-        if ratio is not None and facts.graph[score].type.is_live and isinstance(operation, Read) \
-                and operation.kind is ReadKind.LOGP:
-            return ratio, score
+        is_score = isinstance(operation, Read) and operation.kind is ReadKind.LOGP
+        if is_score and facts.graph[score].type.is_live and weight in facts.have_below(_is_live_ratio, live=True):
+            return next(node.key for node in facts.live_nodes_of(weight) if is_ratio(node)), score
     return None
+
+
+def _is_live_ratio(node: Node) -> bool:
+    return is_ratio(node)

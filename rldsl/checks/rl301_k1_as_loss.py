@@ -57,7 +57,10 @@ def is_own(facts: Facts, read: Read) -> bool:
 
 def _is_flat(facts: Facts, root: int, read: int) -> bool:
     """Whether every path from `read` to `root` is linear, with weights that are the same for all samples."""
-    on_path = {key for key in facts.ancestors(root) if read in facts.ancestors(key)}
+    on_path = {read}
+    for node in facts.nodes_of(root):
+        if any(entry in on_path for entry in node.inputs):
+            on_path.add(node.key)
     reached = False
     for key in sorted(on_path - {read}):
         node = facts.graph[key]
@@ -88,15 +91,17 @@ def _linear(facts: Facts, node: Node, live: list[int]) -> bool:
 
 def _is_blind(facts: Facts, key: int) -> bool:
     """Whether a weight knows nothing of what was sampled."""
-    for node in facts.nodes_of(key):
-        match node.operation:
-            case Read() | Foreign():
-                return False
-            case Leaf(kind=kind) if kind in (SourceKind.RECORDED, SourceKind.DATA):
-                return False
-            case _:
-                pass
-    return True
+    return key not in facts.have_below(_sees)
+
+
+def _sees(node: Node) -> bool:
+    match node.operation:
+        case Read() | Foreign():
+            return True
+        case Leaf(kind=kind):
+            return kind in (SourceKind.RECORDED, SourceKind.DATA)
+        case _:
+            return False
 
 
 def _finding(facts: Facts, term: TermSpec, node: Node) -> Diagnostic:

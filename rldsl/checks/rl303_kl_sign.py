@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rldsl.checks.facts import Facts, polarities
+from rldsl.checks.facts import Facts
 from rldsl.checks.model import Check
+from rldsl.checks.polarity import polarities
 from rldsl.diagnostics import Diagnostic, Severity, error
 
 CHECK = Check("RL303", "kl-sign", Severity.ERROR, "a divergence is rewarded")

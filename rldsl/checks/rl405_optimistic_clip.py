@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rldsl.checks.facts import Facts, is_function, polarities
+from rldsl.checks.facts import Facts, is_function, is_ratio
 from rldsl.checks.model import Check
+from rldsl.checks.polarity import polarities
 from rldsl.diagnostics import Diagnostic, Severity, error
 from rldsl.graph.model import Function, Node
-from rldsl.types import Ratio
 
 CHECK = Check("RL405", "optimistic-clip", Severity.ERROR, "the larger of the two surrogates")
 
@@ -40,6 +40,9 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
 
 
 def _is_pair(facts: Facts, node: Node) -> bool:
-    clips = [any(is_function(entry, Function.CLIP) for entry in facts.nodes_of(side)) for side in node.inputs]
-    ratios = [any(isinstance(entry.type.provenance, Ratio) for entry in facts.nodes_of(side)) for side in node.inputs]
-    return sum(clips) == 1 and all(ratios)
+    clips, ratios = facts.have_below(_is_clip), facts.have_below(is_ratio)
+    return sum(side in clips for side in node.inputs) == 1 and all(side in ratios for side in node.inputs)
+
+
+def _is_clip(node: Node) -> bool:
+    return is_function(node, Function.CLIP)

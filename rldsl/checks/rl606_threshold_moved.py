@@ -37,4 +37,8 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
 def _is_normalised(facts: Facts, node: Node) -> bool:
     if not is_function(node, Function.DIVIDE):
         return False
-    return any(is_reduction(entry, Reduction.STD, Reduction.STD_POPULATION) for entry in facts.nodes_of(node.inputs[1]))
+    return node.inputs[1] in facts.have_below(_is_deviation)
+
+
+def _is_deviation(node: Node) -> bool:
+    return is_reduction(node, Reduction.STD, Reduction.STD_POPULATION)

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rldsl.checks.facts import Facts
+from rldsl.checks.facts import Facts, is_sampled_text
 from rldsl.checks.model import Check
 from rldsl.diagnostics import Diagnostic, Severity, error
-from rldsl.graph.model import Foreign, Leaf, SourceKind
+from rldsl.graph.model import Foreign
 
 CHECK = Check("RL702", "judge-blind", Severity.ERROR, "a judge that is not shown the answer")
 
@@ -25,8 +25,7 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
     """Rubric calls without a sampled text among their inputs."""
     for node in facts.graph.nodes:
         if isinstance(node.operation, Foreign) and node.operation.name.startswith("rubric:") and node.span is not None \
-                and not any(isinstance(entry.operation, Leaf) and entry.operation.kind is SourceKind.RECORDED
-                            for entry in facts.nodes_of(node.key)):
+                and node.key not in facts.have_below(is_sampled_text):
             yield error("RL702", "the judge never sees the answer", node.span, "no sampled text is among these",
                         why="its verdict is then the same for every answer to a prompt.",
                         fix=f"`{node.operation.name.removeprefix('rubric:')}(y.text, …)`")

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rldsl.checks.facts import Facts, polarities
+from rldsl.checks.facts import Facts
 from rldsl.checks.model import Check
+from rldsl.checks.polarity import polarities
 from rldsl.diagnostics import Diagnostic, Label, Severity, error
 from rldsl.graph.model import Leaf, ReadKind, SourceKind
 

@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from rldsl.source import Span
 
+MOST_TITLE = 60
+MOST_LABEL = 40
+
 
 class Severity(StrEnum):
     """How much a finding matters: errors stop compilation, notes are shown with `--pedantic` alone."""
@@ -64,20 +67,34 @@ class SpecError(Exception):
 
 def error(code: str, title: str, span: Span, label: str = "", *, why: str = "", fix: str = "",
           others: Iterable[Label] = (), edit: Edit | None = None) -> Diagnostic:
-    """An error diagnostic; the short way to write one."""
-    return Diagnostic(code, Severity.ERROR, title, Label(span, label), tuple(others), why, fix, edit)
+    """An error diagnostic; the short way to write one. Long names in title and labels are cut."""
+    return _made(Severity.ERROR, code, title, Label(span, label), others, why, fix, edit)
 
 
 def warning(code: str, title: str, span: Span, label: str = "", *, why: str = "", fix: str = "",
             others: Iterable[Label] = (), edit: Edit | None = None) -> Diagnostic:
     """A warning diagnostic."""
-    return Diagnostic(code, Severity.WARNING, title, Label(span, label), tuple(others), why, fix, edit)
+    return _made(Severity.WARNING, code, title, Label(span, label), others, why, fix, edit)
 
 
 def note(code: str, title: str, span: Span, label: str = "", *, why: str = "", fix: str = "",
          others: Iterable[Label] = (), edit: Edit | None = None) -> Diagnostic:
     """A note, shown with `--pedantic`."""
-    return Diagnostic(code, Severity.NOTE, title, Label(span, label), tuple(others), why, fix, edit)
+    return _made(Severity.NOTE, code, title, Label(span, label), others, why, fix, edit)
+
+
+def _made(severity: Severity, code: str, title: str, primary: Label, others: Iterable[Label], why: str, fix: str,
+          edit: Edit | None) -> Diagnostic:
+    return Diagnostic(code, severity, _cut(title, MOST_TITLE), _cut_label(primary), tuple(map(_cut_label, others)), why, fix,
+                      edit)
+
+
+def _cut_label(label: Label) -> Label:
+    return label if len(label.text) <= MOST_LABEL else Label(label.span, _cut(label.text, MOST_LABEL))
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def sort_diagnostics(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from rldsl.diagnostics import error
 from rldsl.elaborate.context import Context, Environment
 from rldsl.resolve.names import did_you_mean, listed
 from rldsl.syntax import tree
+
+Bound: TypeAlias = dict[str, tree.Expr]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +33,9 @@ def slots(text: str) -> tuple[Slot, ...]:
 
 
 def bind(ctx: Context, env: Environment, call: tree.Call, parameters: Sequence[Slot],
-         name: str) -> dict[str, tree.Expr] | None:
+         name: str) -> Bound | None:
     """Expressions by parameter name; None where a mistake was reported."""
-    bound: dict[str, tree.Expr] = {}
+    bound: Bound = {}
     positional = [slot.name for slot in parameters if not slot.only_named]
     fine = True
     for index, argument in enumerate(entry for entry in call.arguments if entry.name is None):
@@ -59,7 +62,7 @@ def _too_many(ctx: Context, env: Environment, argument: tree.Argument, name: str
     return False
 
 
-def _bind_named(ctx: Context, env: Environment, argument: tree.Argument, word: str, bound: dict[str, tree.Expr],
+def _bind_named(ctx: Context, env: Environment, argument: tree.Argument, word: str, bound: Bound,
                 parameters: Sequence[Slot], name: str) -> bool:
     names = [slot.name for slot in parameters]
     if word not in names:

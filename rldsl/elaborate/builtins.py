@@ -41,6 +41,8 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     "gradient": slots("x, of:"),
     "live": slots("values"),
     "iteration": slots(""),
+    "size": slots("buffer"),
+    "prefix": slots("text, share"),
 }
 BUILTIN_NAMES = frozenset(SIGNATURES)
 HOST_NAMES = frozenset(PRIMITIVES)
@@ -50,6 +52,5 @@ _REWARD_GRAPH = "it arrives with the reward graph (rubrics, process rewards, con
 _ROLLOUTS = "it arrives with turns, tools and trees."
 LATER = {
     **dict.fromkeys(("split", "prm", "contrast", "infonce", "embed", "hidden", "verify.tests", "best_of"), _REWARD_GRAPH),
-    **dict.fromkeys(("prefix", "branch", "tree"), _ROLLOUTS),
-    "size": "it arrives with buffers.",
+    **dict.fromkeys(("branch", "tree"), _ROLLOUTS),
 }

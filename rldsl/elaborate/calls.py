@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from rldsl.diagnostics import Label, error
-from rldsl.elaborate import calls_builtin as own
-from rldsl.elaborate.arguments import Slot, bind
+from rldsl.diagnostics import error
+from rldsl.elaborate import calls_series as series
+from rldsl.elaborate import calls_values as values
+from rldsl.elaborate.arguments import Bound, bind
 from rldsl.elaborate.builtins import READS, REDUCTIONS, SIGNATURES, UNARY
 from rldsl.elaborate.calls_host import call_extern, call_host, call_rubric
+from rldsl.elaborate.calls_levels import call_reduction, call_spread
+from rldsl.elaborate.calls_reads import call_read
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import combine, elaborate, numeric
-from rldsl.elaborate.parameters import check_argument
+from rldsl.elaborate.inlining import inline
 from rldsl.elaborate.values import (
     BuiltinValue,
     ExternValue,
@@ -20,8 +22,7 @@ from rldsl.elaborate.values import (
     FunctionValue,
     GraphValue,
     HostValue,
-    LevelValue,
-    OtherValue,
+    ModelValue,
     RubricValue,
     Value,
     describe,
@@ -29,34 +30,34 @@ from rldsl.elaborate.values import (
 from rldsl.graph.model import Function
 from rldsl.resolve.names import did_you_mean
 from rldsl.syntax import tree
-from rldsl.types import Level
 
-MOST_DEPTH = 64
-Handler = Callable[[Context, Environment, tree.Call, dict[str, tree.Expr]], Value]
+MOST_NODES = 30_000  # and one more for each two characters of the spec
+Handler = Callable[[Context, Environment, tree.Call, Bound], Value]
 
 HANDLERS: dict[str, Handler] = {
-    "clip": own.call_clip, "where": own.call_where, "is_missing": own.call_is_missing, "spread": own.call_spread,
-    "frozen": own.call_frozen, "scan": own.call_scan, "next": own.call_next, "prev": own.call_prev,
-    "rank": own.call_rank, "top": own.call_top, "position": own.call_position, "pass_at": own.call_pass_at,
-    "majority": own.call_majority, "gradient": own.call_gradient, "live": own.call_live,
-    "iteration": own.call_iteration,
+    "clip": values.call_clip, "where": values.call_where, "is_missing": values.call_is_missing, "spread": call_spread,
+    "frozen": values.call_frozen, "scan": series.call_scan, "next": series.call_next, "prev": series.call_prev,
+    "rank": series.call_rank, "top": series.call_top, "position": series.call_position, "pass_at": series.call_pass_at,
+    "majority": series.call_majority, "gradient": values.call_gradient, "live": values.call_live,
+    "iteration": values.call_iteration, "size": values.call_size, "prefix": values.call_prefix,
 }
 
 
 def elaborate_call(ctx: Context, env: Environment, call: tree.Call) -> Value:
     """The value of a call."""
     callee = elaborate(ctx, env, call.callee)
+    if len(ctx.builder) > MOST_NODES + len(ctx.root.source.text) // 2:
+        return _too_large(ctx, env, call)
     match callee:
         case FailedValue():
             for argument in call.arguments:
-                elaborate(ctx, env, argument.value)
+                if not isinstance(argument.value, (tree.Arrow, tree.ListOf)):
+                    elaborate(ctx, env, argument.value)
             return callee
         case FunctionValue():
             return inline(ctx, env, call, callee)
         case BuiltinValue(name=name):
             return call_builtin(ctx, env, call, name)
-        case LevelValue() if isinstance(call.callee, tree.Name) and call.callee.text in SIGNATURES:
-            return call_builtin(ctx, env, call, call.callee.text)
         case HostValue(name=name):
             return call_host(ctx, env, call, name)
         case ExternValue(name=name):
@@ -68,12 +69,31 @@ def elaborate_call(ctx: Context, env: Environment, call: tree.Call) -> Value:
             return FailedValue()
 
 
+def _too_large(ctx: Context, env: Environment, call: tree.Call) -> Value:
+    if not ctx.calls.is_too_large:
+        ctx.calls.is_too_large = True
+        ctx.report(error("RL016", "these calls expand too far", env.span(call), "the call at which it stops",
+                         why=f"calls are expanded in place, and have made {len(ctx.builder):,} values out of"
+                         f" {len(ctx.root.source.text):,} characters.", fix="a smaller `k`, or fewer functions of functions"))
+    return FailedValue()
+
+
 def _report_not_callable(ctx: Context, env: Environment, call: tree.Call, callee: Value) -> None:
-    name = callee.name if isinstance(callee, OtherValue) else ""
-    near = did_you_mean(name, SIGNATURES) if name else ""
-    ctx.report(error("RL025", "this cannot be called", env.span(call), f"it is {describe(callee)}",
-                     why="only functions, rubrics and externs take arguments in brackets.",
-                     fix=near or "drop the brackets, or name a function"))
+    word = call.callee.text if isinstance(call.callee, tree.Name) else ""
+    hidden = word in SIGNATURES and word not in env.local
+    ctx.report(error("RL025", "this cannot be called", env.span(call.callee), f"it is {describe(callee)}",
+                     others=env.labels(call, "in here"),
+                     why=f"here `{word}` is what this file declares, not the function of the language." if hidden
+                     else "only functions, rubrics and externs take arguments in brackets.",
+                     fix=f"rename your `{word}`" if hidden else _instead_of_calling(callee, word)))
+
+
+def _instead_of_calling(callee: Value, word: str) -> str:
+    match callee:
+        case ModelValue(name=name):
+            return f"`rollout y ~ {name}(…)` draws from it, `logp({name}, y)` reads it"
+        case _:
+            return did_you_mean(word, SIGNATURES) or "drop the brackets, or name a function"
 
 
 def call_builtin(ctx: Context, env: Environment, call: tree.Call, name: str) -> Value:
@@ -88,9 +108,9 @@ def call_builtin(ctx: Context, env: Environment, call: tree.Call, name: str) -> 
         key = numeric(ctx, env, bound["x"])
         return GraphValue(combine(ctx, env, UNARY[name], [key], call, [bound["x"]]))
     if name in REDUCTIONS:
-        return own.call_reduction(ctx, env, call, bound, REDUCTIONS[name])
+        return call_reduction(ctx, env, call, bound, REDUCTIONS[name])
     if name in READS:
-        return own.call_read(ctx, env, call, bound, READS[name])
+        return call_read(ctx, env, call, bound, READS[name])
     return HANDLERS[name](ctx, env, call, bound)
 
 
@@ -107,45 +127,3 @@ def _extreme(ctx: Context, env: Environment, call: tree.Call, name: str) -> Valu
     for part in parts[1:]:
         key = combine(ctx, env, function, [key, numeric(ctx, env, part)], call, [parts[0], part])
     return GraphValue(key)
-
-
-def inline(ctx: Context, env: Environment, call: tree.Call, callee: FunctionValue) -> Value:
-    """The body of a `.rl` function with its arguments in place of its parameters."""
-    function = callee.function
-    if env.depth >= MOST_DEPTH:
-        ctx.report(error("RL016", "these functions call each other too deeply", env.span(call), "this call",
-                         others=[Label(function.span, "this function")],
-                         why=f"calls are expanded in place, at most {MOST_DEPTH} deep.", fix="write it without recursion"))
-        return FailedValue()
-    parameters = [Slot(parameter.name, parameter.default is None) for parameter in function.parameters]
-    bound = bind(ctx, env, call, parameters, function.name)
-    if bound is None:
-        return FailedValue()
-    inner = Environment(callee.scope, {}, env.call_site or (call.span if callee.scope is not env.scope else None),
-                        env.trained, env.depth + 1)
-    for parameter in function.parameters:
-        value = _argument(ctx, env, inner, parameter, bound)
-        if isinstance(value, FailedValue) or not check_argument(ctx, env, call, parameter, value):
-            return FailedValue()
-        inner = inner.with_local(parameter.name, value)
-    return _body(ctx, inner, function)
-
-
-def _argument(ctx: Context, env: Environment, inner: Environment, parameter: tree.Parameter,
-              bound: dict[str, tree.Expr]) -> Value:
-    if parameter.name in bound:
-        return elaborate(ctx, env, bound[parameter.name])
-    if parameter.default is None:
-        return FailedValue()
-    return elaborate(ctx, replace(inner, local={}), parameter.default)
-
-
-def _body(ctx: Context, inner: Environment, function: tree.Function) -> Value:
-    for let in function.lets:
-        inner = inner.with_local(let.name, elaborate(ctx, inner, let.value))
-    return elaborate(ctx, inner, function.body)
-
-
-def level_of(value: Value) -> Level | None:
-    """The level that a value names."""
-    return value.level if isinstance(value, LevelValue) else None

@@ -2,53 +2,111 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from rldsl.diagnostics import error
 from rldsl.elaborate.context import Context, Environment
-from rldsl.elaborate.settings import Allowed, _trouble
+from rldsl.elaborate.setting_values import Rejected, is_rejected
+from rldsl.elaborate.settings import Allowed, fits
 from rldsl.elaborate.settings_tables import CHARACTERS, TINY, required_in
-from rldsl.graph.spec import Invocation
+from rldsl.graph.spec import Invocation, SettingValue
 from rldsl.resolve.names import did_you_mean, listed
 from rldsl.rollouts.signatures import CHARACTERS_ARGUMENTS, TINY_ARGUMENTS
 from rldsl.syntax import tree
 
+HF = {"folder": Allowed("text")}
 OPENAI = {"model": Allowed("text"), "base_url": Allowed("any"), "key": Allowed("any")}
+ENV = {"name": Allowed("text")}
 
 
 def check_constructor(ctx: Context, env: Environment, at: tree.Expr, source: Invocation) -> None:
     """Reports arguments that are missing, unknown or do not fit."""
     match source.name:
         case "tiny":
-            _check(ctx, at, source, TINY, required_in(TINY_ARGUMENTS))
-            tokenizer = source.get("tokenizer")
-            if isinstance(tokenizer, Invocation):
-                named = _named(tokenizer, tuple(CHARACTERS))
-                _check(ctx, at, named, CHARACTERS, required_in(CHARACTERS_ARGUMENTS))
+            given = _check(ctx, env, at, source, TINY, required_in(TINY_ARGUMENTS), unnamed=0)
+            tokenizer = given.get("tokenizer")
+            if isinstance(tokenizer, Invocation) and tokenizer.name == "characters":
+                written = _argument(at, "tokenizer", 0)
+                found = _check(ctx, env, written, tokenizer, CHARACTERS, required_in(CHARACTERS_ARGUMENTS), unnamed=1)
+                _check_alphabet(ctx, env, written, found.get("alphabet"))
+            _check_shape(ctx, at, given)
         case "hf":
-            _check(ctx, at, _named(source, ("folder",)), {"folder": Allowed("text")}, ("folder",))
+            _check(ctx, env, at, source, HF, ("folder",), unnamed=1)
         case "openai":
-            _check(ctx, at, source, OPENAI, ("model",))
+            _check_openai(ctx, env, at, source)
         case _:
             pass
 
 
-def _named(source: Invocation, words: tuple[str, ...]) -> Invocation:
-    return Invocation(source.name, (), (*zip(words, source.positional, strict=False), *source.named))
+def _check_openai(ctx: Context, env: Environment, at: tree.Expr, source: Invocation) -> None:
+    given = _check(ctx, env, at, source, OPENAI, ("model",), unnamed=0)
+    for name in ("base_url", "key"):
+        value = given.get(name)
+        written = _argument(at, name, 0)
+        if isinstance(value, Invocation) and value.name == "env":
+            _check(ctx, env, written, value, ENV, ("name",), unnamed=1)
+        elif value is not None:
+            fits(ctx, env, value, Allowed("text", example='env("JUDGE_URL")'), name, written.span, "openai")
 
 
-def _check(ctx: Context, at: tree.Expr, source: Invocation, allowed: dict[str, Allowed],
-           required: tuple[str, ...]) -> None:
-    given = dict(source.named)
-    if source.positional:
-        ctx.report(error("RL021", f"`{source.name}` takes its arguments by name"[:60], at.span, "one has no name",
-                         why=f"it takes {listed(allowed)}.", fix=f"`{source.name}({next(iter(allowed))}: …)`"))
-    for name, value in given.items():
+def _check(ctx: Context, env: Environment, at: tree.Expr, source: Invocation, allowed: dict[str, Allowed],
+           required: tuple[str, ...], *, unnamed: int) -> dict[str, SettingValue | Rejected]:
+    """The arguments by name, those that fit; the first `unnamed` may be given by place."""
+    names = list(allowed)
+    if len(source.positional) > unnamed:
+        ctx.report(error("RL021", f"`{source.name}` takes its arguments by name"[:60], _argument(at, "", unnamed).span,
+                         "this one has no name", why=f"it takes {listed(allowed)}.",
+                         fix=f"`{source.name}({names[unnamed] if unnamed < len(names) else names[0]}: …)`"))
+        return {}
+    entries = [(names[index], value, index) for index, value in enumerate(source.positional)]
+    entries += [(name, value, 0) for name, value in source.named]
+    given: dict[str, SettingValue | Rejected] = {}
+    for name, value, index in entries:
+        span = _argument(at, name if (name, value) in source.named else "", index).span
         if name not in allowed:
-            ctx.report(error("RL021", f"`{source.name}` has no argument `{name[:20]}`"[:60], at.span, "this argument",
+            ctx.report(error("RL021", f"`{source.name}` has no argument `{name[:20]}`"[:60], span, "this argument",
                              why=f"it takes {listed(allowed)}.", fix=did_you_mean(name, allowed) or "delete it"))
-        elif (trouble := _trouble(value, allowed[name])) is not None:
-            ctx.report(error("RL018", f"`{name}` of `{source.name}` does not fit"[:60], at.span, f"`{name}` here"[:40],
-                             why=trouble, fix=f"`{name}: …`"))
-    missing = [name for name in required if name not in given]
-    if missing and not source.positional:
+        elif name in given:
+            ctx.report(error("RL021", f"`{name}` is given twice"[:60], span, "the second time", why="one argument, one value.",
+                             fix="drop one of them"))
+        elif fits(ctx, env, value, allowed[name], name, span, source.name) or is_rejected(value):
+            given[name] = value
+    written = {name for name, _, _ in entries}
+    missing = [name for name in required if name not in written]
+    if missing:
         ctx.report(error("RL021", f"`{source.name}` needs `{missing[0]}`"[:60], at.span, "it is missing here",
                          why=f"it takes {listed(allowed)}.", fix=f"`{source.name}({missing[0]}: …)`"))
+    return given
+
+
+def _argument(at: tree.Expr, name: str, index: int) -> tree.Expr:
+    """The written argument of that name, or the unnamed one at that place; the call itself where there is none."""
+    if not isinstance(at, tree.Call):
+        return at
+    unnamed = [argument for argument in at.arguments if argument.name is None]
+    found = [argument for argument in at.arguments if argument.name == name] if name else unnamed[index:index + 1]
+    return found[0].value if found else at
+
+
+def _check_shape(ctx: Context, at: tree.Expr, given: dict[str, SettingValue | Rejected]) -> None:
+    numbers = {name: given.get(name, TINY_ARGUMENTS[name].default) for name in ("width", "heads", "kv_heads")}
+    width, heads, shared = numbers["width"], numbers["heads"], numbers["kv_heads"]
+    if isinstance(width, int) and isinstance(heads, int) and width % (2 * heads):
+        near = max(1, round(width / (2 * heads))) * 2 * heads
+        ctx.report(error("RL018", "`width` and `heads` of `tiny` do not fit", _argument(at, "width", 0).span, "the width",
+                         why=f"the width is an even multiple of the {heads} heads.", fix=f"`width: {near}`"))
+    if isinstance(heads, int) and isinstance(shared, int) and heads % shared:
+        ctx.report(error("RL018", "`kv_heads` of `tiny` does not fit", _argument(at, "kv_heads", 0).span, "these heads",
+                         why=f"they divide the {heads} heads.", fix=f"`kv_heads: {heads}`"))
+
+
+def _check_alphabet(ctx: Context, env: Environment, at: tree.Expr, alphabet: SettingValue | Rejected) -> None:
+    if not isinstance(alphabet, str):
+        return
+    repeated = next((char for char, count in Counter(alphabet).items() if count > 1), None)
+    if repeated is None and alphabet:
+        return
+    why = f"`{repeated}` stands in it twice." if repeated is not None else "it is empty."
+    ctx.report(error("RL018", "`alphabet` of `characters` does not fit", at.span, "this alphabet",
+                     why=f"it lists every character that may occur, once; {why}",
+                     fix=f'`characters("{"".join(dict.fromkeys(alphabet))[:40] or "abc"}")`'))

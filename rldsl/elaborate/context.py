@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from rldsl.diagnostics import Diagnostic, Label
+from rldsl.elaborate.naming import Naming
 from rldsl.elaborate.values import Value
 from rldsl.graph.model import Constant, Node
 from rldsl.graph.spec import (
@@ -14,6 +15,7 @@ from rldsl.graph.spec import (
     Deferred,
     EvalSpec,
     ExternSpec,
+    FieldSpec,
     ModelSpec,
     ParamSpec,
     ResponseSpec,
@@ -41,29 +43,55 @@ class Tables:
     buffers: dict[str, tree.Buffer] = field(default_factory=dict)
     samplers: dict[str, tree.Sampler] = field(default_factory=dict)
     objectives: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, dict[str, FieldSpec]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Calls:
+    """Calls of `.rl` functions: what each gave, which functions were called (by identity), the partial products of
+    each `pass_at`, how many calls were expanded,
+    how deep the present one lies, and what was said of it already."""
+
+    results: dict[object, Value] = field(default_factory=dict)
+    called: set[int] = field(default_factory=set)
+    products: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+    made: int = 0
+    nesting: int = 0
+    is_too_deep: bool = False
+    is_too_large: bool = False
 
 
 @dataclass(slots=True)
 class Context:
-    """Everything that elaboration collects. `trained` are the models that some objective trains."""
+    """Everything that elaboration collects. `trained` are the models that some objective trains, `circular` the
+    declarations that need themselves: each is a failed value, and its circle has been reported."""
 
     modules: ModuleTable
     root: Scope
     builder: Builder
     overrides: Mapping[str, str]
-    trained: frozenset[str]
+    naming: Naming
+    trained: frozenset[str] = frozenset()
     tables: Tables = field(default_factory=Tables)
     values: dict[tuple[str, str], Value] = field(default_factory=dict)
+    circular: set[tuple[str, str]] = field(default_factory=set)
+    calls: Calls = field(default_factory=Calls)
     found: list[Diagnostic] = field(default_factory=list)
+    said: set[tuple[str, str, Label]] = field(default_factory=set)
+    unknown: int = 0
     deferred: list[Deferred] = field(default_factory=list)
+    retries: list[tuple[Environment, tree.Rollout]] = field(default_factory=list)
     used_params: set[str] = field(default_factory=set)
     in_test: bool = False
     test_axes: dict[Level, Axis] = field(default_factory=dict)
     test: object = None
 
     def report(self, diagnostic: Diagnostic) -> None:
-        """Keep a finding."""
-        self.found.append(diagnostic)
+        """Keep a finding; of findings that say the same of the same text, the first."""
+        same = (diagnostic.code, diagnostic.title, diagnostic.primary)
+        if same not in self.said:
+            self.said.add(same)
+            self.found.append(diagnostic)
 
     def type_of(self, key: int) -> Type:
         """Type of a node."""
@@ -76,6 +104,10 @@ class Context:
     def failed(self) -> int:
         """The node that stands for a mistake that was already reported."""
         return self.builder.add(Constant(math.nan), (), type=ERROR_TYPE)
+
+    def own_name(self, env: Environment, word: str) -> str:
+        """By which name the tables know what the module of `env` declares as `word`."""
+        return self.naming.of(env.scope, word)
 
     def sources_of(self, env: Environment) -> Source:
         """The text in which an expression stands."""
@@ -133,7 +165,3 @@ class Environment:
     def labels(self, node: tree.Node, text: str) -> tuple[Label, ...]:
         """A further label at `node` itself where the blame lies on a call."""
         return (Label(node.span, text),) if self.call_site is not None else ()
-
-    def with_local(self, name: str, value: Value) -> Environment:
-        """The same with one more name."""
-        return replace(self, local={**self.local, name: value})

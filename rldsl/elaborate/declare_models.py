@@ -1,17 +1,17 @@
-"""Data, models, rollouts, responses and externs: what is written, held against what exists."""
+"""Models, rollouts and given responses: what is written, held against what exists."""
 
 from __future__ import annotations
 
-from rldsl.data.signatures import SOURCES, match_arguments
-from rldsl.diagnostics import error
+from rldsl.diagnostics import Label, error
 from rldsl.elaborate.constructors import check_constructor
 from rldsl.elaborate.context import Context, Environment
+from rldsl.elaborate.declare_later import note_retry
 from rldsl.elaborate.expressions import elaborate, graph_value
-from rldsl.elaborate.settings import setting_value, settings_of
-from rldsl.elaborate.settings_tables import EXTERN, JUDGE, MODEL, ROLLOUT, required_in
-from rldsl.elaborate.typing import WRITTEN, type_of_expr
-from rldsl.elaborate.values import FailedValue, ModelValue, ResponseValue, describe
-from rldsl.graph.spec import DataSpec, ExternSpec, FieldSpec, Invocation, ModelSpec, ResponseSpec, Role
+from rldsl.elaborate.setting_values import is_rejected, setting_value, settled
+from rldsl.elaborate.settings import settings_of
+from rldsl.elaborate.settings_tables import JUDGE, MODEL, ROLLOUT, required_in
+from rldsl.elaborate.values import FailedValue, ModelValue, ResponseValue, Value, describe
+from rldsl.graph.spec import Invocation, ModelSpec, ResponseSpec, Role, Settings
 from rldsl.resolve.names import did_you_mean, listed
 from rldsl.rollouts.signatures import SAMPLING_SETTINGS
 from rldsl.syntax import tree
@@ -19,100 +19,67 @@ from rldsl.types import BATCH, Axis, Element, Level
 
 ORIGINS = {"policy": ("tiny", "hf"), "critic": ("tiny", "hf"), "scorer": ("tiny", "hf"), "embedder": ("tiny", "hf"),
            "judge": ("openai", "hf", "tiny")}
+ALIKE = frozenset({Role.POLICY, Role.JUDGE})  # a judge may be a policy's weights in another role
 
 
-# ------------------------------------------------------------------ data
-def declare_data(ctx: Context, env: Environment, item: tree.Data) -> None:
-    """`data problems from jsonl("…") { question: Text }`."""
-    axis = Axis(item.name, Level.PROMPT, item.name, BATCH)
-    fields = tuple(_fields(ctx, env, item))
-    source = setting_value(ctx, env, item.source)
-    if isinstance(source, Invocation):
-        _check_source(ctx, env, item, source, {field.name: field for field in fields})
-    elif source is not None:
-        ctx.report(error("RL031", "data comes from a source", item.source.span, "this is not a source",
-                         why=f"sources are {listed(sorted(SOURCES))}.", fix='`from jsonl("data.jsonl")`'))
-    found = source if isinstance(source, Invocation) else Invocation("jsonl")
-    ctx.tables.data[item.name] = DataSpec(item.name, found, fields, axis, item.span)
-
-
-def _fields(ctx: Context, env: Environment, item: tree.Data) -> list[FieldSpec]:
-    found: dict[str, FieldSpec] = {}
-    for field in item.fields:
-        kind = type_of_expr(ctx, env, field.type)
-        if field.name in found:
-            ctx.report(error("RL012", f"the field `{field.name[:24]}` is declared twice", field.span,
-                             "the second declaration", why="a column has one type.", fix="delete one of them"))
-        elif kind is not None:
-            found[field.name] = FieldSpec(field.name, kind.element, field.target, field.span)
-    if not item.fields:
-        ctx.report(error("RL031", f"`{item.name[:30]}` declares no fields", item.span, "this data set",
-                         why="the schema is checked before a model loads.", fix="{ question: Text  answer: Text target }"))
-    return list(found.values())
-
-
-def _check_source(ctx: Context, env: Environment, item: tree.Data, source: Invocation,
-                  fields: dict[str, FieldSpec]) -> None:
-    signature = SOURCES.get(source.name)
-    if signature is None:
-        ctx.report(error("RL031", f"there is no source `{source.name[:30]}`", item.source.span, "this source",
-                         why=f"sources are {listed(sorted(SOURCES))}.",
-                         fix=did_you_mean(source.name, SOURCES) or '`from jsonl("data.jsonl")`'))
-        return
-    matched = match_arguments(signature.parameters, len(source.positional), [name for name, _ in source.named],
-                              others=signature.others)
-    if matched.problems:
-        ctx.report(error("RL021", f"`{source.name}` is called with other arguments"[:60], item.source.span, "this source",
-                         why="; ".join(matched.problems) + ".", fix=signature.doc.split(".")[0]))
-    known = dict(signature.columns)
-    for name in fields if known else ():
-        if name not in known:
-            ctx.report(error("RL701", f"the data has no field `{name[:30]}`", fields[name].span, "no such column",
-                             why=f"`{source.name}` gives {listed(known)}.", fix=did_you_mean(name, known) or "drop it"))
-
-
-# ------------------------------------------------------------------ models
-def declare_model(ctx: Context, env: Environment, item: tree.Model) -> None:
-    """`policy actor from tiny(…) { … }`, `policy ref = frozen(actor)`, `policy q = actor with { … }`."""
-    allowed = JUDGE if item.role == "judge" else MODEL
-    settings = settings_of(ctx, env, item.settings, allowed, f"a {item.role}")
-    if item.overrides:
-        settings += settings_of(ctx, env, item.overrides, {**MODEL, "system": MODEL["system"]}, "`with`")
-    base, frozen, shares = _base(ctx, env, item) if item.derived else (None, False, False)
-    origin = None if item.derived else _origin(ctx, env, item)
+def declare_model(ctx: Context, env: Environment, item: tree.Model) -> str:
+    """`policy actor from tiny(…) { … }`, `policy ref = frozen(actor)`, `policy q = actor with { … }`; its name."""
+    name = ctx.own_name(env, item.name)
+    settings = settings_of(ctx, env, item.settings, JUDGE if item.role == "judge" else MODEL, f"a {item.role}")
+    settings += settings_of(ctx, env, item.overrides, MODEL, "`with`")
     role = Role(item.role)
-    if isinstance(origin, str):
-        base, frozen, shares, origin = origin, False, False, None
+    base, frozen = _base(ctx, env, item) if item.derived else (None, False)
+    origin: Invocation | None = None
+    if not item.derived:
+        found = _origin(ctx, env, item)
+        base, origin = (found, None) if isinstance(found, str) else (None, found)
+    if base is not None:
+        _check_role(ctx, item, role, base)
     if role in (Role.SCORER, Role.EMBEDDER, Role.JUDGE):
-        ctx.defer(item.role, f"the {item.role} `{item.name}` type-checks, but {item.role}s are not built yet", item.span)
-    ctx.tables.models[item.name] = ModelSpec(item.name, role, origin, base, frozen, shares, settings, item.span)
+        ctx.defer(item.role, f"the {item.role} `{name}` type-checks, but {item.role}s are not built yet", item.span)
+    shares = item.derived and not frozen and base is not None
+    ctx.tables.models[name] = ModelSpec(name, role, origin, base, frozen, shares, settings, item.span)
+    return name
 
 
-def _base(ctx: Context, env: Environment, item: tree.Model) -> tuple[str | None, bool, bool]:
+def _base(ctx: Context, env: Environment, item: tree.Model) -> tuple[str | None, bool]:
+    """The model that a model is derived from, and whether it is a snapshot of it."""
+    origin, frozen = item.origin, False
     match item.origin:
         case tree.Call(callee=tree.Name(text="frozen"), arguments=(tree.Argument(value=inner, name=None),)):
-            value = elaborate(ctx, env, inner)
-            if isinstance(value, ModelValue):
-                return value.name, True, False
-        case tree.Name():
-            value = elaborate(ctx, env, item.origin)
-            if isinstance(value, ModelValue):
-                return value.name, False, True
+            origin, frozen = inner, True
         case _:
-            value = elaborate(ctx, env, item.origin)
+            pass
+    value = elaborate(ctx, env, origin)
+    if isinstance(value, ModelValue):
+        return value.name, frozen
     if not isinstance(value, FailedValue):
-        ctx.report(error("RL032", "a model is derived from a model", item.origin.span, f"this is {describe(value)}",
+        ctx.report(error("RL032", "a model is derived from a model", origin.span, f"this is {describe(value)}",
                          why="`=` names another model: a snapshot or another role of the same weights.",
                          fix=f"`{item.role} {item.name} = frozen(actor)`"))
-    return None, True, False
+    return None, True
+
+
+def _check_role(ctx: Context, item: tree.Model, role: Role, base: str) -> None:
+    other = ctx.tables.models.get(base)
+    if other is None or other.role is role or {other.role, role} <= ALIKE:
+        return
+    ctx.report(error("RL032", f"a {role.value} is not made from a {other.role.value}"[:60], item.origin.span,
+                     f"`{base}`"[:40], others=[Label(other.span, f"declared as a {other.role.value}")],
+                     why=f"a {role.value} and a {other.role.value} end in different layers.",
+                     fix=f"`{other.role.value} {item.name} = …`, or an origin of its own"))
 
 
 def _origin(ctx: Context, env: Environment, item: tree.Model) -> Invocation | str | None:
-    if isinstance(item.origin, tree.Name):
+    if isinstance(item.origin, tree.Name) and item.origin.text in env.scope.bindings:
         value = elaborate(ctx, env, item.origin)
         if isinstance(value, ModelValue):
             return value.name
-    source = setting_value(ctx, env, item.origin) if not isinstance(item.origin, tree.Name) else None
+        if isinstance(value, FailedValue):
+            return None
+    source = setting_value(ctx, env, item.origin)
+    if is_rejected(source):
+        return None
     allowed = ORIGINS[item.role]
     if not isinstance(source, Invocation) or source.name not in allowed:
         name = source.name if isinstance(source, Invocation) else ""
@@ -121,33 +88,42 @@ def _origin(ctx: Context, env: Environment, item: tree.Model) -> Invocation | st
                          fix=did_you_mean(name, allowed) or f"`{item.role} {item.name} from {allowed[0]}(…)`"))
         return None
     check_constructor(ctx, env, item.origin, source)
-    return source
+    kept = settled(source)
+    return kept if isinstance(kept, Invocation) else None
 
 
 # ------------------------------------------------------------------ responses
-def declare_rollout(ctx: Context, env: Environment, item: tree.Rollout) -> bool:
+def declare_rollout(ctx: Context, env: Environment, item: tree.Rollout) -> Value:
     """`rollout y ~ actor(problems.question) { samples: 8, max_tokens: 64 }`."""
-    policy = elaborate(ctx, env, item.policy)
+    name = ctx.own_name(env, item.name)
+    policy = _policy(ctx, env, item)
     prompt = _prompt(ctx, env, item)
-    settings = settings_of(ctx, env, item.settings, ROLLOUT, "a rollout")
-    names = {setting.name for setting in item.settings}
-    for name in required_in(SAMPLING_SETTINGS):
-        if name not in names:
-            ctx.report(error("RL021", f"a rollout needs `{name}`"[:60], item.span, f"`{name}` is not set",
-                             why="where an answer is cut changes what is learned.", fix=f"{{ {name}: 64 }}"))
-    if not isinstance(policy, ModelValue):
-        _not_a_policy(ctx, env, item, policy)
-        return False
-    if prompt is None:
-        return False
-    deferred = tuple(name for name in names if name in ROLLOUT and ROLLOUT[name].later)
+    settings = _sampling(ctx, env, item)
+    deferred = tuple(sorted({entry.name for entry in item.settings if entry.name in ROLLOUT and ROLLOUT[entry.name].later}))
     if item.retry is not None:
         deferred += ("retry",)
-        ctx.defer("retry", f"`retry` of `{item.name}` type-checks, but retries are not built yet", item.retry.span)
-    axes = _axes(item.name, ctx.type_of(prompt).axis, "turns" in names)
-    ctx.tables.responses[item.name] = ResponseSpec(item.name, policy.name, prompt, None, ctx.type_of(prompt).axis,
-                                                   axes[0], axes[1], settings, deferred, item.span)
-    return True
+        note_retry(ctx, env, item)
+    if policy is None or prompt is None:
+        return FailedValue()
+    rows = ctx.type_of(prompt).axis
+    sample, token = _axes(name, rows, "turns" in deferred)
+    ctx.tables.responses[name] = ResponseSpec(name, policy, prompt, None, rows, sample, token, settings, deferred, item.span)
+    return ResponseValue(name)
+
+
+def _sampling(ctx: Context, env: Environment, item: tree.Rollout) -> Settings:
+    settings = settings_of(ctx, env, item.settings, ROLLOUT, "a rollout")
+    names = {setting.name for setting in item.settings}
+    for required in required_in(SAMPLING_SETTINGS):
+        if required not in names:
+            ctx.report(error("RL021", f"a rollout needs `{required}`"[:60], item.span, f"`{required}` is not set",
+                             why="where an answer is cut changes what is learned.", fix=f"{{ {required}: 64 }}"))
+    found = dict(settings)
+    least, most = found.get("min_tokens"), found.get("max_tokens")
+    if isinstance(least, int) and isinstance(most, int) and least > most:
+        ctx.report(error("RL018", "`min_tokens` is above `max_tokens`", item.span, "no answer can be drawn",
+                         why=f"an answer has {least} tokens at least and {most} at most.", fix=f"`min_tokens: {most}` or less"))
+    return settings
 
 
 def _axes(name: str, prompt: Axis, turns: bool) -> tuple[Axis, Axis]:
@@ -156,11 +132,17 @@ def _axes(name: str, prompt: Axis, turns: bool) -> tuple[Axis, Axis]:
     return sample, Axis(f"{name}.token", Level.TOKEN, name, above)
 
 
-def _not_a_policy(ctx: Context, env: Environment, item: tree.Rollout, found: object) -> None:
+def _policy(ctx: Context, env: Environment, item: tree.Rollout) -> str | None:
+    found = elaborate(ctx, env, item.policy)
+    model = ctx.tables.models.get(found.name) if isinstance(found, ModelValue) else None
+    if model is not None and model.role in (Role.POLICY, Role.JUDGE):
+        return model.name
     if not isinstance(found, FailedValue):
-        ctx.report(error("RL032", "a rollout is drawn from a policy", item.policy.span, "this is no policy",
+        shown = f"this is a {model.role.value}" if model is not None else f"this is {describe(found)}"
+        ctx.report(error("RL032", "a rollout is drawn from a policy", item.policy.span, shown,
                          why="`~` draws answers from the policy that is called.",
                          fix=f"`rollout {item.name} ~ actor(problems.question) {{ … }}`"))
+    return None
 
 
 def _prompt(ctx: Context, env: Environment, item: tree.Rollout) -> int | None:
@@ -169,10 +151,11 @@ def _prompt(ctx: Context, env: Environment, item: tree.Rollout) -> int | None:
                          why="the prompt is one text; texts are joined with `+`.",
                          fix=f"`rollout {item.name} ~ actor(problems.question)`"))
         return None
-    return _row_text(ctx, env, item.arguments[0].value, "prompt")
+    return row_text(ctx, env, item.arguments[0].value, "prompt")
 
 
-def _row_text(ctx: Context, env: Environment, expr: tree.Expr, what: str) -> int | None:
+def row_text(ctx: Context, env: Environment, expr: tree.Expr, what: str) -> int | None:
+    """The text that an expression gives for each row; None after a report."""
     value = elaborate(ctx, env, expr)
     if isinstance(value, ResponseValue):
         expr = tree.Field(expr, "text", span=expr.span)
@@ -180,7 +163,7 @@ def _row_text(ctx: Context, env: Environment, expr: tree.Expr, what: str) -> int
     found = ctx.type_of(key)
     if found.is_error:
         return None
-    if found.element not in (Element.TEXT, Element.JSON) or found.axis == BATCH:
+    if found.element not in (Element.TEXT, Element.JSON) or found.axis == BATCH or found.axis.level > Level.SAMPLE:
         ctx.report(error("RL033", f"the {what} is a text for each row", env.span(expr), f"this is {found}"[:40],
                          why=f"a {what} comes from a field of the data, or from another response.",
                          fix="`problems.question`"))
@@ -188,55 +171,42 @@ def _row_text(ctx: Context, env: Environment, expr: tree.Expr, what: str) -> int
     return key
 
 
-def declare_response(ctx: Context, env: Environment, item: tree.Response) -> bool:
+def declare_response(ctx: Context, env: Environment, item: tree.Response) -> Value:
     """`response win = pairs.chosen given pairs.prompt [for actor]`: tokens of the text, one answer for each row."""
-    text, prompt = _row_text(ctx, env, item.text, "answer"), _row_text(ctx, env, item.prompt, "prompt")
-    model = item.model or _only_policy(ctx, item)
+    name = ctx.own_name(env, item.name)
+    text, prompt = row_text(ctx, env, item.text, "answer"), row_text(ctx, env, item.prompt, "prompt")
+    model = _only_policy(ctx, env, item) if item.model is None else _tokenizer_of(ctx, env, item, item.model)
     if text is None or prompt is None or model is None:
-        return False
-    if ctx.type_of(text).axis != ctx.type_of(prompt).axis:
-        ctx.report(error("RL033", "answer and prompt stand on different rows", item.span,
-                         f"{ctx.type_of(text).axis} and {ctx.type_of(prompt).axis}"[:40],
-                         why="each answer needs its own prompt.", fix="take both from the same data set"))
-        return False
+        return FailedValue()
     rows = ctx.type_of(text).axis
-    token = Axis(f"{item.name}.token", Level.TOKEN, item.name, rows)
-    ctx.tables.responses[item.name] = ResponseSpec(item.name, model, prompt, text, rows, rows, token, (), (), item.span)
-    return True
+    if rows != ctx.type_of(prompt).axis:
+        ctx.report(error("RL033", "answer and prompt stand on different rows", item.span,
+                         f"{rows} and {ctx.type_of(prompt).axis}"[:40], why="each answer needs its own prompt.",
+                         fix="take both from the same data set"))
+        return FailedValue()
+    token = Axis(f"{name}.token", Level.TOKEN, name, rows)
+    ctx.tables.responses[name] = ResponseSpec(name, model, prompt, text, rows, rows, token, (), (), item.span)
+    return ResponseValue(name)
 
 
-def _only_policy(ctx: Context, item: tree.Response) -> str | None:
-    policies = [entry for entry in ctx.root.tree.items if isinstance(entry, tree.Model) and entry.role == "policy"]
-    own = [entry.name for entry in policies if not entry.derived]
-    if len(own) == 1:
-        elaborate(ctx, Environment(ctx.root), tree.Name(own[0], span=item.span))
-        return own[0]
-    ctx.report(error("RL034", "whose tokens these are is not clear" if own else "there is no policy to read this text",
-                     item.span, "this response", why=f"the spec has {len(own)} policies with a tokenizer of their own.",
-                     fix=f"`response {item.name} = … given … for {own[0] if own else 'actor'}`"))
+def _tokenizer_of(ctx: Context, env: Environment, item: tree.Response, word: str) -> str | None:
+    value = elaborate(ctx, env, tree.Name(word, span=item.span))
+    if isinstance(value, ModelValue):
+        return value.name
+    if not isinstance(value, FailedValue):
+        ctx.report(error("RL032", f"`{word[:30]}` is no model", item.span, f"it is {describe(value)}"[:40],
+                         why="`for` names the policy whose tokens these are.",
+                         fix=f"`response {item.name} = … given … for actor`"))
     return None
 
 
-# ------------------------------------------------------------------ externs
-def declare_extern(ctx: Context, env: Environment, item: tree.Extern) -> bool:
-    """`extern fn score(text: Text) -> Real in [0, 1] = python("module:function") { timeout: 5s }`."""
-    result = type_of_expr(ctx, env, item.result)
-    source = setting_value(ctx, env, item.source)
-    settings = settings_of(ctx, env, item.settings, EXTERN, "an extern")
-    fine = isinstance(source, Invocation) and source.name == "python" and len(source.positional) == 1
-    if not fine:
-        ctx.report(error("RL031", "an extern names a Python function", item.source.span, "this is none",
-                         why="foreign code is a function of a module of the project.",
-                         fix='`= python("module:function")`'))
-    parameters = []
-    for parameter in item.parameters:
-        element = WRITTEN.get(parameter.type.element) if parameter.type is not None else None
-        if element is None:
-            ctx.report(error("RL029", f"`{parameter.name}` needs a type"[:60], parameter.span, "this parameter",
-                             why="what crosses into foreign code is checked.", fix=f"`{parameter.name}: Text`"))
-            return False
-        parameters.append((parameter.name, element))
-    if result is None or not isinstance(source, Invocation) or not fine:
-        return False
-    ctx.tables.externs[item.name] = ExternSpec(item.name, source, tuple(parameters), result, settings, item.span)
-    return True
+def _only_policy(ctx: Context, env: Environment, item: tree.Response) -> str | None:
+    own = [(name, bound) for name, bound in env.scope.bindings.items()
+           if isinstance(bound[1], tree.Model) and bound[1].role == "policy" and not bound[1].derived]
+    if len(own) == 1:
+        value = elaborate(ctx, env, tree.Name(own[0][0], span=item.span))
+        return value.name if isinstance(value, ModelValue) else None
+    ctx.report(error("RL034", "whose tokens these are is not clear" if own else "there is no policy to read this text",
+                     item.span, "this response", why=f"the spec has {len(own)} policies with a tokenizer of their own.",
+                     fix=f"`response {item.name} = … given … for {own[0][0] if own else 'actor'}`"))
+    return None

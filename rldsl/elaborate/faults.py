@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rldsl.diagnostics import Diagnostic, Label, error
+from rldsl.resolve.names import listed
 from rldsl.source import Span
 from rldsl.types import Axis, Type
 
@@ -43,8 +44,8 @@ def unreduced(span: Span, axis: Axis, label: str) -> Diagnostic:
 
 def unknown_field(span: Span, base_span: Span, owner: str, name: str, known: list[str], near: str) -> Diagnostic:
     """RL701."""
-    shown = ", ".join(f"`{field}`" for field in known)
+    shown = listed(known)
     return error(
-        "RL701", f"the data has no field `{name}`"[:60], span, "this field is not declared",
-        others=[Label(base_span, f"`{owner}` is declared here")], why=f"`{owner}` has {shown}." if known else
+        "RL701", f"the data has no field `{name[:30]}`", span, "this field is not declared",
+        others=[Label(base_span, f"`{owner[:20]}` is declared here")], why=f"`{owner}` has {shown}." if known else
         f"`{owner}` declares no fields.", fix=near or f"declare it: `{name}: Text`")

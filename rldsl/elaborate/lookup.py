@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from rldsl.diagnostics import error
+from rldsl.diagnostics import Diagnostic, Label, error
 from rldsl.elaborate.builtins import BUILTIN_NAMES, HOST_NAMES, LATER, NAMESPACES
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.faults import unknown_field
+from rldsl.elaborate.setting_values import SCHEDULES
 from rldsl.elaborate.values import (
     BoundsValue,
     BuiltinValue,
@@ -17,6 +18,7 @@ from rldsl.elaborate.values import (
     GraphValue,
     HostValue,
     LevelValue,
+    ModelValue,
     NamespaceValue,
     OtherValue,
     ResponseValue,
@@ -24,13 +26,13 @@ from rldsl.elaborate.values import (
     WordValue,
     describe,
 )
-from rldsl.graph.model import Constant, Leaf, SourceKind
-from rldsl.graph.spec import FieldSpec, ResponseSpec
+from rldsl.graph.model import Constant, SourceKind
+from rldsl.graph.spec import ResponseSpec
 from rldsl.resolve.modules import Scope
 from rldsl.resolve.names import did_you_mean, listed
+from rldsl.source import Span
 from rldsl.syntax import tree
 from rldsl.types import (
-    BATCH,
     BINARY,
     EVERYTHING,
     Element,
@@ -45,6 +47,7 @@ from rldsl.types import (
 LEVELS = {level.word: level for level in Level}
 OPTION_WORDS = frozenset({"start", "end"})
 CONSTANTS = {"inf": math.inf, "absent": math.nan}
+MOST_GUESSES = 100
 RESPONSE_FIELDS = ("text", "logp", "prompt", "length", "finished")
 
 
@@ -54,6 +57,8 @@ def lookup_name(ctx: Context, env: Environment, name: tree.Name) -> Value:
     if word in env.local:
         return env.local[word]
     bound = env.scope.bindings.get(word)
+    if word in env.scope.missing:
+        return FailedValue()  # its import failed
     if bound is None and ctx.modules.prelude is not None and env.scope is not ctx.modules.prelude:
         bound = ctx.modules.prelude.bindings.get(word)
     if bound is not None:
@@ -79,6 +84,11 @@ def _own_word(ctx: Context, env: Environment, name: tree.Name) -> Value:
         return GraphValue(ctx.builder.add(Constant(math.nan), type=Type(Element.REAL, optional=True), span=env.span(name)))
     if word in CONSTANTS:
         return GraphValue(ctx.builder.constant(CONSTANTS[word], env.span(name)))
+    if word in SCHEDULES:
+        ctx.report(error("RL020", "a schedule is the value of a `param`", env.span(name), "not a value of its own",
+                         others=env.labels(name, "in here"), why="a schedule is a number that changes over training, and has"
+                         " a name.", fix="`param beta: Real = linear(0.1 -> 0, steps: 500)`, and `beta` here"))
+        return FailedValue()
     if word in LATER:
         ctx.report(error("RL030", f"`{word}` is not built yet"[:60], env.span(name), "this function comes later",
                          why=LATER[word], fix="leave it out for now, or write it as an `extern fn`"))
@@ -88,19 +98,23 @@ def _own_word(ctx: Context, env: Environment, name: tree.Name) -> Value:
 
 
 def _report_unknown(ctx: Context, env: Environment, name: tree.Name) -> None:
-    known = [*env.local, *env.scope.bindings, *env.scope.modules, *BUILTIN_NAMES, *HOST_NAMES, *NAMESPACES, *LEVELS]
-    if ctx.modules.prelude is not None:
-        known += ctx.modules.prelude.bindings
-    near = did_you_mean(name.text, known)
-    own = sorted(env.scope.bindings)
-    where = _library_home(ctx, name.text)
-    ctx.report(error("RL011", f"nothing here is called `{name.text[:30]}`", env.span(name), "this name is not declared",
-                     others=env.labels(name, "in here"),
-                     why=f"this file declares {listed(own)}." if own else "this file declares no names.",
-                     fix=where or near or f"declare it: `let {name.text[:30]} = …`"))
+    ctx.report(unknown_name(ctx, env, name.text, env.span(name), env.labels(name, "in here")))
 
 
-def _library_home(ctx: Context, word: str) -> str:
+def unknown_name(ctx: Context, env: Environment, word: str, span: Span, others: tuple[Label, ...] = ()) -> Diagnostic:
+    """RL011, with the nearest name; of very many mistakes the last ones go without."""
+    ctx.unknown += 1
+    near = ""
+    if ctx.unknown <= MOST_GUESSES:
+        known = [*env.local, *env.scope.bindings, *env.scope.modules, *BUILTIN_NAMES, *HOST_NAMES, *NAMESPACES, *LEVELS]
+        if ctx.modules.prelude is not None:
+            known += ctx.modules.prelude.bindings
+        near = _library_home(word) or did_you_mean(word, known)
+    return error("RL011", f"nothing here is called `{word[:30]}`", span, "this name is not declared", others=others,
+                 why=f"this file declares {env.scope.listed_names}.", fix=near or f"declare it: `let {word[:30]} = …`")
+
+
+def _library_home(word: str) -> str:
     from rldsl.elaborate.library import library_index
     home = library_index().get(word)
     return f"`import {home} ({word})`" if home is not None else ""
@@ -129,14 +143,20 @@ def lookup_field(ctx: Context, env: Environment, field: tree.Field, base: Value)
         case BoundsValue() if field.name in ("low", "high"):
             return GraphValue(base.low if field.name == "low" else base.high)
         case _:
-            ctx.report(error("RL023", f"this has no field `{field.name}`"[:60], env.span(field),
-                             f"the part before the dot is {describe(base)}",
+            ctx.report(error("RL023", f"this has no field `{field.name[:30]}`", env.span(field.base),
+                             f"this is {describe(base)}",
                              why="data sets, responses, ranges and modules have fields.", fix=_field_hint(base)))
             return FailedValue()
 
 
 def _field_hint(base: Value) -> str:
-    return f"see `{base.name}`'s declaration" if isinstance(base, OtherValue) else "use it without the dot"
+    match base:
+        case ModelValue(name=name):
+            return f"`logp({name}, y)` reads it"
+        case OtherValue(name=name):
+            return f"see the declaration of `{name}`"
+        case _:
+            return "use it without the dot"
 
 
 def _host_field(ctx: Context, env: Environment, field: tree.Field, namespace: str) -> Value:
@@ -158,21 +178,22 @@ def _module_field(ctx: Context, env: Environment, field: tree.Field, scope: Scop
     bound = scope.bindings.get(field.name)
     if bound is not None:
         return lookup_declaration(ctx, env, bound[0], bound[1], field.name, field)
+    if field.name in scope.missing:
+        return FailedValue()
     ctx.report(error("RL014", f"`{scope.name}` has no `{field.name}`"[:60], env.span(field),
-                     "this name is not declared there", why=f"it declares {listed(sorted(scope.bindings))}.",
+                     "this name is not declared there", why=f"it declares {scope.listed_names}.",
                      fix=did_you_mean(field.name, scope.bindings) or "one of those"))
     return FailedValue()
 
 
-def data_field_type(field: FieldSpec, axis_of: ResponseSpec | None = None) -> Type:
-    """The element of a column, everything else unknown."""
-    interval = BINARY if field.element is Element.BOOL else EVERYTHING
-    return Type(field.element, interval, stage=Stage.DATA)
-
-
 def _data_field(ctx: Context, env: Environment, field: tree.Field, name: str) -> Value:
     data = ctx.tables.data[name]
-    found = next((column for column in data.fields if column.name == field.name), None)
+    columns = ctx.tables.columns
+    if name not in columns:
+        columns[name] = {column.name: column for column in data.fields}
+    found = columns[name].get(field.name)
+    if found is not None and found.element is Element.NONE:
+        return FailedValue()
     if found is None:
         names = [column.name for column in data.fields]
         ctx.report(unknown_field(env.span(field), data.span, name, field.name, names,
@@ -227,14 +248,3 @@ def _recorded(ctx: Context, env: Environment, field: tree.Field, response: Respo
 def _number(settings: Mapping[str, object], name: str, default: float) -> float:
     value = settings.get(name, default)
     return float(value) if isinstance(value, (int, float)) else default
-
-
-def is_scalar(ctx: Context, key: int) -> bool:
-    """Whether a value stands on the batch."""
-    return ctx.type_of(key).axis == BATCH
-
-
-def is_leaf(ctx: Context, key: int, kind: SourceKind) -> bool:
-    """Whether a node is a leaf of that kind."""
-    operation = ctx.node(key).operation
-    return isinstance(operation, Leaf) and operation.kind is kind

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+from rldsl.data.signatures import Form, Parameter
 from rldsl.elaborate.settings import Allowed
+from rldsl.rewards.signatures import EXTERN_SETTINGS
 from rldsl.rollouts.signatures import (
     CHARACTERS_ARGUMENTS,
     MODEL_SETTINGS,
@@ -14,16 +16,38 @@ from rldsl.rollouts.signatures import (
     Kind,
     Table,
 )
-from rldsl.types import Interval
+from rldsl.types import Element, Interval
 
 _KINDS = {Kind.WHOLE: "whole", Kind.REAL: "number", Kind.TRUTH: "truth", Kind.TEXT: "text", Kind.TEXTS: "texts",
           Kind.WORD: "word", Kind.CALL: "call"}
 _CONSTRUCTORS = {"tokenizer": ("characters",)}
 
 
+MOST = 1e9             # of anything that is counted
+LARGEST_SEED = 2.0**63 - 1024
+
+
 def _allowed(argument: Argument) -> Allowed:
-    interval = Interval(argument.low, argument.high, argument.low_open)
+    most = LARGEST_SEED if argument.name == "seed" else MOST if argument.kind is Kind.WHOLE else math.inf
+    interval = Interval(argument.low, min(argument.high, most), argument.low_open)
     return Allowed(_KINDS[argument.kind], interval, argument.words or _CONSTRUCTORS.get(argument.name, ()))
+
+
+def _of_parameter(parameter: Parameter) -> Allowed:
+    match parameter.form:
+        case Form.DURATION:
+            return Allowed("number", Interval(0, math.inf, low_open=True), example="5s")
+        case Form.CHOICE:
+            return Allowed("word", words=parameter.choices)
+        case _:
+            return Allowed("truth") if Element.BOOL in parameter.elements else of_elements(parameter.elements)
+
+
+def of_elements(elements: tuple[Element, ...]) -> Allowed:
+    """What a constant of these elements may be: texts, numbers, whole numbers."""
+    if Element.TEXT in elements:
+        return Allowed("text")
+    return Allowed("number") if Element.REAL in elements else Allowed("whole", Interval(0, LARGEST_SEED))
 
 
 def _from_table(table: Table) -> dict[str, Allowed]:
@@ -35,7 +59,7 @@ def required_in(table: Table) -> tuple[str, ...]:
     return tuple(name for name, argument in table.items() if argument.required)
 
 
-_COUNT = Interval(1, math.inf)
+_COUNT = Interval(1, MOST)
 _NATURAL = Interval(0, math.inf)
 _POSITIVE = Interval(0, math.inf, low_open=True)
 _LATER = Allowed("any", later=True)
@@ -44,12 +68,11 @@ ROLLOUT = {
     **_from_table(SAMPLING_SETTINGS),
     **dict.fromkeys(("turns", "tools", "env", "tree", "branch", "replay", "mix", "staleness"), _LATER),
 }
+RETRY = {name: ROLLOUT[name] for name in ("samples", "max_tokens", "temperature", "top_p", "top_k")}
 MODEL = {**_from_table(MODEL_SETTINGS), "adapter": _LATER}
 JUDGE = {"timeout": Allowed("number", _POSITIVE, example="30s"), "retries": Allowed("whole", _NATURAL),
          "temperature": Allowed("number", _NATURAL), "concurrency": Allowed("whole", _COUNT)}
-EXTERN = {"timeout": Allowed("number", _POSITIVE, example="5s"),
-          "isolate": Allowed("word", words=("process", "none", "namespace", "container")),
-          "call": Allowed("word", words=("signature", "item", "batch", "trl", "verl"))}
+EXTERN = {parameter.name: _of_parameter(parameter) for parameter in EXTERN_SETTINGS}
 UPDATE = {
     "minibatch": Allowed("amount", units=("prompts", "rows")),
     "micro_batch": Allowed("amount", units=("prompts", "rows", "samples", "tokens"), example="4 prompts"),
@@ -59,11 +82,14 @@ UPDATE = {
 }
 OPTIMIZER = {
     "lr": Allowed("number", _NATURAL, scheduled=True, example="1e-6"), "weight_decay": Allowed("number", _NATURAL),
-    "betas": Allowed("any", example="[0.9, 0.95]"), "epsilon": Allowed("number", _POSITIVE, example="1e-8"),
+    "betas": Allowed("pair", Interval(0, 1, high_open=True), example="[0.9, 0.95]"),
+    "epsilon": Allowed("number", _POSITIVE, example="1e-8"),
 }
 EVAL = {"samples": Allowed("whole", _COUNT), "temperature": Allowed("number", _POSITIVE), "greedy": Allowed("truth"),
         "max_tokens": Allowed("whole", _COUNT), "rows": Allowed("whole", _COUNT), "top_p": ROLLOUT["top_p"],
         "top_k": ROLLOUT["top_k"]}
 TINY = _from_table(TINY_ARGUMENTS)
 CHARACTERS = _from_table(CHARACTERS_ARGUMENTS)
+WEIGHT = Allowed("number", _POSITIVE, example="3")
+DEVICES = Allowed("whole", _COUNT, example='1 node of 8 x "H100-80GB"')
 PLAN = ("cluster", "staleness", "place", "parallel", "memory", "engine", "precision", "budget", "auto")

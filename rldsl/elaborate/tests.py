@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from rldsl.diagnostics import error
 from rldsl.elaborate.constants import constant_number
-from rldsl.elaborate.context import Context, Environment
+from rldsl.elaborate.context import Calls, Context, Environment
 from rldsl.elaborate.expressions import axes_agree, elaborate, numeric
+from rldsl.elaborate.functions import check_doubled
 from rldsl.elaborate.objectives import text_at
 from rldsl.elaborate.typing import literal_number
 from rldsl.elaborate.values import FailedValue, GraphValue, Value
@@ -39,15 +40,17 @@ def declare_test(ctx: Context, env: Environment, item: tree.Test) -> TestSpec:
     written = Written()
     own = replace(ctx, builder=Builder(stage=Stage.UPDATE), values={}, in_test=True, test=written,
                   test_axes={Level.PROMPT: PROMPT, Level.SAMPLE: SAMPLE, Level.TOKEN: TOKEN},
-                  tables=replace(ctx.tables, params={}))
-    inner = Environment(env.scope, {}, None, "test")
+                  tables=replace(ctx.tables, params={}), calls=Calls(called=ctx.calls.called))
+    check_doubled(ctx, [(entry.name, entry.span) for entry in item.items if isinstance(entry, tree.Let)], "`let`")
+    local: dict[str, Value] = {}
+    inner = Environment(env.scope, local, None, "test")  # grows with the lets; nothing else sees it
     expects: list[ExpectSpec] = []
     for entry in item.items:
         if isinstance(entry, tree.Let):
             value = elaborate(own, inner, entry.value)
             if isinstance(value, GraphValue):
                 own.builder.rename(value.key, entry.name)
-            inner = inner.with_local(entry.name, value)
+            local[entry.name] = value
         else:
             _expect(own, inner, entry, expects)
     if not expects and not any(isinstance(entry, tree.Expect) for entry in item.items):
@@ -90,6 +93,8 @@ def _expect(ctx: Context, env: Environment, entry: tree.Expect, expects: list[Ex
 def _other_side(ctx: Context, env: Environment, expr: tree.Expr, left: int) -> int:
     """A list without a level takes the level of the other side."""
     if isinstance(expr, tree.ListOf) and expr.level is None:
+        if ctx.type_of(left).is_error:
+            return ctx.failed()
         level = ctx.type_of(left).axis.level
         if level in (Level.PROMPT, Level.SAMPLE, Level.TOKEN):
             value = written_value(ctx, env, replace(expr, level=level.word), live=False)
@@ -175,6 +180,8 @@ def gradient_leaf(ctx: Context, env: Environment, call: tree.Call, scalar: int, 
     written = ctx.test
     assert isinstance(written, Written)
     operation = ctx.node(of).operation
+    if ctx.type_of(scalar).is_error or ctx.type_of(of).is_error:
+        return FailedValue()
     if not isinstance(operation, Read) or ctx.type_of(scalar).axis != BATCH:
         ctx.report(error("RL040", "`gradient` is of a scalar by a `live` value", call.span, "this call",
                          why="it takes a number of the whole batch and a value made by `live(…)`.",

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from rldsl.diagnostics import error
+from rldsl.diagnostics import Label, error
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import elaborate, numeric
-from rldsl.elaborate.settings import setting_value, settings_of
-from rldsl.elaborate.settings_tables import OPTIMIZER, UPDATE
-from rldsl.elaborate.values import ModelValue
+from rldsl.elaborate.setting_values import Bare, is_rejected, setting_value
+from rldsl.elaborate.settings import fits, settings_of
+from rldsl.elaborate.settings_tables import MOST, OPTIMIZER, UPDATE
+from rldsl.elaborate.values import FailedValue
 from rldsl.graph import spec
-from rldsl.graph.spec import Invocation, Settings, Step
-from rldsl.resolve.names import did_you_mean, listed
+from rldsl.graph.spec import Invocation, Schedule, Settings, Step
+from rldsl.resolve.names import did_you_mean, listed, word_for
 from rldsl.source import Span
 from rldsl.syntax import tree
 from rldsl.types import BATCH, Element, Type
+
+EXAMPLES = {"eval": "`eval heldout on unseen { report mean(correct) }`", "state": "`state seen: Real = 0`",
+            "objective": "`objective pg for actor { maximize … }`"}
 
 
 def declare_train(ctx: Context, env: Environment, body: tuple[tree.Statement, ...]) -> tuple[Step, ...]:
@@ -45,24 +49,27 @@ def _step(ctx: Context, env: Environment, statement: tree.Statement) -> Step | N
         case tree.Reset():
             return _reset(ctx, env, statement)
         case tree.Evaluate():
-            return _evaluate(ctx, statement)
+            return _evaluate(ctx, env, statement)
         case tree.Save():
             return spec.Save(statement.span)
         case tree.AssignStatement():
-            key = next_state(ctx, env, statement.name, statement.value, statement.span)
-            return None if key is None else spec.Assign(statement.name, key, statement.span)
+            found = next_state(ctx, env, statement.name, statement.value, statement.span)
+            return None if found is None else spec.Assign(*found, statement.span)
         case _:
             assert_never(statement)
 
 
 def _count(ctx: Context, env: Environment, expr: tree.Expr) -> int | None:
     value = setting_value(ctx, env, expr)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return value
-    if isinstance(value, float) and value >= 1 and value == int(value):
+    if is_rejected(value):
+        return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 1 <= value <= MOST and value == int(value):
         return int(value)
-    ctx.report(error("RL018", "a whole number above 0 is needed", expr.span, "this count",
-                     why="it says how often.", fix="`repeat 200 { … }`"))
+    shown = f"`{value[:30]}` is no number, and no `param` is called that." if isinstance(value, Bare) else \
+        "a schedule changes over training, and a count does not." if isinstance(value, Schedule) else \
+        f"it says how often, from 1 to {MOST:,.0f} times."
+    ctx.report(error("RL018", "a whole number above 0 is needed", expr.span, "this count", why=shown,
+                     fix="`repeat 200 { … }`, or a `param` of type Int"))
     return None
 
 
@@ -85,108 +92,123 @@ def _draw(ctx: Context, env: Environment, statement: tree.Draw) -> Step | None:
         ctx.report(error("RL018", "prompts are drawn", statement.span, f"`{statement.unit}` cannot be drawn"[:40],
                          why="an iteration starts from rows of the data.", fix="`draw 64 prompts`"))
         return None
-    for name, kind, table in ((statement.data, "data", tree.Data), (statement.sampler, "sampler", tree.Sampler)):
-        if name is not None and not _declared(ctx, env, name, kind, table, statement.span):
-            return None
-    return None if count is None else spec.Draw(count, statement.data, statement.sampler, statement.span)
+    data = declared(ctx, env, statement.data, tree.Data, statement.span) if statement.data is not None else None
+    sampler = declared(ctx, env, statement.sampler, tree.Sampler, statement.span) if statement.sampler is not None else None
+    if count is None or (data is None) != (statement.data is None) or (sampler is None) != (statement.sampler is None):
+        return None
+    return spec.Draw(count, data, sampler, statement.span)
 
 
-def _declared(ctx: Context, env: Environment, name: str, word: str, kind: type, span: Span) -> bool:
+def declared(ctx: Context, env: Environment, name: str, kind: type[tree.Declaration], span: Span) -> str | None:
+    """By which name the tables know the declaration of that kind; None after a report, or where it failed."""
     bound = env.scope.bindings.get(name)
+    word = kind.__name__.lower()
     if bound is not None and isinstance(bound[1], kind):
-        elaborate(ctx, env, tree.Name(name, span=span))
-        return True
+        value = elaborate(ctx, env, tree.Name(name, span=span))
+        return None if isinstance(value, FailedValue) else ctx.naming.of(bound[0], name)
+    if name in env.scope.missing:
+        return None
     known = [entry for entry, (_, item) in env.scope.bindings.items() if isinstance(item, kind)]
-    ctx.report(error("RL011", f"there is no {word} `{name[:30]}`", span, "this name",
+    what = f"`{name}`, a {word_for(bound[1])}" if bound is not None else f"no {word} of that name"
+    ctx.report(error("RL011", f"there is no {word} `{name[:30]}`", span, what,
                      why=f"the spec declares {listed(known)}." if known else f"the spec declares no {word}.",
-                     fix=did_you_mean(name, known) or "declare it"))
-    return False
+                     fix=did_you_mean(name, known) or EXAMPLES.get(word, "declare it")))
+    return None
 
 
 def _update(ctx: Context, env: Environment, statement: tree.Update) -> Step | None:
     settings = settings_of(ctx, env, statement.settings, UPDATE, "an update")
-    settings = _with_optimizer(ctx, statement, settings)
-    if not _declared(ctx, env, statement.model, "model", tree.Model, statement.span) or \
-            not _declared(ctx, env, statement.objective, "objective", tree.Objective, statement.span):
+    settings = _with_optimizer(ctx, env, statement, settings)
+    model = declared(ctx, env, statement.model, tree.Model, statement.span)
+    objective = declared(ctx, env, statement.objective, tree.Objective, statement.span)
+    if model is None or objective is None:
         return None
-    own = ctx.tables.objectives.get(statement.objective)
-    if own is not None and ctx.root_model(own) != ctx.root_model(statement.model):
+    own = ctx.tables.objectives.get(objective)
+    if own is not None and ctx.root_model(own) != ctx.root_model(model):
         ctx.report(error("RL038", f"`{statement.objective[:24]}` trains another model", statement.span, "this update",
                          why=f"`{statement.objective}` is an objective for `{own}`.",
                          fix=f"`update {own} with {statement.objective}`"))
         return None
-    if ctx.tables.models[statement.model].frozen:
+    if ctx.tables.models[ctx.root_model(model)].frozen:
         ctx.report(error("RL203", "a frozen model cannot be updated", statement.span, f"`{statement.model}`"[:40],
+                         others=[Label(ctx.tables.models[ctx.root_model(model)].span, "a snapshot")],
                          why="its weights are a snapshot.", fix="update the model that it was taken from"))
         return None
+    on = None
     if statement.on is not None:
-        if not _declared(ctx, env, statement.on, "buffer", tree.Buffer, statement.span):
+        on = declared(ctx, env, statement.on, tree.Buffer, statement.span)
+        if on is None:
             return None
         ctx.defer("buffer", f"`update … on {statement.on}` type-checks, but buffers are not built yet", statement.span)
-    return spec.Update(statement.model, statement.objective, settings, statement.on, statement.span)
+    return spec.Update(model, objective, settings, on, statement.span)
 
 
-def _with_optimizer(ctx: Context, statement: tree.Update, settings: Settings) -> Settings:
-    found = dict(settings)
-    optimizer = found.get("optimizer")
-    span = next((entry.span for entry in statement.settings if entry.name == "optimizer"), statement.span)
-    if optimizer is None:
-        if not any(entry.name == "optimizer" for entry in statement.settings):
-            ctx.report(error("RL021", "an update needs an optimizer", statement.span, "no optimizer is set",
-                             why="the learning rate decides what is learned; nothing is assumed.",
-                             fix="{ optimizer: adamw(lr: 1e-6) }"))
-        return settings
-    assert isinstance(optimizer, Invocation)
-    _check_optimizer(ctx, optimizer, span)
-    return tuple(found.items())
+def _with_optimizer(ctx: Context, env: Environment, statement: tree.Update, settings: Settings) -> Settings:
+    optimizer = dict(settings).get("optimizer")
+    written = next((entry.value for entry in statement.settings if entry.name == "optimizer"), None)
+    if isinstance(optimizer, Invocation) and written is not None:
+        _check_optimizer(ctx, env, optimizer, written)
+    elif written is None:
+        ctx.report(error("RL021", "an update needs an optimizer", statement.span, "no optimizer is set",
+                         why="the learning rate decides what is learned; nothing is assumed.",
+                         fix="{ optimizer: adamw(lr: 1e-6) }"))
+    return settings
 
 
-def _check_optimizer(ctx: Context, optimizer: Invocation, span: Span) -> None:
-    from rldsl.elaborate.settings import _trouble
+def _check_optimizer(ctx: Context, env: Environment, optimizer: Invocation, written: tree.Expr) -> None:
+    places = {argument.name: argument.value.span for argument in written.arguments} if isinstance(written, tree.Call) else {}
     for name, value in optimizer.named:
-        if name not in OPTIMIZER:
-            ctx.report(error("RL021", f"`{optimizer.name}` has no argument `{name[:20]}`"[:60], span, "this optimizer",
-                             why=f"it takes {listed(OPTIMIZER)}.", fix=did_you_mean(name, OPTIMIZER) or "delete it"))
-        elif (trouble := _trouble(value, OPTIMIZER[name])) is not None:
-            ctx.report(error("RL018", f"`{name}` of `{optimizer.name}` does not fit"[:60], span, "this optimizer",
-                             why=trouble, fix=f"`{name}: {OPTIMIZER[name].example or '…'}`"))
-    if optimizer.positional or optimizer.get("lr") is None:
-        ctx.report(error("RL021", f"`{optimizer.name}` needs `lr`"[:60], span, "this optimizer",
+        if name in OPTIMIZER:
+            fits(ctx, env, value, OPTIMIZER[name], name, places.get(name, written.span), optimizer.name)
+        else:
+            ctx.report(error("RL021", f"`{optimizer.name}` has no argument `{name[:20]}`"[:60],
+                             places.get(name, written.span), "this argument", why=f"it takes {listed(OPTIMIZER)}.",
+                             fix=did_you_mean(name, OPTIMIZER) or "delete it"))
+    if optimizer.positional:
+        ctx.report(error("RL021", f"`{optimizer.name}` takes its arguments by name"[:60], places.get(None, written.span),
+                         "this one has no name", why=f"it takes {listed(OPTIMIZER)}.", fix="`adamw(lr: 1e-6)`"))
+    elif not any(name == "lr" for name, _ in optimizer.named):
+        ctx.report(error("RL021", f"`{optimizer.name}` needs `lr`"[:60], written.span, "this optimizer",
                          why="the learning rate decides what is learned; nothing is assumed.", fix="`adamw(lr: 1e-6)`"))
 
 
 def _reset(ctx: Context, env: Environment, statement: tree.Reset) -> Step | None:
-    for name in (statement.model, statement.to):
-        if not _declared(ctx, env, name, "model", tree.Model, statement.span):
-            return None
-        if not isinstance(elaborate(ctx, env, tree.Name(name, span=statement.span)), ModelValue):
-            return None
-    return spec.Reset(statement.model, statement.to, statement.span)
-
-
-def _evaluate(ctx: Context, statement: tree.Evaluate) -> Step | None:
-    bound = ctx.root.bindings.get(statement.name)
-    if bound is None or not isinstance(bound[1], tree.Eval):
-        known = [name for name, (_, item) in ctx.root.bindings.items() if isinstance(item, tree.Eval)]
-        ctx.report(error("RL011", f"there is no eval `{statement.name[:30]}`", statement.span, "this name",
-                         why=f"the spec declares {listed(known)}." if known else "the spec declares no eval.",
-                         fix=did_you_mean(statement.name, known)
-                         or f"`eval {statement.name} on … {{ report mean(correct) }}`"))
+    names = [declared(ctx, env, name, tree.Model, statement.span) for name in (statement.model, statement.to)]
+    model, to = names
+    if model is None or to is None:
         return None
-    return spec.Evaluate(statement.name, statement.span)
-
-
-def next_state(ctx: Context, env: Environment, name: str, value: tree.Expr, span: Span) -> int | None:
-    """The node of a state's next value."""
-    if not _declared(ctx, env, name, "state", tree.State, span):
+    first, second = (ctx.tables.models[name] for name in (model, to))
+    if first.role is not second.role or ctx.root_model(model) == ctx.root_model(to):
+        same = first.role is second.role
+        ctx.report(error("RL032", "these are the same weights" if same else "these weights do not fit each other",
+                         statement.span, "this reset",
+                         why=f"`{statement.model}` and `{statement.to}` are two names of one model." if same
+                         else f"`{statement.model}` is a {first.role.value}, `{statement.to}` a {second.role.value}.",
+                         fix="`reset ref to actor`, with `policy ref = frozen(actor)`"))
         return None
-    state = ctx.tables.states.get(name)
+    return spec.Reset(model, to, statement.span)
+
+
+def _evaluate(ctx: Context, env: Environment, statement: tree.Evaluate) -> Step | None:
+    name = declared(ctx, env, statement.name, tree.Eval, statement.span)
+    return None if name is None else spec.Evaluate(name, statement.span)
+
+
+def next_state(ctx: Context, env: Environment, name: str, value: tree.Expr, span: Span) -> tuple[str, int] | None:
+    """A state by the name of its table, and the node of its next value."""
+    known = declared(ctx, env, name, tree.State, span)
     key = numeric(ctx, env, value)
     found: Type = ctx.type_of(key)
+    state = ctx.tables.states.get(known) if known is not None else None
     if state is None or found.is_error:
         return None
     if found.axis != BATCH or found.is_live:
         ctx.report(error("RL039", "a state is one frozen number", value.span, f"this is {found}"[:40],
                          why="it is kept over iterations and in the checkpoint.", fix="reduce it: `mean(…)`"))
         return None
-    return key
+    if state.type.element is not Element.REAL and found.element not in (state.type.element, Element.BOOL):
+        ctx.report(error("RL039", f"`{name[:24]}` is kept as {state.type.element.value}", value.span, f"this is {found}",
+                         others=[Label(state.span, "declared here")], why="its next value has to be of its own kind.",
+                         fix=f"`state {name}: Real = …`"))
+        return None
+    return state.name, key

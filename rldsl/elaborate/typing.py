@@ -1,4 +1,4 @@
-"""Written types to types: elements, intervals. Levels in function types are checked in `parameters`."""
+"""Written types to types: elements, intervals, levels. Whether a value fits a type is decided in `parameters`."""
 
 from __future__ import annotations
 
@@ -8,45 +8,84 @@ from rldsl.diagnostics import error
 from rldsl.elaborate.context import Context, Environment
 from rldsl.resolve.names import did_you_mean, listed
 from rldsl.syntax import tree
-from rldsl.types import BINARY, EVERYTHING, Element, Interval, Type
+from rldsl.types import BINARY, EVERYTHING, NUMERIC, Element, Interval, Level, Type
 
 WRITTEN = {"Real": Element.REAL, "Int": Element.INT, "Bool": Element.BOOL, "Text": Element.TEXT, "Json": Element.JSON}
+MOST_VALUES = 64
+
+
+def plain_type(ctx: Context, env: Environment, written: tree.TypeExpr, what: str, elements: tuple[str, ...], *,
+               ranged: bool = True) -> Type | None:
+    """The type of a declared value, `what`, that may be one of `elements` and stands on no level of its own; None after a
+    report."""
+    kind = type_of_expr(ctx, env, written)
+    if kind is None:
+        return None
+    title = why = ""
+    if written.level is not None:
+        title, why = f"no level is written for {what}", "it follows from what the value belongs to."
+    elif written.element not in elements:
+        title, why = f"{what} cannot be {written.element}", f"it is {listed(elements)}."
+    elif not ranged and written.interval is not None:
+        title, why = f"no range is written for {what}", "what the values are is seen when they arrive."
+    if title:
+        ctx.report(error("RL029", title[:60], env.span(written), "this type", why=why, fix=f"`{elements[0]}`"
+                         if written.element not in elements else f"`{written.element}`"))
+        return None
+    return kind
 
 
 def type_of_expr(ctx: Context, env: Environment, written: tree.TypeExpr) -> Type | None:
-    """The type of a declared value; None after a report."""
+    """The type of a value, without its level; None after a report."""
     element = WRITTEN.get(written.element)
     if element is None:
         ctx.report(error("RL029", f"there is no type `{written.element[:30]}`", env.span(written), "this type",
                          why=f"values are {listed(WRITTEN)}.", fix=did_you_mean(written.element, WRITTEN) or "`Real`"))
         return None
+    if written.extra:
+        ctx.report(error("RL030", "axes beside the level are not built yet", env.span(written), f"[{written.extra[0][:30]}]",
+                         why="they arrive with rubrics that are read criterion by criterion, and with ensembles.",
+                         fix=f"`{written.element}`"))
+        return None
     interval = BINARY if element is Element.BOOL else EVERYTHING
     if written.interval is not None:
-        declared = interval_of(ctx, env, written.interval)
+        declared = interval_of(ctx, env, written.interval) if element in NUMERIC else _no_range(ctx, env, written)
         if declared is None:
             return None
         interval = declared
-    return Type(element, interval, extra=written.extra)
+    return Type(element, interval)
+
+
+def _no_range(ctx: Context, env: Environment, written: tree.TypeExpr) -> Interval | None:
+    ctx.report(error("RL029", f"{written.element} has no range", env.span(written), "this type",
+                     why="ranges are of numbers.", fix=f"`{written.element}`"))
+    return None
 
 
 def interval_of(ctx: Context, env: Environment, written: tree.IntervalOf) -> Interval | None:
     """`[0, 1]`, `(0, inf)`, `{0, 1}`; None after a report."""
     numbers = [literal_number(bound) for bound in written.bounds]
     if any(number is None for number in numbers):
-        ctx.report(error("RL029", "the bounds of a range are numbers", env.span(written), "this range",
-                         why="ranges are known before anything runs.", fix="`in [0, 1]`"))
-        return None
+        return _bad_range(ctx, env, written, "the bounds of a range are numbers", "ranges are known before anything runs.")
     values = [number for number in numbers if number is not None]
     if written.opening == "{":
         ordered = tuple(sorted(set(values)))
+        if not all(math.isfinite(value) for value in ordered) or len(ordered) > MOST_VALUES:
+            return _bad_range(ctx, env, written, "these values cannot all be listed",
+                              f"a list holds up to {MOST_VALUES} finite numbers.")
         return Interval(ordered[0], ordered[-1], values=ordered)
-    if len(values) != 2 or values[0] > values[1]:
-        ctx.report(error("RL029", "a range goes from low to high", env.span(written), "this range",
-                         why="it has two ends, the lower one first.", fix="`in [0, 1]`"))
-        return None
-    low_open = written.opening == "(" or values[0] == -math.inf
-    high_open = written.closing == ")" or values[1] == math.inf
-    return Interval(values[0], values[1], low_open and values[0] != -math.inf, high_open and values[1] != math.inf)
+    low, high = values
+    low_open, high_open = written.opening == "(", written.closing == ")"
+    if low > high or (math.isinf(low) and low > 0) or (math.isinf(high) and high < 0):
+        return _bad_range(ctx, env, written, "a range goes from low to high", "it has two ends, the lower one first.")
+    if low == high and (low_open or high_open):
+        return _bad_range(ctx, env, written, "this range is empty", "an end in a round bracket is left out of it.")
+    return Interval(low, high, low_open and math.isfinite(low), high_open and math.isfinite(high))
+
+
+def _bad_range(ctx: Context, env: Environment, written: tree.IntervalOf, title: str, why: str) -> Interval | None:
+    ctx.report(error("RL029", title, env.span(written), "this range", why=why, fix="`in [0, 1]`"))
+    return None
 
 
 def literal_number(expr: tree.Expr) -> float | None:
@@ -61,3 +100,15 @@ def literal_number(expr: tree.Expr) -> float | None:
             return None if inner is None else -inner
         case _:
             return None
+
+
+def level_of_type(ctx: Context, env: Environment, written: tree.TypeExpr) -> Level | None:
+    """The level that a type names, as in `@ token` or `@ y.token`; None where there is none, or after a report."""
+    if written.level is None:
+        return None
+    word = written.level.rsplit(".", 1)[-1]
+    levels = {level.word: level for level in Level}
+    if word not in levels:
+        ctx.report(error("RL029", f"there is no level `{word[:30]}`", env.span(written), "this type",
+                         why=f"levels are {listed(levels)}.", fix=did_you_mean(word, levels) or "`@ token`"))
+    return levels.get(word)

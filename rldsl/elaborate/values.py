@@ -123,6 +123,17 @@ Value: TypeAlias = (GraphValue | ModelValue | ResponseValue | DataValue | LevelV
                     | FailedValue)
 
 
+def identity_of(value: Value) -> object:
+    """What makes two values the same, as a key."""
+    match value:
+        case FunctionValue(function=function, scope=scope):
+            return FunctionValue, id(function), scope.name
+        case NamespaceValue(name=name, scope=scope):
+            return NamespaceValue, name, None if scope is None else scope.name
+        case _:
+            return value
+
+
 def describe(value: Value) -> str:
     """What a value is, for messages: `a policy`, `a level`."""
     match value:

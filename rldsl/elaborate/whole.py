@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from rldsl.diagnostics import Diagnostic, error, sort_diagnostics
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.declare import value_of_declaration
+from rldsl.elaborate.declare_later import check_retries
+from rldsl.elaborate.expressions import as_key, check_numeric
+from rldsl.elaborate.functions import check_function, check_uncalled
+from rldsl.elaborate.naming import Naming
 from rldsl.elaborate.objectives import declare_eval, declare_guard, declare_objective
-from rldsl.elaborate.settings_tables import PLAN
+from rldsl.elaborate.setting_values import setting_value
+from rldsl.elaborate.settings import fits
+from rldsl.elaborate.settings_tables import DEVICES, PLAN
 from rldsl.elaborate.tests import declare_test
-from rldsl.elaborate.training import declare_train, next_state
-from rldsl.elaborate.values import FailedValue, GraphValue
+from rldsl.elaborate.training import declare_train, declared, next_state
+from rldsl.elaborate.values import FailedValue, GraphValue, Value
 from rldsl.graph.spec import (
     Assign,
     Deferred,
@@ -32,54 +40,89 @@ from rldsl.infer.builder import Builder
 from rldsl.resolve.dependencies import dependency_order
 from rldsl.resolve.modules import ModuleTable, Scope
 from rldsl.resolve.names import did_you_mean, listed
+from rldsl.source import Span
 from rldsl.syntax import tree
 from rldsl.types import Stage
+
+_T = TypeVar("_T")
+
+FRAMES = 20_000  # of Python, for expressions within expressions up to `MOST_NESTING`
 
 
 def elaborate_spec(modules: ModuleTable, root: Scope,
                    overrides: Mapping[str, str]) -> tuple[Spec, tuple[Diagnostic, ...]]:
     """The spec of `root` and everything that was found wrong with it. The spec is whole where nothing was."""
-    ctx = Context(modules, root, Builder(stage=Stage.DATA), overrides, _trained(root))
-    order, circles, circular = dependency_order(root)
-    ctx.found.extend(circles)
-    for scope, item in order:
-        _declare_in_order(ctx, scope, item, circular)
-    spec = _acting(ctx, Environment(root))
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), FRAMES))  # raised and left: other threads may be as deep
+    ctx = Context(modules, root, Builder(stage=Stage.DATA), overrides, Naming(root))
+    order = dependency_order(root)
+    ctx.found.extend(order.circles)
+    ctx.circular = order.circular
+    ctx.trained = _trained(ctx)
+    for scope, item in order.items:
+        _declare(ctx, scope, item)
+    check_retries(ctx)
+    spec = _acting(ctx)
+    check_uncalled(ctx)
     _check_overrides(ctx)
     return spec, sort_diagnostics(ctx.found)
 
 
-def _declare_in_order(ctx: Context, scope: Scope, item: tree.Item, circular: set[tuple[str, str]]) -> None:
-    name = str(getattr(item, "name", ""))
-    if (scope.name, name) in circular:
-        ctx.values[scope.name, name] = FailedValue()
-    elif not isinstance(item, tree.Function):
-        value_of_declaration(ctx, Environment(scope), scope, item, name, item)
+def _declare(ctx: Context, scope: Scope, item: tree.Item) -> None:
+    env = Environment(scope)
+    if isinstance(item, tree.Function):
+        check_function(ctx, env, item)
+    else:
+        value = value_of_declaration(ctx, env, scope, item, str(getattr(item, "name", "")), item)
+        if isinstance(item, (tree.Let, tree.Reward)):
+            _check_value(ctx, env, item, value)
 
 
-def _trained(root: Scope) -> frozenset[str]:
-    """Models that an objective or an update of the root file names, by their own weights."""
-    named = {item.model for item in root.tree.items if isinstance(item, tree.Objective)}
-    models = {item.name: item for item in root.tree.items if isinstance(item, tree.Model)}
-    found = set()
-    for name in named:
-        own = name
-        while own in models and models[own].derived and isinstance(origin := models[own].origin, tree.Name):
-            own = origin.text
-        found.add(own)
-    return frozenset(found)
+def _check_value(ctx: Context, env: Environment, item: tree.Let | tree.Reward, value: Value) -> None:
+    """A `let` names a value, a `reward` a number."""
+    if isinstance(item, tree.Let) and not isinstance(value, FailedValue):
+        as_key(ctx, env, value, item.value)
+    elif not isinstance(value, FailedValue):
+        check_numeric(ctx, as_key(ctx, env, value, item.value, "a number"), item.value.span)
 
 
-def _acting(ctx: Context, env: Environment) -> Spec:
+def _named_items(ctx: Context, kind: type[_T]) -> Iterator[tuple[Scope, _T]]:
+    """The declarations of a kind that the spec itself has or imports by name, its own first."""
+    for scope, item in ctx.root.bindings.values():
+        if isinstance(item, kind):
+            yield scope, item
+
+
+def _trained(ctx: Context) -> frozenset[str]:
+    """Models that an objective names, by their own weights."""
+    found = (_own_weights(ctx, scope, item.model) for scope, item in _named_items(ctx, tree.Objective))
+    return frozenset(name for name in found if name is not None)
+
+
+def _own_weights(ctx: Context, scope: Scope, word: str) -> str | None:
+    """The model whose weights the model of that name uses; None for what is no model, or defined in a circle."""
+    seen: set[str] = set()
+    while word not in seen:
+        seen.add(word)
+        owner, item = scope.bindings.get(word, (scope, None))
+        match item:
+            case tree.Model(derived=True, origin=tree.Name(text=base)):
+                scope, word = owner, base
+            case tree.Model(name=name):
+                return ctx.naming.of(owner, name)
+            case _:
+                return None
+    return None
+
+
+def _acting(ctx: Context) -> Spec:
     """Objectives, guards, evals, states, training and tests, and the graph that all of them share."""
+    env = Environment(ctx.root)
     items = ctx.root.tree.items
-    ctx.tables.objectives = {item.name: item.model for item in items if isinstance(item, tree.Objective)}
-    found = [declare_objective(ctx, env, item) for item in items if isinstance(item, tree.Objective)]
-    objectives = tuple(entry for entry in found if entry is not None)
+    objectives = tuple(_objectives(ctx))
     guards = tuple(guard for item in items if isinstance(item, tree.Guard)
                    if (guard := declare_guard(ctx, env, item)) is not None)
-    evals = tuple(entry for item in items if isinstance(item, tree.Eval)
-                  if (entry := declare_eval(ctx, env, item)) is not None)
+    evals = tuple(found for scope, item in _named_items(ctx, tree.Eval)
+                  if (found := declare_eval(ctx, Environment(scope), item)) is not None)
     _next_states(ctx, env)
     train = _train(ctx, env)
     plan = _plan(ctx, env)
@@ -87,16 +130,28 @@ def _acting(ctx: Context, env: Environment) -> Spec:
     return _assemble(ctx, objectives, guards, evals, train, tests, plan)
 
 
+def _objectives(ctx: Context) -> Iterator[ObjectiveSpec]:
+    for scope, item in _named_items(ctx, tree.Objective):
+        found = declare_objective(ctx, Environment(scope), item)
+        if found is not None:
+            ctx.tables.objectives[found.name] = found.model
+            yield found
+
+
 def _next_states(ctx: Context, env: Environment) -> None:
     for item in ctx.root.tree.items:
         if isinstance(item, tree.Assign):
-            key = next_state(ctx, env, item.name, item.value, item.span)
-            state = ctx.tables.states.get(item.name)
-            if key is not None and state is not None:
-                if state.next is not None:
-                    ctx.report(error("RL012", f"`{item.name[:30]}` is assigned twice", item.span, "the second time",
-                                     why="a state gets one next value for each iteration.", fix="combine the two"))
-                ctx.tables.states[item.name] = replace(state, next=key)
+            found = next_state(ctx, env, item.name, item.value, item.span)
+            if found is not None:
+                _assign(ctx, item, *found)
+
+
+def _assign(ctx: Context, item: tree.Assign, name: str, key: int) -> None:
+    state = ctx.tables.states[name]
+    if state.next is not None:
+        ctx.report(error("RL012", f"`{item.name[:30]}` is assigned twice", item.span, "the second time",
+                         why="a state gets one next value for each iteration.", fix="combine the two"))
+    ctx.tables.states[name] = replace(state, next=key)
 
 
 def _train(ctx: Context, env: Environment) -> tuple[Step, ...]:
@@ -109,24 +164,41 @@ def _train(ctx: Context, env: Environment) -> tuple[Step, ...]:
 
 def _plan(ctx: Context, env: Environment) -> tuple[tuple[str, object], ...]:
     settings: dict[str, object] = {}
-    for item in ctx.root.tree.items:
-        if isinstance(item, tree.Plan):
-            ctx.defer("plan", "`plan` is read and checked, but running on a cluster is not built yet; delete it to run the"
-                              " same spec on this machine", item.span)
-            for setting in item.settings:
-                if setting.name not in PLAN:
-                    ctx.report(error("RL017", f"a plan has no setting `{setting.name[:20]}`"[:60], setting.span,
-                                     "nothing reads this setting", why=f"it has {listed(PLAN)}.",
-                                     fix=did_you_mean(setting.name, PLAN) or "delete it"))
-                settings[setting.name] = str(type(setting.value).__name__)
+    blocks = [item for item in ctx.root.tree.items if isinstance(item, tree.Plan)]
+    for item in blocks:
+        ctx.defer("plan", "`plan` is read and checked, but running on a cluster is not built yet; delete it to run the"
+                          " same spec on this machine", item.span)
+        for setting in item.settings:
+            _check_planned(ctx, env, setting, settings)
+            settings[setting.name] = str(type(setting.value).__name__)
+    for item in blocks[1:]:
+        ctx.report(error("RL012", "there are two `plan` blocks", item.span, "the second one",
+                         why="a spec runs on one set of machines.", fix="join them"))
     return tuple(settings.items())
 
 
+def _check_planned(ctx: Context, env: Environment, setting: tree.PlanSetting, seen: dict[str, object]) -> None:
+    if setting.name in seen:
+        ctx.report(error("RL017", f"`{setting.name[:30]}` is set twice", setting.span, "the second time",
+                         why="one setting, one value.", fix="delete one of them"))
+    if setting.name.startswith("place "):
+        declared(ctx, env, setting.name.removeprefix("place "), tree.Model, setting.span)
+    elif setting.name not in PLAN:
+        ctx.report(error("RL017", f"a plan has no setting `{setting.name[:20]}`", setting.span, "nothing reads this setting",
+                         why=f"it has {listed(PLAN)}.", fix=did_you_mean(setting.name, PLAN) or "delete it"))
+    if isinstance(setting.value, tree.Cluster):
+        for count in (setting.value.nodes, setting.value.devices):
+            fits(ctx, env, setting_value(ctx, env, count), DEVICES, "cluster", count.span)
+    else:
+        setting_value(ctx, env, setting.value)
+
+
 def _check_overrides(ctx: Context) -> None:
-    params = {item.name: item for item in ctx.root.tree.items if isinstance(item, tree.Param)}
+    params = [name for name, (_, item) in ctx.root.bindings.items() if isinstance(item, tree.Param)]
     for name in ctx.overrides:
         if name not in params:
-            ctx.report(error("RL019", f"there is no parameter `{name[:30]}`", ctx.root.tree.span, "set from outside",
+            start = Span(ctx.root.name, 0, 0)
+            ctx.report(error("RL019", f"there is no parameter `{name[:30]}`", start, "set from outside",
                              why=f"the spec declares {listed(params)}." if params else "the spec declares no `param`.",
                              fix=did_you_mean(name, params) or f"`param {name}: Real = …`"))
 
@@ -135,8 +207,8 @@ def _check_overrides(ctx: Context) -> None:
 def _assemble(ctx: Context, objectives: tuple[ObjectiveSpec, ...], guards: tuple[GuardSpec, ...],
               evals: tuple[EvalSpec, ...], train: tuple[Step, ...], tests: tuple[TestSpec, ...],
               plan: tuple[tuple[str, object], ...]) -> Spec:
-    rewards = tuple(_named(ctx, tree.Reward))
-    lets = tuple(_named(ctx, tree.Let))
+    rewards = tuple(_values(ctx, tree.Reward))
+    lets = tuple(_values(ctx, tree.Let))
     tables = ctx.tables
     roots = [named.key for named in (*rewards, *lets)]
     roots += [key for spec in tables.responses.values() for key in (spec.prompt, spec.text) if key is not None]
@@ -159,13 +231,12 @@ def _unique(deferred: list[Deferred]) -> tuple[Deferred, ...]:
     return tuple(sorted(dict.fromkeys(deferred), key=lambda entry: entry.span))
 
 
-def _named(ctx: Context, kind: type) -> Iterator[NamedValue]:
-    for item in ctx.root.tree.items:
-        if isinstance(item, kind) and isinstance(item, (tree.Let, tree.Reward)):
-            value = ctx.values.get((ctx.root.name, item.name))
-            if isinstance(value, GraphValue) and not ctx.type_of(value.key).is_error:
-                held_out = isinstance(item, tree.Reward) and item.held_out
-                yield NamedValue(item.name, value.key, item.span, item.doc, held_out)
+def _values(ctx: Context, kind: type[tree.Let] | type[tree.Reward]) -> Iterator[NamedValue]:
+    for scope, item in _named_items(ctx, kind):
+        value = ctx.values.get((scope.name, item.name))
+        if isinstance(value, GraphValue) and not ctx.type_of(value.key).is_error:
+            held_out = isinstance(item, tree.Reward) and item.held_out
+            yield NamedValue(item.name, value.key, item.span, item.doc, held_out)
 
 
 def _keys_of(steps: tuple[Step, ...]) -> Iterator[int]:

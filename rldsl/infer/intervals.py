@@ -28,7 +28,9 @@ def ends(interval: Interval) -> tuple[End, End]:
 
 
 def between(low: End, high: End) -> Interval:
-    """The interval of two ends."""
+    """The interval of two ends; everything where one is no number, as in `inf - inf`."""
+    if math.isnan(low.at) or math.isnan(high.at):
+        return EVERYTHING
     return Interval(low.at + 0.0, high.at + 0.0, low.is_open and not math.isinf(low.at),
                     high.is_open and not math.isinf(high.at))
 
@@ -105,6 +107,8 @@ def quotient(a: Interval, b: Interval) -> Interval:
         return EVERYTHING
     candidates = [_ratio(first, second, b.high > 0) for first in ends(a) for second in ends(b)
                   if not (math.isinf(first.at) and math.isinf(second.at))]
+    if not candidates:
+        return EVERYTHING
     return between(lowest(*candidates), highest(*candidates))
 
 

@@ -192,11 +192,11 @@ def _reduction_interval(reduction: Reduction, x: Type, to: Axis, masked: bool) -
         case Reduction.MINIMUM | Reduction.MAXIMUM | Reduction.FIRST | Reduction.LAST:
             return x.interval
         case Reduction.VAR:
-            return _spread_interval(x.interval.span**2 / 2)
+            return _spread_interval(x.interval.span * x.interval.span / 2)
         case Reduction.STD:
             return _spread_interval(x.interval.span / math.sqrt(2.0))
         case Reduction.VAR_POPULATION:
-            return _spread_interval(x.interval.span**2 / 4)
+            return _spread_interval(x.interval.span * x.interval.span / 4)
         case Reduction.STD_POPULATION:
             return _spread_interval(x.interval.span / 2)
         case Reduction.COUNT:

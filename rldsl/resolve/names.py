@@ -1,34 +1,34 @@
-"""Free names of syntax, and near misses. Pure walks over the tree; no meaning."""
+"""Near misses, lists of words, and what declarations are called. No meaning."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import fields
-from difflib import get_close_matches
+from collections.abc import Iterable
 
 from rldsl.syntax import tree
 
-
-def names_in(node: object) -> Iterator[str]:
-    """Every bare name that occurs below `node`, in order, with repeats. Iterative: any depth."""
-    waiting: list[object] = [node]
-    while waiting:
-        current = waiting.pop()
-        match current:
-            case tree.Name(text=text):
-                yield text
-            case tree.Node():
-                waiting.extend(getattr(current, item.name) for item in reversed(fields(current)) if item.name != "span")
-            case tuple():
-                waiting.extend(reversed(current))
-            case _:
-                pass
+MANY = 400
+LONGEST = 80
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean \\`x\\`?` for the nearest known word, or an empty text."""
-    near = get_close_matches(word, sorted(set(known)), n=1, cutoff=0.6)
-    return f"did you mean `{near[0]}`?" if near else ""
+    """`did you mean `x`?` for the nearest known word, or an empty text."""
+    near = nearest(word, known)
+    return f"did you mean `{near}`?" if near is not None else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is most like `word`; None where none is near. Long lists are searched among words that begin or
+    end alike, so that a file with thousands of mistakes is answered as quickly as one with one."""
+    from difflib import get_close_matches  # only where there is a mistake
+    words = sorted(set(known))
+    if len(words) > MANY:
+        words = [other for other in words if _looks_alike(word, other)][:MANY]
+    near = get_close_matches(word[:LONGEST], words, n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
+def _looks_alike(word: str, other: str) -> bool:
+    return abs(len(word) - len(other)) <= 2 and (word[:2] == other[:2] or word[-2:] == other[-2:])
 
 
 def listed(words: Iterable[str], most: int = 12) -> str:

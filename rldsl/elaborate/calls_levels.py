@@ -1,0 +1,127 @@
+"""Calls that go from one level to another: reductions and `spread`. Arguments are bound already."""
+
+from __future__ import annotations
+
+from rldsl.diagnostics import error
+from rldsl.elaborate.arguments import Bound
+from rldsl.elaborate.constants import constant_number
+from rldsl.elaborate.context import Context, Environment
+from rldsl.elaborate.expressions import axes_agree, condition, elaborate, numeric
+from rldsl.elaborate.values import FailedValue, GraphValue, LevelValue, ResponseValue, Value, describe
+from rldsl.graph.model import Reduction
+from rldsl.syntax import tree
+from rldsl.types import BATCH, Axis, Level, Stage
+
+
+def target_axis(ctx: Context, env: Environment, expr: tree.Expr | None, axis: Axis, *,
+                default: Axis | None = BATCH, below: bool = False) -> Axis | None:
+    """The axis that `per:` names, above `axis` (strictly, if `below`); `default` where nothing was written; None after a
+    report."""
+    if expr is None:
+        return default
+    value = elaborate(ctx, env, expr)
+    if isinstance(value, FailedValue):
+        return None
+    if not isinstance(value, LevelValue):
+        ctx.report(error("RL020", "a level is needed here", env.span(expr), f"this is {describe(value)}",
+                         others=env.labels(expr, "in here"), why="`per:` says which values are put together.",
+                         fix="`per: prompt`, `per: sample`, `per: step`, or leave it out for the batch"))
+        return None
+    found = ctx.axis_at(axis, value.level)
+    if found is None or (below and found == axis):
+        word = value.level.word
+        ctx.report(error("RL104", f"this is already {'a value per' if found else 'coarser than a'} {word}"[:60],
+                         env.span(expr), f"the value is @ {axis}"[:40], others=env.labels(expr, "in here"),
+                         why=f"a value of `{axis}` has no {word}s below it.",
+                         fix="a coarser level, or leave it out"))
+        return None
+    return found
+
+
+def _masked(ctx: Context, env: Environment, bound: Bound, key: int, call: tree.Call) -> tuple[int | None, int, bool]:
+    if "where" not in bound:
+        return None, key, True
+    mask = condition(ctx, env, bound["where"])
+    if ctx.type_of(mask).is_error or not axes_agree(ctx, env, [key, mask], call, [bound["x"], bound["where"]]):
+        return None, key, False
+    finest = max(ctx.type_of(key).axis, ctx.type_of(mask).axis, key=lambda axis: len(axis.chain()))
+    return ctx.builder.spread(mask, finest), ctx.builder.spread(key, finest), True
+
+
+def call_reduction(ctx: Context, env: Environment, call: tree.Call, bound: Bound, reduction: Reduction) -> Value:
+    """`mean(x, per: prompt, where: mask)` and its kind."""
+    x = condition(ctx, env, bound["x"]) if reduction in (Reduction.ANY, Reduction.ALL) else numeric(ctx, env, bound["x"])
+    mask, x, fine = _masked(ctx, env, bound, x, call)
+    argument = numeric(ctx, env, bound["q"]) if "q" in bound else None
+    if ctx.type_of(x).is_error or (argument is not None and ctx.type_of(argument).is_error):
+        return FailedValue()
+    to = target_axis(ctx, env, bound.get("per"), ctx.type_of(x).axis)
+    if not fine or to is None:
+        return FailedValue()
+    if argument is not None and not _level_of_quantile(ctx, env, bound["q"], argument):
+        return FailedValue()
+    kept, ctx.builder.stage = ctx.builder.stage, max(ctx.builder.stage, Stage.STATISTICS)
+    key = ctx.builder.reduce(reduction, x, to, mask, argument, env.span(call))
+    ctx.builder.stage = kept
+    return GraphValue(key)
+
+
+def _level_of_quantile(ctx: Context, env: Environment, expr: tree.Expr, key: int) -> bool:
+    found = ctx.type_of(key)
+    value = constant_number(ctx, key)
+    if found.axis == BATCH and not found.is_live and (value is None or 0 <= value <= 1):
+        return True
+    ctx.report(error("RL020", "a quantile lies between 0 and 1", env.span(expr), "the level of the quantile",
+                     why="0.8 asks for the value that four fifths lie below.", fix="a number such as `0.8`"))
+    return False
+
+
+# ------------------------------------------------------------------ down
+def call_spread(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -> Value:
+    """`spread(x, to: token)` or `spread(x, to: y)`, a value or response on whose axis the copies stand."""
+    x = numeric(ctx, env, bound["x"])
+    found = ctx.type_of(x)
+    if found.is_error:
+        elaborate(ctx, env, bound["to"])
+        return FailedValue()
+    axis = _finer_axis(ctx, env, bound["to"], found.axis)
+    if axis is None:
+        return FailedValue()
+    if not axis.is_within(found.axis):
+        ctx.report(error("RL104", "this does not spread there", env.span(call), f"the value is @ {found.axis}"[:40],
+                         why=f"`{axis}` does not lie below `{found.axis}`.", fix="a level below that of the value"))
+        return FailedValue()
+    return GraphValue(ctx.builder.spread(x, axis, env.span(call)))
+
+
+def _finer_axis(ctx: Context, env: Environment, expr: tree.Expr, axis: Axis) -> Axis | None:
+    value = elaborate(ctx, env, expr)
+    match value:
+        case GraphValue(key=key):
+            return None if ctx.type_of(key).is_error else ctx.type_of(key).axis
+        case ResponseValue(name=name):
+            return ctx.tables.responses[name].token_axis
+        case LevelValue(level=level):
+            below = _axes_below(ctx, axis, level)
+            if len(below) == 1:
+                return below[0]
+            ctx.report(error("RL104", f"which {level.word}s is not clear"[:60], env.span(expr),
+                             f"{len(below)} responses lie below", why="the level has to be that of one response."
+                             if below else f"nothing below `{axis}` has a {level.word}.",
+                             fix="name a value or a response instead: `spread(x, to: y)`"))
+            return None
+        case FailedValue():
+            return None
+        case _:
+            ctx.report(error("RL020", "a level is needed here", env.span(expr), f"this is {describe(value)}",
+                             why="`to:` says where the copies stand.", fix="`to: token`, or a value that stands there"))
+            return None
+
+
+def _axes_below(ctx: Context, axis: Axis, level: Level) -> list[Axis]:
+    if ctx.in_test:
+        found = [entry for entry in ctx.test_axes.values() if entry.level is level and entry.is_within(axis)]
+    else:
+        every = {entry for spec in ctx.tables.responses.values() for entry in spec.token_axis.chain()}
+        found = [entry for entry in every if entry.level is level and entry.is_within(axis)]
+    return sorted(found, key=lambda entry: entry.name)
