@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from rldsl.diagnostics import InternalError
 from rldsl.emit.cells import Accumulate, Cell, Compute, Fold, Quantile, Series, Store, Task, collect
 from rldsl.emit.expressions import Argument, checked, literal, numba_expression
 from rldsl.emit.inline import single_uses
@@ -248,7 +249,7 @@ class Writer:
         if isinstance(cell.work, Series):
             return
         self._scope.add(cell.key)
-        if cell.key in self._scratch:
+        if cell.key in self._scratch and self.nest.kept[cell.key] in self._open:
             yield f"{indent}{self._element(cell.key, cell.axis)} = {name}"
 
     def _accumulate(self, cell: Cell, work: Accumulate, indent: str) -> Iterator[str]:
@@ -313,6 +314,8 @@ class Writer:
         axis = self._axes[key]
         where = place if place is not None else self.place(axis)
         if key in self._scratch:
+            if self.nest.kept[key] not in self._open:
+                raise InternalError(f"value {key} is kept for one place of {self.nest.kept[key]} and used outside of it")
             base = self._bases.get((axis, self.nest.kept[key]))
             text = f"{self._scratch[key]}[{where if base is None else f'{where} - {base}'}]"
         else:

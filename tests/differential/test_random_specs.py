@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from rldsl.compiler import check_source
+from rldsl.diagnostics import InternalError
 from rldsl.emit.combine import Combine
 from rldsl.graph.spec import Spec
 from rldsl.graph.staged import StagedObjective
@@ -69,6 +70,14 @@ def given_for(staged: StagedObjective, layout: Layout, random: np.random.Generat
 
 
 def difference(text: str, seed: int, optimise: bool) -> str | None:
+    """What disagrees, or what the emitted text raises, in a line; None if nothing does."""
+    try:
+        return disagreement(text, seed, optimise)
+    except (ArithmeticError, LookupError, InternalError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def disagreement(text: str, seed: int, optimise: bool) -> str | None:
     """What disagrees, in a line; None if nothing does."""
     spec = spec_of(text)
     objective = spec.objectives[0]
