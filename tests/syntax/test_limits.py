@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from types import FrameType
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_a_text_beyond_the_limit_is_refused_at_once() -> None:
     source = Source("a.rl", "let a = 1\n" * 1_000_000)
     start = time.process_time()
     module, found = parse(source)
-    assert time.process_time() - start < 0.1
+    assert time.process_time() - start < 1
     assert module is None and len(source.text) > MAX_CHARACTERS
     assert [diagnostic.title for diagnostic in found] == ["this file is too large"]
 
@@ -102,14 +103,24 @@ def test_the_recursion_limit_does_not_matter() -> None:
         sys.setrecursionlimit(limit)
 
 
-def test_time_grows_with_the_length_of_the_text() -> None:
-    def seconds(count: int) -> float:
-        source = Source("a.rl", "".join(f"let x{number} = mean(total, per: prompt) * 2\n" for number in range(count)))
-        start = time.process_time()
-        module, found = parse(source)
-        assert module is not None and len(module.items) == count and not found
-        return time.process_time() - start
+def test_work_grows_with_the_length_of_the_text() -> None:
+    def calls(count: int) -> int:
+        """Function calls, of Python and of C: unlike seconds they are the same on every machine."""
+        source = Source("a.rl", "".join(f"let x{number:04} = mean(total, per: prompt) * 2\n" for number in range(count)))
+        counted = 0
 
-    seconds(100)
-    short, long = seconds(1_500), seconds(6_000)
-    assert long < 8 * short and long < 3
+        def count_call(frame: FrameType, event: str, argument: object) -> None:
+            nonlocal counted
+            counted += event in ("call", "c_call")
+
+        kept = sys.getprofile()
+        sys.setprofile(count_call)
+        try:
+            module, found = parse(source)
+        finally:
+            sys.setprofile(kept)
+        assert module is not None and len(module.items) == count and not found
+        return counted
+
+    calls(1)
+    assert calls(2_000) < 4.1 * calls(500)
