@@ -22,7 +22,8 @@ NUMERIC = frozenset({Element.REAL, Element.INT, Element.BOOL})
 
 
 class Level(IntEnum):
-    """Nesting of levels, coarse to fine: `batch > prompt > sample > turn > step > token`."""
+    """Nesting of levels, coarse to fine: `batch > prompt > sample > turn > step > token`; `pair` lies below whichever
+    level its members have."""
 
     BATCH = 0
     PROMPT = 1
@@ -30,6 +31,7 @@ class Level(IntEnum):
     TURN = 3
     STEP = 4
     TOKEN = 5
+    PAIR = 6
 
     @property
     def word(self) -> str:
@@ -42,13 +44,15 @@ class Axis:
     """A ragged index set: the rows of `problems`, the samples of `y`, the tokens of `y`. The root is the batch.
 
     `name` is `batch`, a data set's name (its rows), or `rollout.level`. Values of an axis are stored packed, in the
-    order of its parent. `owner` is the data, rollout or response whose axis this is.
+    order of its parent. `owner` is the data, rollout or response whose axis this is. An axis of pairs has one place for
+    each other member of the group `among` that its parent's place belongs to, in their order.
     """
 
     name: str
     level: Level
     owner: str
     parent: Axis | None
+    among: Axis | None = None
 
     def chain(self) -> tuple[Axis, ...]:
         """This axis and its ancestors, finest first; the last is `BATCH`."""
@@ -56,6 +60,12 @@ class Axis:
         while found[-1].parent is not None:
             found.append(found[-1].parent)
         return tuple(found)
+
+    @property
+    def members(self) -> Axis:
+        """Of an axis of pairs: where the members of a pair stand."""
+        assert self.among is not None and self.parent is not None
+        return self.parent
 
     def is_within(self, other: Axis) -> bool:
         """Whether `other` is this axis or one of its ancestors (a value of `other` spreads to this axis)."""
@@ -66,6 +76,12 @@ class Axis:
 
 
 BATCH = Axis("batch", Level.BATCH, "", None)
+PAIRED = ".pair("  # in the name of an axis of pairs, between that of its members and that of their group
+
+
+def pair_axis(members: Axis, among: Axis) -> Axis:
+    """The ordered pairs of two members of one place of `among`, below the first of the two."""
+    return Axis(f"{members.name}{PAIRED}{among.name})", Level.PAIR, members.owner, members, among)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,20 @@ test "others_mean leaves the member itself out" {
     == [0.3333333333, 0.6666666667, 0.6666666667, 0.3333333333] within 1e-9
 }
 
+test "others_mean is the mean of the others" {
+  let x = [[1, 0, 4], [2]] @ sample
+  expect (others_mean(x, per: prompt) else -1)
+    == (mean(others(x, per: prompt), per: sample) else -1) within 1e-12
+}
+
+test "a difference of a pair flows back to both of its members" {
+  let x = live([[3, 1, 0]] @ sample)
+  let o = others(x, per: prompt)
+  # each ordered pair once: (3 - 1)^2, (3 - 0)^2, (1 - 0)^2, twice
+  expect sum((spread(x, to: pair) - o) ^ 2) == 28
+  expect gradient(sum((spread(x, to: pair) - o) ^ 2), of: x) == [[20, -4, -16]] within 1e-12
+}
+
 test "a group of one has no others" {
   let x = [[1], [0, 1]] @ sample
   expect (others_mean(x, per: prompt) else -1) == [[-1], [1, 0]]

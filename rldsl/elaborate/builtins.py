@@ -33,6 +33,7 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     "scan": slots("x, decay:, from:, per:?"),
     "next": slots("x, fill:?, per:?"),
     "prev": slots("x, fill:?, per:?"),
+    "others": slots("x, per:"),
     "rank": slots("x, per:, descending:?"),
     "top": slots("x, k, per:"),
     "position": slots("response"),

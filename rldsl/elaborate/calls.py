@@ -10,7 +10,7 @@ from rldsl.elaborate import calls_values as values
 from rldsl.elaborate.arguments import Bound, bind
 from rldsl.elaborate.builtins import READS, REDUCTIONS, SIGNATURES, UNARY
 from rldsl.elaborate.calls_host import call_extern, call_host, call_rubric
-from rldsl.elaborate.calls_levels import call_reduction, call_spread
+from rldsl.elaborate.calls_levels import call_others, call_reduction, call_spread
 from rldsl.elaborate.calls_reads import call_read
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import combine, elaborate, numeric
@@ -37,6 +37,7 @@ Handler = Callable[[Context, Environment, tree.Call, Bound], Value]
 HANDLERS: dict[str, Handler] = {
     "clip": values.call_clip, "where": values.call_where, "is_missing": values.call_is_missing, "spread": call_spread,
     "frozen": values.call_frozen, "scan": series.call_scan, "next": series.call_next, "prev": series.call_prev,
+    "others": call_others,
     "rank": series.call_rank, "top": series.call_top, "position": series.call_position, "pass_at": series.call_pass_at,
     "majority": series.call_majority, "gradient": values.call_gradient, "live": values.call_live,
     "iteration": values.call_iteration, "size": values.call_size, "prefix": values.call_prefix,

@@ -6,7 +6,7 @@ from rldsl.diagnostics import error
 from rldsl.elaborate.arguments import Bound
 from rldsl.elaborate.constants import constant_number
 from rldsl.elaborate.context import Context, Environment
-from rldsl.elaborate.expressions import axes_agree, condition, elaborate, numeric
+from rldsl.elaborate.expressions import as_key, axes_agree, condition, elaborate, numeric
 from rldsl.elaborate.values import FailedValue, GraphValue, LevelValue, ResponseValue, Value, describe
 from rldsl.graph.model import Reduction
 from rldsl.syntax import tree
@@ -94,6 +94,25 @@ def call_spread(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -
     return GraphValue(ctx.builder.spread(x, axis, env.span(call)))
 
 
+def call_others(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -> Value:
+    """`others(x, per: prompt)`: for each member of a group the values of the other members, on the level `pair` below it."""
+    x = as_key(ctx, env, elaborate(ctx, env, bound["x"]), bound["x"], "a value")
+    axis = ctx.type_of(x).axis
+    if ctx.type_of(x).is_error:
+        elaborate(ctx, env, bound["per"])
+        return FailedValue()
+    per = target_axis(ctx, env, bound["per"], axis, below=True)
+    if per is None:
+        return FailedValue()
+    if axis == BATCH or axis.level is Level.PAIR:
+        said = "one number has no others" if axis == BATCH else "these are others already"
+        ctx.report(error("RL104", said, env.span(bound["x"]), f"the value is @ {axis}"[:40], others=env.labels(call, "in here"),
+                         why="others are the values of the other members of a group.",
+                         fix="reduce the pairs first, or name a value per sample"))
+        return FailedValue()
+    return GraphValue(ctx.builder.others(x, per, env.span(call)))
+
+
 def _finer_axis(ctx: Context, env: Environment, expr: tree.Expr, axis: Axis) -> Axis | None:
     value = elaborate(ctx, env, expr)
     match value:
@@ -119,7 +138,9 @@ def _finer_axis(ctx: Context, env: Environment, expr: tree.Expr, axis: Axis) -> 
 
 
 def _axes_below(ctx: Context, axis: Axis, level: Level) -> list[Axis]:
-    if ctx.in_test:
+    if level is Level.PAIR:
+        found = ctx.builder.axes_of(level, axis)
+    elif ctx.in_test:
         found = [entry for entry in ctx.test_axes.values() if entry.level is level and entry.is_within(axis)]
     else:
         every = {entry for spec in ctx.tables.responses.values() for entry in spec.token_axis.chain()}

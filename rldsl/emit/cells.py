@@ -17,6 +17,7 @@ from rldsl.graph.model import (
     Freeze,
     Function,
     Graph,
+    Mirror,
     Node,
     Pick,
     Position,
@@ -65,9 +66,9 @@ class Quantile:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Fills an array over the places of its cell's axis within each place of its home: scan, shift, rank, pick."""
+    """Fills an array over the places of its cell's axis within each place of its home: scan, shift, rank, mirror, pick."""
 
-    operation: Scan | Shift | Rank | Pick
+    operation: Scan | Shift | Rank | Mirror | Pick
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ def _cells(graph: Graph, node: Node, inputs: tuple[int, ...], new_key: int) -> l
             return [start, Cell(node.key, Fold(reduction, source.axis), to, to, (new_key,))]
         case Pick(to=to, masked=masked) as pick:
             return [Cell(node.key, Series(pick), axis, to, inputs, False, masked, optional)]
-        case Scan(per=per) | Shift(per=per) | Rank(per=per) as series:
+        case Scan(per=per) | Shift(per=per) | Rank(per=per) | Mirror(per=per) as series:
             return [Cell(node.key, Series(series), axis, per, inputs)]
         case other:
             raise InternalError(f"{type(other).__name__} in a staged objective is not given by the caller")

@@ -25,6 +25,7 @@ from rldsl.graph.model import (
     Function,
     Graph,
     Leaf,
+    Mirror,
     Node,
     Pick,
     Position,
@@ -162,6 +163,8 @@ class _Evaluation:
                 return reference.scan(x, decay, self._places(node.type.axis, per)[0], from_end)
             case Shift(per=per, offset=offset):
                 return self._shifted(node, per, offset, inputs)
+            case Mirror(per=per):
+                return self._mirrored(node.type.axis, per, inputs[0])
             case Rank(per=per, descending=descending):
                 x, = _numbers(inputs)
                 owners, count = self._places(node.type.axis, per)
@@ -203,6 +206,12 @@ class _Evaluation:
             return reference.pick_quantile(numbers[0], owners, count, numbers[-1].expand(count), keep)
         pick = reference.pick_min if reduction is Reduction.MINIMUM else reference.pick_max
         return pick(numbers[0], owners, count, keep)
+
+    def _mirrored(self, pairs: Axis, per: Axis, x: Value) -> Value:
+        members = pairs.members
+        (owners, count), (groups, number) = self._places(pairs, members), self._places(members, per)
+        places = reference.mirror_places(owners, groups, count, number)
+        return x[places] if isinstance(x, Tensor) else [x[place] for place in places.tolist()]
 
     def _shifted(self, node: Node, per: Axis, offset: int, inputs: list[Value]) -> Value:
         owners, _ = self._places(node.type.axis, per)

@@ -1,4 +1,4 @@
-"""Numba text of what runs over all places below one place: quantiles, scans, shifts, ranks, picks."""
+"""Numba text of what runs over all places below one place: quantiles, scans, shifts, ranks, mirrors, picks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rldsl.diagnostics import InternalError
 from rldsl.emit.cells import Cell, Quantile, Series
-from rldsl.graph.model import Pick, Rank, Reduction, Scan, Shift
+from rldsl.graph.model import Mirror, Pick, Rank, Reduction, Scan, Shift
 
 if TYPE_CHECKING:
     from rldsl.emit.to_numba import Writer
@@ -24,6 +24,8 @@ def series_lines(writer: Writer, cell: Cell, indent: str) -> Iterator[str]:
             lines = _shift(writer, cell, shift)
         case Series(operation=Rank() as rank):
             lines = _rank(writer, cell, rank)
+        case Series(operation=Mirror()):
+            lines = _mirror(writer, cell)
         case Series(operation=Pick(reduction=Reduction.QUANTILE)):
             lines = _pick_quantile(writer, cell)
         case Series(operation=Pick() as pick):
@@ -128,3 +130,18 @@ def _rank(writer: Writer, cell: Cell, rank: Rank) -> Iterator[str]:
     yield f'{order} = np.argsort({values}, kind="mergesort")'
     yield f"for {i} in range({order}.size):"
     yield f"    {writer.kept_element(cell.key, f'{low} + {order}[{i}]')} = {i}"
+
+
+def _mirror(writer: Writer, cell: Cell) -> Iterator[str]:
+    """Members stand in their order; the pairs of each follow that order, without itself."""
+    me, other, i, j, low = _locals(writer, cell, "me", "other", "i", "j", "low")
+    members = cell.axis.members
+    first, last = writer.ends(members, cell.home)
+    pairs = writer.bounds(cell.axis, members)
+    yield f"{low} = {first}"
+    yield f"for {me} in range({low}, {last}):"
+    yield f"    for {i} in range({pairs}[{me}], {pairs}[{me} + 1]):"
+    yield f"        {other} = {low} + {i} - {pairs}[{me}]"
+    yield f"        {other} = {other} + 1 if {other} >= {me} else {other}"
+    yield f"        {j} = {pairs}[{other}] + {me} - {low} - (1 if {me} > {other} else 0)"
+    yield f"        {writer.kept_element(cell.key, i)} = {writer.input(cell, 0, j).real}"

@@ -18,6 +18,7 @@ from rldsl.graph.model import (
     Elementwise,
     Freeze,
     Graph,
+    Mirror,
     Node,
     Pick,
     Position,
@@ -252,6 +253,10 @@ class _Writer:
             case Rank(per=per, descending=descending):
                 owners = self._owner(node.type.axis, per)
                 return "rank", [*self._tensors(node), owners, self._count(per), repr(descending)]
+            case Mirror(per=per):
+                members = node.type.axis.members
+                indices = [self._owner(node.type.axis, members), self._owner(members, per)]
+                return "mirror", [*self._tensors(node), *indices, self._count(members), self._count(per)]
             case other:
                 raise InternalError(f"{type(other).__name__} in a staged objective is not given by the caller")
 

@@ -15,6 +15,7 @@ from rldsl.graph.model import (
     Function,
     Graph,
     Leaf,
+    Mirror,
     Node,
     Pick,
     Position,
@@ -95,6 +96,8 @@ class Writer:
                 return self.call("next" if offset > 0 else "prev", [self.expression(node.inputs[0])]), 9
             case Rank(per=per):
                 return self.call("rank", [self.expression(node.inputs[0])], str(per)), 9
+            case Mirror(per=per):
+                return self.call("others", [self.expression(node.inputs[0])], str(per)), 9
             case Position(axis=axis):
                 return self.call("position", [], str(axis)), 9
             case Size(axis=axis, to=to):

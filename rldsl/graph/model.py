@@ -174,6 +174,14 @@ class Rank:
 
 
 @dataclass(frozen=True, slots=True)
+class Mirror:
+    """Input `(x,)` on an axis of pairs: at the pair (i, j) what x is at (j, i). With `Spread` it brings each member the
+    values of the others."""
+
+    per: Axis
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """No input: 0-based index of each place of `axis` within its `per`. Of an Int type on `axis`."""
 
@@ -223,8 +231,8 @@ class Foreign:
 
 Setting: TypeAlias = float | bool | str | None | tuple["Setting", ...]
 
-Operation: TypeAlias = (Constant | Leaf | Elementwise | Reduce | Pick | Spread | Scan | Shift | Rank | Position | Size
-                        | Read | Freeze | Foreign)
+Operation: TypeAlias = (Constant | Leaf | Elementwise | Reduce | Pick | Spread | Scan | Shift | Rank | Mirror | Position
+                        | Size | Read | Freeze | Foreign)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from rldsl.graph.model import (
     Freeze,
     Graph,
     Leaf,
+    Mirror,
     Node,
     Operation,
     Pick,
@@ -68,6 +69,8 @@ def show_operation(operation: Operation) -> str:
             return f"shift(per: {per}, by: {offset})"
         case Rank(per=per, descending=descending):
             return f"rank(per: {per}{', descending' if descending else ''})"
+        case Mirror(per=per):
+            return f"mirror(per: {per})"
         case Position(axis=axis, per=per):
             return f"position({axis}, per: {per})"
         case Size(axis=axis, to=to):

@@ -18,6 +18,7 @@ from rldsl.graph.model import (
     Function,
     Graph,
     Leaf,
+    Mirror,
     Node,
     Pick,
     Position,
@@ -104,6 +105,9 @@ def _shape_faults(node: Node, types: list[Type]) -> Iterator[str]:
             yield from _expect(len(types) == 2 and _stand_within(types, axis, per), "inputs on another axis")
         case Rank(per=per):
             yield from _expect(len(types) == 1 and _stand_within(types, axis, per), "inputs on another axis")
+        case Mirror(per=per):
+            is_paired = len(types) == 1 and axis == types[0].axis and axis.among == per
+            yield from _expect(is_paired, "a mirror of something else than pairs")
         case Position(axis=of, per=per):
             yield from _expect(not types and axis == of and of.is_within(per), "a position on another axis")
         case Size(axis=of, to=to):

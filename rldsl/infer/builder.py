@@ -16,6 +16,7 @@ from rldsl.graph.model import (
     Function,
     Graph,
     Leaf,
+    Mirror,
     Node,
     Operation,
     Pick,
@@ -34,7 +35,7 @@ from rldsl.infer import intervals
 from rldsl.infer.levels import common_axis
 from rldsl.infer.rules import infer_type, read_type
 from rldsl.source import Span
-from rldsl.types import BATCH, Axis, Element, Stage, Type
+from rldsl.types import BATCH, Axis, Element, Level, Stage, Type, pair_axis
 
 _Identity: TypeAlias = tuple[object, tuple[int, ...], Stage, frozenset[str], bool]
 
@@ -103,6 +104,11 @@ class Builder:
         if is_square and types[0].interval.values is None:
             return replace(found, interval=intervals.square(types[0].interval))
         return found
+
+    def axes_of(self, level: Level, within: Axis) -> list[Axis]:
+        """The axes of a level, below another one, on which something stands."""
+        return list(dict.fromkeys(node.type.axis for node in self._nodes.values()
+                                  if node.type.axis.level is level and node.type.axis.is_within(within)))
 
     def rename(self, key: int, name: str) -> None:
         """Give a node that has no name yet the user's name for it."""
@@ -174,6 +180,11 @@ class Builder:
     def shift(self, x: int, fill: int, per: Axis, offset: int, span: Span | None = None) -> int:
         """The value `offset` places later in the same `per`, `fill` where there is none."""
         return self.add(Shift(per, offset), (x, self.spread(fill, self[x].type.axis, span)), span=span)
+
+    def others(self, x: int, per: Axis, span: Span | None = None) -> int:
+        """For each member of a place of `per`, the values of the others: on the axis of the pairs of them."""
+        pairs = self.spread(x, pair_axis(self[x].type.axis, per), span)
+        return self.add(Mirror(per), (pairs,), span=span)
 
     def rank(self, x: int, per: Axis, descending: bool = False, span: Span | None = None) -> int:
         """0-based place of each value among those of its `per`."""

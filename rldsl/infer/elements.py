@@ -14,6 +14,7 @@ from rldsl.graph.model import (
     Freeze,
     Function,
     Leaf,
+    Mirror,
     Operation,
     Pick,
     Position,
@@ -48,7 +49,7 @@ def infer_element(operation: Operation, inputs: Sequence[Type]) -> Element:
             return _elementwise_element(function, [type_.element for type_ in inputs])
         case Reduce(reduction=reduction):
             return _reduction_element(reduction, inputs[0].element)
-        case Spread() | Freeze():
+        case Spread() | Freeze() | Mirror():
             return inputs[0].element
         case Shift():
             return _merged([type_.element for type_ in inputs])

@@ -12,6 +12,7 @@ from rldsl.graph.model import (
     Freeze,
     Function,
     Leaf,
+    Mirror,
     Operation,
     Pick,
     Position,
@@ -43,7 +44,7 @@ def infer_live(operation: Operation, inputs: Sequence[Type]) -> Live:
             return _elementwise_live(function, inputs)
         case Reduce(reduction=reduction):
             return FROZEN if reduction in FLAT_REDUCTIONS else inputs[0].live
-        case Spread():
+        case Spread() | Mirror():
             return inputs[0].live
         case Scan() | Shift():
             return inputs[0].live | inputs[1].live

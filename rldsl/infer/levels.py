@@ -12,6 +12,7 @@ from rldsl.graph.model import (
     Foreign,
     Freeze,
     Leaf,
+    Mirror,
     Operation,
     Pick,
     Position,
@@ -42,7 +43,7 @@ def infer_axis(operation: Operation, inputs: Sequence[Type]) -> Axis:
     match operation:
         case Constant():
             return BATCH
-        case Elementwise() | Freeze() | Scan() | Shift() | Rank():
+        case Elementwise() | Freeze() | Scan() | Shift() | Rank() | Mirror():
             return _same_axis(operation, inputs)
         case Reduce(to=to) | Size(to=to):
             return to
@@ -68,7 +69,7 @@ def _same_axis(operation: Operation, inputs: Sequence[Type]) -> Axis:
 def may_be_empty(axis: Axis, to: Axis) -> bool:
     """Whether a place of `to` may hold no place of `axis`.
 
-    A sample, step, turn or prompt may hold no token (a response may be empty); else every place is treated as
-    filled: a prompt has samples, a batch has prompts and tokens.
+    A sample, step, turn or prompt may hold no token (a response may be empty), and a group of one has no pair; else every
+    place is treated as filled: a prompt has samples, a batch has prompts and tokens.
     """
-    return axis != to and axis.level is Level.TOKEN and to.level is not Level.BATCH
+    return axis != to and (axis.level is Level.PAIR or (axis.level is Level.TOKEN and to.level is not Level.BATCH))

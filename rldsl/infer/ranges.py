@@ -14,6 +14,7 @@ from rldsl.graph.model import (
     Freeze,
     Function,
     Leaf,
+    Mirror,
     Operation,
     Pick,
     Position,
@@ -48,7 +49,7 @@ def infer_interval(operation: Operation, inputs: Sequence[Type]) -> Interval:
             return elementwise_interval(function, [type_.interval for type_ in inputs])
         case Reduce(reduction=reduction, to=to, masked=masked):
             return _reduction_interval(reduction, inputs[0], to, masked)
-        case Spread() | Freeze():
+        case Spread() | Freeze() | Mirror():
             return inputs[0].interval
         case Shift():
             return arithmetic.union(inputs[0].interval, inputs[1].interval)

@@ -52,6 +52,20 @@ def segment_starts(owners: Tensor, count: int) -> Tensor:
     return torch.cumsum(sizes, 0) - sizes
 
 
+def mirror_places(owners: Tensor, groups: Tensor, members: int, count: int) -> Tensor:
+    """Of each ordered pair (i, j) of two members of a group, where (j, i) stands. `owners` gives the first member of each
+    pair, `groups` the group of each of `members`, of `count` groups; a member's pairs follow the order of the others."""
+    starts, low = segment_starts(owners, members), segment_starts(groups, count)[groups][owners]
+    other = low + torch.arange(owners.numel(), device=owners.device) - starts[owners]
+    other = other + (other >= owners).long()
+    return starts[other] + owners - low - (owners > other).long()
+
+
+def mirror(x: Tensor, owners: Tensor, groups: Tensor, members: int, count: int) -> Tensor:
+    """At each pair (i, j) the value of (j, i)."""
+    return x[mirror_places(owners, groups, members, count)]
+
+
 # ------------------------------------------------------------------ reductions of each segment
 def present(x: Tensor, mask: Tensor | None, optional: bool) -> Tensor | None:
     """What a reduction keeps: where the mask holds, and if `optional` where x is there. None: everything."""

@@ -11,6 +11,7 @@ from rldsl.graph.model import (
     Freeze,
     Function,
     Graph,
+    Mirror,
     Node,
     Read,
     Reduce,
@@ -64,6 +65,8 @@ class Absence:
                 return make.any_of(self._of_inputs(builder, node))
             case Spread(to=to):
                 return builder.spread(self.of(builder, node.inputs[0]), to, node.span)
+            case Mirror():
+                return builder.add(node.operation, (self.of(builder, node.inputs[0]),), span=node.span)
             case Reduce(reduction=reduction):
                 least = builder.constant(2 if reduction in _OF_TWO else 1)
                 return make.present(Function.LESS, self.counts[node.key], least)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from rldsl.diagnostics import InternalError
-from rldsl.graph.model import Graph, Node, Pick, Position, Rank, Read, ReadKind, Reduce, Scan, Shift, Size
+from rldsl.graph.model import Graph, Mirror, Node, Pick, Position, Rank, Read, ReadKind, Reduce, Scan, Shift, Size
 from rldsl.graph.staged import HeadGroup, LiveRead, StagedObjective
 from rldsl.passes.draft import Draft
 from rldsl.types import BATCH, Axis, Version
@@ -70,7 +70,7 @@ def axes_in_use(graph: Graph, more: Iterable[Axis] = ()) -> tuple[Axis, ...]:
 
 def _along(node: Node) -> tuple[Axis, ...]:
     match node.operation:
-        case Reduce(to=axis) | Pick(to=axis) | Scan(per=axis) | Shift(per=axis) | Rank(per=axis):
+        case Reduce(to=axis) | Pick(to=axis) | Scan(per=axis) | Shift(per=axis) | Rank(per=axis) | Mirror(per=axis):
             return axis.chain()
         case Position(axis=axis) | Size(axis=axis):
             return axis.chain()

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from rldsl.graph.model import Graph, Node, Pick, Rank, Read, Reduce, Scan, Shift
+from rldsl.graph.model import Graph, Mirror, Node, Pick, Rank, Read, Reduce, Scan, Shift
 from rldsl.graph.order import ancestors, descendants
 from rldsl.passes.draft import Draft
 from rldsl.types import BATCH, Axis, Level
@@ -45,7 +45,7 @@ def coupling_nodes(graph: Graph, coefficients: Iterable[int]) -> list[tuple[Node
 
 def _meeting_axis(node: Node) -> Axis | None:
     match node.operation:
-        case Reduce(to=axis) | Pick(to=axis) | Scan(per=axis) | Shift(per=axis) | Rank(per=axis):
+        case Reduce(to=axis) | Pick(to=axis) | Scan(per=axis) | Shift(per=axis) | Rank(per=axis) | Mirror(per=axis):
             return axis
         case _:
             return None

@@ -12,7 +12,7 @@ masked, is absent) nothing flows back, even where the derivative is infinite or 
 from __future__ import annotations
 
 from rldsl.diagnostics import InternalError
-from rldsl.graph.model import Elementwise, Function, Node, Pick, Reduce, Reduction, Scan, Shift, Spread
+from rldsl.graph.model import Elementwise, Function, Mirror, Node, Pick, Reduce, Reduction, Scan, Shift, Spread
 from rldsl.infer import Builder
 from rldsl.infer.gradients import FLAT_FUNCTIONS, FLAT_REDUCTIONS
 
@@ -25,7 +25,7 @@ def differentiable_inputs(node: Node) -> tuple[int, ...]:
             return tuple(range(first, len(node.inputs)))
         case Reduce(reduction=reduction):
             return () if reduction in FLAT_REDUCTIONS else (0,)
-        case Spread():
+        case Spread() | Mirror():
             return (0,)
         case Scan() | Shift():
             return (0, 1)
@@ -52,6 +52,8 @@ class Derivatives:
             case Spread():
                 to = self.builder[self.node.inputs[0]].type.axis
                 return self.builder.reduce(Reduction.SUM, adjoint, to, span=self.node.span)
+            case Mirror():
+                return self.builder.add(self.node.operation, (adjoint,), span=self.node.span)
             case Scan():
                 return self._scan(self.node.operation, place, adjoint)
             case Shift():

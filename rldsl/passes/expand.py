@@ -26,6 +26,7 @@ from rldsl.graph.model import (
     Function,
     Graph,
     Leaf,
+    Mirror,
     Node,
     Pick,
     Position,
@@ -93,6 +94,8 @@ class _Expansion:
                 return self._elementwise(function)
             case Scan() | Rank():
                 return self._same(self._numbers(self.inputs))
+            case Mirror():
+                return self._same(self.inputs)
             case Shift():
                 return self._same(self._alike(self.inputs))
             case Reduce(reduction=reduction):

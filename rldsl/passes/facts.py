@@ -13,6 +13,7 @@ from rldsl.graph.model import (
     Freeze,
     Function,
     Leaf,
+    Mirror,
     Node,
     Pick,
     Position,
@@ -98,7 +99,7 @@ class Facts:
                 return self._of_function(function, node)
             case Reduce(reduction=Reduction.SUM):
                 return self.may_be_nan(node.inputs[0]) or self.may_be_infinite(node.inputs[0])
-            case Spread() | Freeze():
+            case Spread() | Freeze() | Mirror():
                 return self.may_be_nan(node.inputs[0])
             case Pick() | Rank() | Position() | Size():
                 return False

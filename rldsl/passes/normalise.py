@@ -2,7 +2,7 @@
 
 What: `prepared` are frozen values (no read is needed for them) that what is live needs: every count, mean, quantile,
 rank or scan of frozen values, and what is made of them as long as it stands above the tokens. Elementwise values on
-token axes are not stored: a piece computes them from inputs and prepared values.
+token axes and of pairs are not stored: a piece computes them from inputs and prepared values.
 Requires: phase DIFFERENTIATED.
 Ensures: what a piece computes needs no frozen value of places outside the piece but prepared ones and inputs.
 Not its job: values that depend on reads (`couple`).
@@ -43,6 +43,6 @@ def is_recomputed(node: Node) -> bool:
         case Constant() | Leaf() | Spread():
             return True
         case Elementwise():
-            return node.type.axis.level is Level.TOKEN
+            return node.type.axis.level in (Level.TOKEN, Level.PAIR)
         case _:
             return False

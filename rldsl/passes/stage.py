@@ -1,6 +1,7 @@
 """Cut an objective's graph at binding time.
 
-What: every value that is known before the update becomes an input, a `Leaf(GIVEN)` with a name.
+What: every value that is known before the update becomes an input, a `Leaf(GIVEN)` with a name. Values of pairs do not:
+an update batch has other pairs than the iteration, and they are many; what they are made of does.
 Requires: a typed graph with true stages; roots that are numbers.
 Ensures: phase STAGED: numbers alone, no foreign calls, reads of current weights only; inputs in the order of the
 spec's graph; parameters under their own names.
@@ -31,7 +32,7 @@ from rldsl.graph.staged import Input
 from rldsl.infer.gradients import is_current
 from rldsl.passes.draft import Draft, builder_after
 from rldsl.passes.input_names import input_names
-from rldsl.types import BATCH, NUMERIC, Stage
+from rldsl.types import BATCH, NUMERIC, Level, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ def _is_known_before(graph: Graph, node: Node) -> bool:
         return True
     match node.operation:
         case Constant() | Spread() | Freeze():
+            return False
+        case _ if node.type.axis.level is Level.PAIR:
             return False
         case Size(to=coarse) | Position(per=coarse):
             return node.type.stage < Stage.UPDATE and coarse == BATCH

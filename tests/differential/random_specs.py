@@ -36,9 +36,14 @@ REDUCE = ("mean({0}, per: {l})", "sum({0}, per: {l})", "max({0}, per: {l})", "mi
           "var_population({0}, per: {l})", "quantile({0}, 0.6, per: {l})", "mean({0}, per: {l}, where: ({0}) > -0.5)",
           "first({0}, per: {l})", "last({0}, per: {l})", "count(({0}) > 0, per: {l}) / 4", "(std({0}, per: {l}) else 0)")
 ALONG = {"token": ("scan({0}, decay: 0.9, from: end)", "cumsum({0})", "next({0}, fill: 0.3)", "prev({0})",
-                   "rank({0}, per: sample) / 4", "where(top({0}, 2, per: sample), {0}, 0)"),
+                   "rank({0}, per: sample) / 4", "where(top({0}, 2, per: sample), {0}, 0)",
+                   "(mean(others({0}, per: sample), per: token) else 0.1)"),
          "sample": ("(others_mean({0}, per: prompt) else 0)", "rank({0}, per: prompt) / 4",
-                    "normalize({0}, per: prompt, guard: 0.2)")}
+                    "normalize({0}, per: prompt, guard: 0.2)",
+                    "(mean(tanh(spread({0}, to: others({0}, per: prompt)) - others({0}, per: prompt)), per: sample) else 0)",
+                    "(max(others({0}, per: batch), per: sample) else 0.5)"),
+         "prompt": ("sum(others({0}, per: batch) ^ 2, per: prompt)",
+                    "(min(where(others({0}, per: batch) > 0, others({0}, per: batch), 1), per: prompt) else 0)")}
 
 
 @dataclass(frozen=True)
