@@ -41,8 +41,9 @@ def library_page() -> str:
     for name in asset_names("stdlib", ".rl"):
         lines.append(f"\n## std.{name.removesuffix('.rl')}\n")
         text = asset_text("stdlib", name)
-        for comment, signature in re.findall(r"((?:^##[^\n]*\n)+)(fn [^=]+?) =", text, re.MULTILINE):
-            lines.append(f"\n```rl\n{' '.join(signature.split())}\n```\n\n{_plain(comment)}\n")
+        for comment, signature in re.findall(r"((?:^##[^\n]*\n)+)(fn [^{]+?\) -> [^=]+?) =", text, re.MULTILINE):
+            line = " ".join(signature.split()).replace("( ", "(").replace(" )", ")")
+            lines.append(f"\n```rl\n{line}\n```\n\n{_plain(comment)}\n")
     lines.append("\n## On the host\n\nVerifiers and text functions, run once for each iteration.\n\n"
                  "| call | gives | what |\n|---|---|---|\n")
     for primitive in PRIMITIVES.values():
