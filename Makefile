@@ -31,8 +31,8 @@ run: setup  ## train the quickstart policy, about a minute on two CPU cores (SPE
 	$(BIN)/rldsl run $(SPEC) --seed $(SEED) --out runs/$(basename $(notdir $(SPEC)))-$(SEED)-$$(date +%m%d-%H%M%S)
 
 check: setup  ## check and format-check every example and library module
-	$(BIN)/rldsl check examples/*.rl stdlib/*.rl
-	$(BIN)/rldsl fmt --check examples/*.rl stdlib/*.rl
+	$(BIN)/rldsl check examples/*.rl examples/methods/*.rl stdlib/*.rl
+	$(BIN)/rldsl fmt --check examples/*.rl examples/methods/*.rl stdlib/*.rl
 
 test: setup  ## the tests that CI runs
 	$(PYTEST)

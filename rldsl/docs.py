@@ -1,4 +1,5 @@
-"""Writes the pages of docs/ that come from the code: checks and library. `python -m rldsl.docs`; a test compares them."""
+"""Writes the pages of docs/ that come from the code: checks, library, methods. `python -m rldsl.docs`; a test compares
+them."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from pathlib import Path
 from rldsl.assets import asset_names, asset_path, asset_text
 from rldsl.checks import modules
 from rldsl.checks.structure import FINDINGS
+from rldsl.methods_page import methods_page
 from rldsl.rewards.signatures import PRIMITIVES
 
 MARK = "<!-- made by `make docs` from the code; do not edit -->\n\n"
@@ -57,7 +59,11 @@ def _plain(comment: str) -> str:
     return "\n".join(line.removeprefix("##").strip() for line in comment.strip().splitlines())
 
 
-PAGES = {"checks.md": checks_page, "library.md": library_page}
+def _methods_page() -> str:
+    return methods_page(MARK)
+
+
+PAGES = {"checks.md": checks_page, "library.md": library_page, "methods.md": _methods_page}
 
 
 def main() -> None:
