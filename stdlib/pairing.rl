@@ -1,0 +1,29 @@
+## Pairs out of a group of samples: the best and the worst by a score, for preference losses over rollouts.
+
+## The value of the member with the highest score of its group, the first of ties. `per` is above the level of both.
+## `dpo(of_best(s, reward, per: prompt) - of_worst(s, reward, per: prompt), beta)` is online DPO over best and worst.
+fn of_best(x: Real, score: Real, per: Level) -> Real =
+  sum(where(top(score, 1, per: per), x, 0), per: per)
+
+## The value of the member with the lowest score of its group, the first of ties.
+fn of_worst(x: Real, score: Real, per: Level) -> Real = of_best(x, -score, per: per)
+
+## Whether best and worst of a group differ by more than `gap`; where they do not, a pair says nothing. For the `where:` of a mean.
+fn is_apart(score: Real, gap: Real, per: Level) -> Bool =
+  max(score, per: per) - min(score, per: per) > gap
+
+test "the best and the worst of four, and of two equal ones the first both times" {
+  let score = [[0.1, 0.9, -0.3, 0.4], [1, 1]] @ sample
+  let x = live([[10, 20, 30, 40], [50, 60]] @ sample)
+  expect of_best(x, score, per: prompt) == [20, 50]
+  expect of_worst(x, score, per: prompt) == [30, 50]
+  expect gradient(sum(of_best(x, score, per: prompt)), of: x) == [[0, 1, 0, 0], [1, 0]]
+}
+
+test "a pair is apart by more than the gap" {
+  let score = [[0.1, 0.9, -0.3, 0.4], [1, 1]] @ sample
+  let told = where(is_apart(score, 0, per: prompt), 1, 0)
+  expect told == [1, 0]
+  expect where(is_apart(score, 1.2, per: prompt), 1, 0) == [0, 0]
+  expect mean(of_best(score, score, per: prompt), where: is_apart(score, 0, per: prompt)) == 0.9
+}
