@@ -19,9 +19,9 @@ fn masked(weight: Real, bounds: Bounds) -> Real =
 ## Self-normalised importance sampling: biased, and consistent. verl: `rollout_is_batch_normalize`.
 fn self_normalized(weight: Real) -> Real = frozen(where(mean(weight) > 0, weight / mean(weight), 0))
 
-## Whether a value lies within bounds, ends included. Of a ratio: rejection by k1, whose threshold is a range of the ratio itself.
-## For tokens `is_within(exp(log_ratio), 0.5 .. 2)`, for answers the same with `product_ratio` or `sequence_ratio`.
-## verl: `token_k1`, `seq_sum_k1`, `seq_mean_k1`; its bounds are those of `q / p`, the reciprocals.
+## Whether a value lies within bounds, ends included. Of a log-ratio it is rejection by k1: for tokens
+## `is_within(log_ratio, log(0.5) .. log(2))`, for answers the same with its `sum` or `mean`, `per: sample`.
+## verl: `token_k1`, `seq_sum_k1`, `seq_mean_k1`, whose bounds are those of `q / p`, the reciprocals.
 fn is_within(x: Real, bounds: Bounds) -> Bool = x >= bounds.low and x <= bounds.high
 
 ## Whether k2, `log_ratio^2 / 2`, is at most `limit`, token by token. verl: `token_k2`.
@@ -68,10 +68,17 @@ test "truncated first and normalised then" {
 test "the three estimates reject other tokens" {
   # ratios 2, 1, 1/2: k2 0.2402 on both sides, k3 0.3069 where p is larger and 0.1931 where it is smaller
   let d = [0.6931471806, 0, -0.6931471806] @ sample
-  expect is_within(exp(d), 0.6 .. 3) == [1, 1, 0]
+  expect is_within(d, log(0.6) .. log(3)) == [1, 1, 0]
   expect is_near_by_k2(d, 0.24) == [0, 1, 0]
   expect is_near_by_k2(d, 0.25) == [1, 1, 1]
   expect is_near_by_k3(d, 0.25) == [0, 1, 1]
+}
+
+test "by k1 an answer is judged by its ratio, whole or as a geometric mean" {
+  # products e^0.4 = 1.49 and e^0.3 = 1.35, means e^0.13 = 1.14 and e^0.3
+  let d = [[0.2, -0.2, 0.4], [0.3]] @ token
+  expect is_within(sum(d, per: sample), log(0.7) .. log(1.4)) == [0, 1]
+  expect is_within(mean(d, per: sample), log(0.8) .. log(1.25)) == [1, 0]
 }
 
 test "an answer is judged by the sum, the mean or the worst of its tokens" {
