@@ -131,7 +131,7 @@ def _layout(staged: StagedObjective, rng: np.random.Generator, largest: int) -> 
     parents, counts = {}, {}
     sizes = {BATCH.name: 1}
     for axis in staged.axes:
-        if axis.parent is not None and axis.among is None:
+        if axis.parent is not None:
             above = sizes[axis.parent.name]
             finest = axis.level is Level.TOKEN
             below = rng.integers(0, largest + 1, above) if finest else rng.integers(1, 5, above)

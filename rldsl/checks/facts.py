@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias, TypeGuard
 
+from rldsl.checks.estimators import Curve, Estimator, curves_of, estimator_of
 from rldsl.graph.model import (
     Constant,
     Elementwise,
@@ -74,7 +75,6 @@ class Facts:
     spec: Spec
     _ancestors: dict[int, frozenset[int]] = field(default_factory=dict)
     _below: dict[Question, frozenset[int]] = field(default_factory=dict)
-    _k3: dict[int, bool] = field(default_factory=dict)
     _live: dict[int, list[Node]] = field(default_factory=dict)
     known: dict[tuple[str, int], object] = field(default_factory=dict)
     kept: int = 0
@@ -229,23 +229,26 @@ class Facts:
         return self.span(key, within) if _holds(within, self.span(key, within)) else within
 
     def is_divergence(self, node: Node) -> bool:
-        """Whether a value measures the distance of the trained policy from another: an exact read, or a library estimator
-        of a log-ratio that is never negative."""
+        """Whether a value measures the distance of the trained policy from another: an exact read, or an estimate from a
+        log-ratio that is never negative or stands for a divergence."""
         match node.operation:
             case Read(other=other):
                 return other is not None
             case _:
-                return (node.type.interval.low >= 0 or self.is_k3(node)) and self.is_reference_ratio(node)
+                return self.is_reference_ratio(node) and (node.type.interval.low >= 0 or self._is_estimate(node))
 
-    def is_k3(self, node: Node) -> bool:
-        """Whether a node is `exp(-d) - 1 + d` of a log-ratio d, however it is written."""
-        if not is_function(node, Function.ADD, Function.SUBTRACT):
-            return False
-        if node.key not in self._k3:
-            parts = [self.through(key) for key in self.addends(node.key, most=4)]
-            rises = any(is_function(part, Function.EXP, Function.EXPM1) for part in parts)
-            self._k3[node.key] = rises and any(isinstance(part.type.provenance, LogRatio) for part in parts)
-        return self._k3[node.key]
+    def _is_estimate(self, node: Node) -> bool:
+        found = self.estimator(node)
+        return found is not None and (found.is_distance or (found.value is not None and not found.is_flat))
+
+    def estimator(self, node: Node) -> Estimator | None:
+        """What a function of one log-ratio measures and follows, if it is one."""
+        curve = self._curves.get(node.key)
+        return None if curve is None else estimator_of(curve)
+
+    @cached_property
+    def _curves(self) -> dict[int, Curve]:
+        return curves_of(self.graph, self.constant)
 
     def addends(self, key: int, most: int = MOST_ADDENDS) -> list[int]:
         """The parts of a sum or difference, at most so many, through spreads; the value itself if it is none. A log-ratio

@@ -56,21 +56,18 @@ def is_own(facts: Facts, read: Read) -> bool:
 
 
 def _is_flat(facts: Facts, root: int, read: int) -> bool:
-    """Whether every path from `read` to `root` is linear, with weights that are the same for all samples."""
+    """Whether every path that a gradient takes from `root` to `read` is linear, with weights that are the same for all
+    samples. What is frozen is no path: of `frozen(a - b) + b` the gradient is that of `b`."""
     on_path = {read}
-    for node in facts.nodes_of(root):
+    for node in facts.live_nodes_of(root):
         if any(entry in on_path for entry in node.inputs):
             on_path.add(node.key)
-    reached = False
-    for key in sorted(on_path - {read}):
+    for key in on_path - {read}:
         node = facts.graph[key]
         live = [place for place, entry in enumerate(node.inputs) if entry in on_path]
-        if isinstance(node.operation, Freeze):
-            return False
         if not _linear(facts, node, live):
             return False
-        reached = True
-    return reached
+    return root in on_path and root != read
 
 
 def _linear(facts: Facts, node: Node, live: list[int]) -> bool:

@@ -7,6 +7,9 @@ Example: `draw 64 prompts`, `minibatch: 8 prompts` and `mean(advantage * logp(ac
 
 Instead: `exp(logp(actor, y) - y.logp)` as the weight, or one update batch for each draw.
 
+Terms whose slope depends on the current log-probability (a squared error, a classifier's loss) are fits, not policy
+gradients: their minimum is the same whoever wrote the samples, and they are not reported.
+
 When this is wrong: where the mismatch of a few steps is accepted knowingly; then use one update batch, or a ratio
 that is clipped to 1.
 """
@@ -19,18 +22,21 @@ from rldsl.checks.facts import Facts
 from rldsl.checks.model import Check
 from rldsl.checks.rl301_k1_as_loss import is_own
 from rldsl.diagnostics import Diagnostic, Severity, error
-from rldsl.graph.model import Foreign
+from rldsl.graph.model import Elementwise, Foreign, Function, Node, Reduce, Reduction
 from rldsl.graph.spec import TermSpec
 from rldsl.types import LogRatio, Ratio
 
 CHECK = Check("RL401", "missing-ratio", Severity.ERROR, "off-policy samples without an importance ratio")
+
+_AFFINE = frozenset({Function.ADD, Function.SUBTRACT, Function.NEGATE, Function.SELECT, Function.OTHERWISE})
 
 
 def run(facts: Facts) -> Iterator[Diagnostic]:
     """Terms that weigh own log-probabilities by a reward, without a ratio, where a draw feeds several steps."""
     for objective, term in facts.terms():
         batches = facts.batches_of(objective)
-        if batches is None or batches == 1 or _has_ratio(facts, term) or not _weighs_reward(facts, term):
+        if batches is None or batches == 1 or _has_ratio(facts, term) or not _weighs_reward(facts, term) \
+                or not _is_linear(facts, term):
             continue
         read = next((node for node, read in facts.live_reads_of(term.key) if is_own(facts, read)), None)
         if read is not None:
@@ -42,6 +48,25 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
 
 def _has_ratio(facts: Facts, term: TermSpec) -> bool:
     return any(isinstance(node.type.provenance, (Ratio, LogRatio)) for node in facts.live_nodes_of(term.key))
+
+
+def _is_linear(facts: Facts, term: TermSpec) -> bool:
+    """Whether the slope of the term by each live read is a frozen number: nothing bends or multiplies live values."""
+    return all(_keeps_slopes(facts, node) for node in facts.live_nodes_of(term.key))
+
+
+def _keeps_slopes(facts: Facts, node: Node) -> bool:
+    match node.operation:
+        case Elementwise(function=Function.MULTIPLY | Function.GATED_MULTIPLY):
+            return sum(facts.graph[key].type.is_live for key in node.inputs) < 2
+        case Elementwise(function=Function.DIVIDE):
+            return not facts.graph[node.inputs[1]].type.is_live
+        case Elementwise(function=function):
+            return function in _AFFINE
+        case Reduce(reduction=reduction):
+            return reduction in (Reduction.SUM, Reduction.MEAN, Reduction.FIRST, Reduction.LAST)
+        case _:
+            return True
 
 
 def _weighs_reward(facts: Facts, term: TermSpec) -> bool:

@@ -101,14 +101,14 @@ def call_others(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -
     if ctx.type_of(x).is_error:
         elaborate(ctx, env, bound["per"])
         return FailedValue()
-    per = target_axis(ctx, env, bound["per"], axis, below=True)
-    if per is None:
-        return FailedValue()
     if axis == BATCH or axis.level is Level.PAIR:
         said = "one number has no others" if axis == BATCH else "these are others already"
         ctx.report(error("RL104", said, env.span(bound["x"]), f"the value is @ {axis}"[:40], others=env.labels(call, "in here"),
                          why="others are the values of the other members of a group.",
                          fix="reduce the pairs first, or name a value per sample"))
+        return FailedValue()
+    per = target_axis(ctx, env, bound["per"], axis, below=True)
+    if per is None:
         return FailedValue()
     return GraphValue(ctx.builder.others(x, per, env.span(call)))
 

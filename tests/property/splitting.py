@@ -59,11 +59,20 @@ BODIES = {
   let fork = entropy(actor, y) >= quantile(entropy(actor, y), 0.6)
   maximize surrogate: mean(clipped(ratio, advantage, 0.8 .. 1.28), where: fork)
   maximize entropy: 0.05 * mean(entropy(actor, y), where: fork)""",
+    "pairs of a prompt": """let s = sum(logp(actor, y) - y.logp, per: sample)
+  let rival = others(s, per: prompt)
+  minimize ranking: mean(-log_sigmoid(0.3 * (spread(s, to: pair) - rival)), where: correct > others(correct, per: prompt))
+  maximize score: 0.1 * mean((correct - 0.4) * s)""",
+    "pairs of the batch": """let s = sum(logp(actor, y) - y.logp, per: sample)
+  let rival = others(s, per: batch)
+  minimize gap: 0.01 * mean((correct - others(correct, per: batch) - 0.3 * (spread(s, to: pair) - rival)) ^ 2)
+  maximize score: 0.1 * mean((correct - 0.4) * s)""",
     "ratio of means": f"""{RATIO}
   maximize surrogate: mean(ratio * advantage) / mean(entropy(actor, y))""",
 }
 COUPLING = {"token mean": "token", "mean of means": "token", "sequence ratio": "sample", "preference": "prompt",
-            "live leave-one-out": "prompt", "uncertain part": "batch", "ratio of means": "batch"}
+            "live leave-one-out": "prompt", "uncertain part": "batch", "pairs of a prompt": "prompt",
+            "pairs of the batch": "batch", "ratio of means": "batch"}
 NAMES = list(BODIES)
 
 Backend = Literal["numba", "torch"]

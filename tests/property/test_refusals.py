@@ -73,7 +73,7 @@ def test_two_passes_are_taken_where_more_is_coupled_than_a_run_may_hold_and_nowh
     assert passes == ([1, 1, 1, 1] if name == "preference" else wanted[COUPLING[name]])
 
 
-@pytest.mark.parametrize("name", ["live leave-one-out", "uncertain part", "ratio of means"])
+@pytest.mark.parametrize("name", ["live leave-one-out", "pairs of a prompt", "uncertain part", "ratio of means"])
 def test_a_piece_is_refused_before_everything_that_it_depends_on_was_read(name: str) -> None:
     """Not approximated by what is there. Once it was read, nothing is missing."""
     objective, batch = objective_of(name), batch_of(name, RAGGED, 0)
