@@ -23,7 +23,7 @@ from rldsl.types import Version, format_number
 
 STEP = 0.5
 RATIOS = tuple(STEP * place for place in range(-3, 4))
-BASES = tuple(-2.0 - 0.3 * place for place in range(7))  # of log q: what depends on more than d fits nothing
+BASES = (-2.1, -3.4, -2.6, -3.9, -2.2, -3.1, -2.9)  # of log q, in no order: what depends on more than d fits nothing
 NUDGE = 1e-4
 MOST_CURVES = 5_000
 MOST_WEIGHTS = 4
@@ -93,10 +93,11 @@ def _level(value: float) -> Curve:
 
 
 def _combined(node: Node, inputs: Sequence[Curve]) -> Curve | None:
-    current, frozen = _union(curve.current for curve in inputs), _union(curve.frozen for curve in inputs)
+    current = frozenset(key for curve in inputs for key in curve.current)
+    frozen = frozenset(key for curve in inputs for key in curve.frozen)
     if len(current) > 1 or len(frozen) > 1:
         return None
-    weights = frozenset(sorted(_union(curve.weights for curve in inputs))[:MOST_WEIGHTS])
+    weights = frozenset(sorted({weight for curve in inputs for weight in curve.weights})[:MOST_WEIGHTS])
     match node.operation:
         case Elementwise(function=function):
             still, higher, lower = (tuple(evaluate(function, *place) for place in zip(*parts, strict=True))
@@ -108,10 +109,6 @@ def _combined(node: Node, inputs: Sequence[Curve]) -> Curve | None:
             return Curve(still, still, still, current, frozen, weights)
         case _:
             return inputs[0]
-
-
-def _union(sets: object) -> frozenset:  # type: ignore[type-arg]
-    return frozenset().union(*sets)  # type: ignore[attr-defined]
 
 
 # ------------------------------------------------------------------ what it is

@@ -75,6 +75,7 @@ class Facts:
     spec: Spec
     _ancestors: dict[int, frozenset[int]] = field(default_factory=dict)
     _below: dict[Question, frozenset[int]] = field(default_factory=dict)
+    _estimators: dict[int, Estimator | None] = field(default_factory=dict)
     _live: dict[int, list[Node]] = field(default_factory=dict)
     known: dict[tuple[str, int], object] = field(default_factory=dict)
     kept: int = 0
@@ -243,8 +244,10 @@ class Facts:
 
     def estimator(self, node: Node) -> Estimator | None:
         """What a function of one log-ratio measures and follows, if it is one."""
-        curve = self._curves.get(node.key)
-        return None if curve is None else estimator_of(curve)
+        if node.key not in self._estimators:
+            curve = self._curves.get(node.key)
+            self._estimators[node.key] = None if curve is None else estimator_of(curve)
+        return self._estimators[node.key]
 
     @cached_property
     def _curves(self) -> dict[int, Curve]:

@@ -22,7 +22,6 @@ from rldsl.diagnostics import Diagnostic, Label, Severity, error
 from rldsl.graph.model import (
     Elementwise,
     Foreign,
-    Freeze,
     Function,
     Leaf,
     Node,

@@ -34,9 +34,9 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
     for _, term in facts.terms():
         if not any(is_own(facts, read) for _, read in facts.live_reads_of(term.key)):
             continue
-        for node in reversed(facts.live_nodes_of(term.key)):
+        for node in facts.live_nodes_of(term.key):
             found = facts.estimator(node) if facts.is_reference_ratio(node) else None
-            if found is not None and _differs(found) and not _is_weighted(facts, term, node):
+            if found is not None and _differs(found) and _counts(facts, term, node):
                 yield _finding(facts, term, node, found)
                 break
 
@@ -45,18 +45,21 @@ def _differs(found: Estimator) -> bool:
     return found.value is not None and not found.is_flat and found.value != found.slope
 
 
-def _is_weighted(facts: Facts, term: TermSpec, node: Node) -> bool:
-    """Whether a live ratio stands before it everywhere: then the gradient sees how the samples move."""
+def _counts(facts: Facts, term: TermSpec, node: Node) -> bool:
+    """Whether it is used as it is: not as a part of another function of the log-ratio, which has a value and a slope of its
+    own, nor weighted by a live ratio everywhere, whose gradient sees how the samples move."""
     users = [user for user in facts.live_nodes_of(term.key) if node.key in user.inputs]
-    return bool(users) and all(is_function(user, Function.MULTIPLY) and any(
-        is_ratio(facts.graph[key]) and facts.graph[key].type.is_live for key in user.inputs) for user in users)
+    whole = [user for user in users if facts.estimator(user) is None]
+    return bool(whole) and not all(is_function(user, Function.MULTIPLY) and any(
+        is_ratio(facts.graph[key]) and facts.graph[key].type.is_live for key in user.inputs) for user in whole)
 
 
 def _finding(facts: Facts, term: TermSpec, node: Node, found: Estimator) -> Diagnostic:
     follows = "the other direction" if found.slope == "KL(ref‖policy)" else found.slope or "another divergence"
     form = STRAIGHT_THROUGH.get(found.value or "", "alpha")
     return note("RL302", f"this follows the gradient of {found.slope or 'another divergence'}"[:60],
-                facts.span_of_use(term.key, node.key, term.span), "as a loss",
+                facts.span_of_use(term.key, node.key, term.span),
+                "k3 as a loss" if found.slope == "KL(ref‖policy)" else "an estimate as a loss",
                 why=f"its value estimates {found.value}, its gradient is that of {follows}.",
                 fix="`k2(…)` for the gradient of KL(policy||ref)" if found.value == "KL(policy‖ref)"
                 else f"`{form}_straight_through_of(…)` for the gradient of what it estimates")
