@@ -3,8 +3,8 @@
 ## `chosen` and `rejected` are implicit rewards: summed log-ratios against the reference, nats, not yet times beta
 ## (`implicit_reward` of `preference`). DPO lets both answers become less likely, as long as the other does so faster.
 
-## Noise contrastive alignment of a pair: `-log sigmoid(r) - (log sigmoid(-r) + log sigmoid(-s)) / 2`, r and s being beta times
-## `chosen` and `rejected`. Chen et al. 2024, "Noise Contrastive Alignment of Language Models with Explicit Rewards",
+## Noise contrastive alignment of a pair: `-log sigmoid(r) - (log sigmoid(-r) + log sigmoid(-s)) / 2`, r and s being beta
+## times `chosen` and `rejected`. Chen et al. 2024, "Noise Contrastive Alignment of Language Models with Explicit Rewards",
 ## the loss for preferences; the paper's alpha is beta. TRL: `nca_pair`.
 fn nca(chosen: Real, rejected: Real, beta: Real) -> Real =
   -log_sigmoid(beta * chosen) - (log_sigmoid(-beta * chosen) + log_sigmoid(-beta * rejected)) / 2
@@ -15,13 +15,14 @@ fn nca(chosen: Real, rejected: Real, beta: Real) -> Real =
 fn bco_pair(chosen: Real, rejected: Real, beta: Real) -> Real =
   -log_sigmoid(beta * chosen) - log_sigmoid(-beta * rejected)
 
-## The chosen answer should gain and the other lose: `(1 - sigmoid(beta * chosen)) + sigmoid(beta * rejected)`, for answers that
-## are better than the policy's own. D'Oosterlinck et al. 2024, "Anchored Preference Optimization", equation 7. TRL: `apo_zero`.
+## The chosen answer should gain and the other lose: `(1 - sigmoid(beta * chosen)) + sigmoid(beta * rejected)`, for answers
+## that are better than the policy's own. D'Oosterlinck et al. 2024, "Anchored Preference Optimization", equation 7. TRL:
+## `apo_zero`.
 fn apo_zero(chosen: Real, rejected: Real, beta: Real) -> Real =
   sigmoid(-beta * chosen) + sigmoid(beta * rejected)
 
-## Both answers should lose, the rejected one more: `sigmoid(beta * chosen) + (1 - sigmoid(beta * (chosen - rejected)))`, for
-## answers that are worse than the policy's own. Ibid., equation 8. TRL: `apo_down`.
+## Both answers should lose, the rejected one more: `sigmoid(beta * chosen) + (1 - sigmoid(beta * (chosen - rejected)))`,
+## for answers that are worse than the policy's own. Ibid., equation 8. TRL: `apo_down`.
 fn apo_down(chosen: Real, rejected: Real, beta: Real) -> Real =
   sigmoid(beta * chosen) + sigmoid(-beta * (chosen - rejected))
 

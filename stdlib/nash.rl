@@ -1,17 +1,18 @@
 ## Preferences that need not come from a reward: win rates, and policies that are to win against themselves.
 ##
-## A win rate is the probability, in [0, 1], that an answer is preferred to one of an opponent's. Log-ratios are summed, nats @ sample.
+## A win rate is the probability, in [0, 1], that an answer is preferred to one of an opponent's. Log-ratios are summed,
+## nats @ sample.
 
 import std.preference (dpo, preference_cross_entropy)
 
-## How far the log-ratio is from what the win rate asks for: `(log_ratio - eta (win_rate - 1/2))^2`, squared nats. `log_ratio` is
-## against the policy that sampled, `win_rate` the share of its answers that this one wins against.
-## Wu et al. 2024, "Self-Play Preference Optimization for Language Model Alignment" (SPPO), equation 4.7.
+## How far the log-ratio is from what the win rate asks for: `(log_ratio - eta (win_rate - 1/2))^2`, squared nats.
+## `log_ratio` is against the policy that sampled, `win_rate` the share of its answers that this one wins against. Wu et al.
+## 2024, "Self-Play Preference Optimization for Language Model Alignment" (SPPO), equation 4.7.
 fn sppo(log_ratio: Real, win_rate: Real, eta: Real) -> Real =
   (log_ratio - eta * (win_rate - 1 / 2)) ^ 2
 
-## SPPO of a pair of which one always wins and the other never: `(chosen - 1/(2 beta))^2 + (rejected + 1/(2 beta))^2`; beta is
-## 1 / eta. TRL: `sppo_hard`.
+## SPPO of a pair of which one always wins and the other never: `(chosen - 1/(2 beta))^2 + (rejected + 1/(2 beta))^2`; beta
+## is 1 / eta. TRL: `sppo_hard`.
 fn sppo_hard(chosen: Real, rejected: Real, beta: Real) -> Real =
   sppo(chosen, 1, 1 / beta) + sppo(rejected, 0, 1 / beta)
 
@@ -21,9 +22,24 @@ fn sppo_hard(chosen: Real, rejected: Real, beta: Real) -> Real =
 fn dno(margin: Real, gap: Real, eta: Real) -> Real =
   preference_cross_entropy(eta * margin, sigmoid(gap))
 
+## `dno` averaged over all pairs of samples of a prompt: each sample against the others, of its log-ratio and its win rate.
+## Absent where a prompt has one sample.
+fn dno_group(log_ratio: Real @ sample, win_rate: Real @ sample, eta: Real) -> Real @ sample = {
+  let rival = others(log_ratio, per: prompt)
+  let gap = spread(win_rate, to: rival) - others(win_rate, per: prompt)
+  mean(dno(spread(log_ratio, to: rival) - rival, gap, eta), per: sample)
+}
+
+## The win rate of each sample against the others of its prompt, where preferences do come from a score (Bradley-Terry):
+## the mean of `sigmoid(score - other score)`. Absent where a prompt has one sample.
+fn win_rates(score: Real @ sample) -> Real @ sample = {
+  let rival = others(score, per: prompt)
+  mean(sigmoid(spread(score, to: rival) - rival), per: sample)
+}
+
 ## A policy gradient that follows the win rate and stays near a reference, to be minimised:
-## `-(win_rate - 1/2 - tau log_ratio) log_p`, all of whole answers; no gradient flows through the bracket. The opponent is the
-## geometric mixture of policy and reference. Munos et al. 2023, "Nash Learning from Human Feedback" (Nash-MD-PG).
+## `-(win_rate - 1/2 - tau log_ratio) log_p`, all of whole answers; no gradient flows through the bracket. The opponent is
+## the geometric mixture of policy and reference. Munos et al. 2023, "Nash Learning from Human Feedback" (Nash-MD-PG).
 fn nash_md(
   log_p: Real @ sample,
   log_ratio: Real @ sample,
@@ -40,10 +56,10 @@ fn nash_md_token(
   beta: Real
 ) -> Real @ sample = -sum(frozen(win_rate - 1 / 2 - beta * log_ratio) * log_p, per: sample)
 
-## Online DPO that is optimistic about answers unlike the reference's: `-log sigmoid(beta margin) + alpha explored`, with the
-## summed log-probability `explored` that the policy gives to an answer of the reference's. Of the pair, one answer is the
-## policy's and one the reference's. Xie et al. 2024, "Exploratory Preference Optimization" (XPO). TRL had
-## the same before it dropped the method.
+## Online DPO that is optimistic about answers unlike the reference's: `-log sigmoid(beta margin) + alpha explored`, with
+## the summed log-probability `explored` that the policy gives to an answer of the reference's. Of the pair, one answer is
+## the policy's and one the reference's. Xie et al. 2024, "Exploratory Preference Optimization" (XPO). TRL had the same
+## before it dropped the method.
 fn xpo(margin: Real, beta: Real, explored: Real, alpha: Real) -> Real =
   dpo(margin, beta) + alpha * explored
 
@@ -76,6 +92,26 @@ test "DNO is least where eta times the margin is the gap" {
   let m = live([5] @ sample)
   expect dno(m, 0.5, 0.1) == [0.6628473186] within 1e-9
   expect gradient(sum(dno(m, 0.5, 0.1)), of: m) == [0] within 1e-12
+}
+
+test "over a group, DNO is the mean over its pairs" {
+  # of three, each two: margins 1, 3, 2 and gaps 0.2, 0.5, 0.3; a prompt of one sample has none
+  let d = live([[2, 1, -1], [5]] @ sample)
+  let rate = [[0.7, 0.5, 0.2], [0.5]] @ sample
+  let pairs = (dno(1, 0.2, 0.4) + dno(3, 0.5, 0.4) + dno(2, 0.3, 0.4)) / 3
+  expect mean(dno_group(d, rate, 0.4)) == pairs within 1e-12
+}
+
+test "equal preferences in a circle leave a policy where it is" {
+  let d = live([0, 0, 0] @ sample)
+  let rate = [0.5, 0.5, 0.5] @ sample
+  expect gradient(sum(dno_group(d, rate, 0.4)), of: d) == [0, 0, 0] within 1e-12
+}
+
+test "win rates of a group average one half" {
+  # sigmoid(ln 3) = 3/4: the first wins 3/4 against each, the others 1/4 and 1/2
+  let score = [[1.0986122887, 0, 0]] @ sample
+  expect win_rates(score) == [0.75, 0.375, 0.375] within 1e-9
 }
 
 test "Nash-MD follows the win rate above one half, less the distance to the reference" {

@@ -1,8 +1,9 @@
 ## Losses of a preferred and another answer that see only their margin: the difference of two implicit rewards.
 ##
-## The margin is in nats and not yet multiplied by beta: `implicit_reward(actor, ref, win) - implicit_reward(actor, ref, lose)`.
-## Losses that say where each answer should go by itself are in `anchored`, those without a reference in `reference_free`,
-## other forms of the implicit reward in `preference_score`.
+## The margin is in nats and not yet multiplied by beta:
+## `implicit_reward(actor, ref, win) - implicit_reward(actor, ref, lose)`. Losses that say where each answer should go by
+## itself are in `anchored`, those without a reference in `reference_free`, other forms of the implicit reward in
+## `preference_score`.
 
 ## The implicit reward of an answer: summed log-ratio against the reference, nats @ sample.
 ## Rafailov et al. 2023, "Direct Preference Optimization", equation 5, over beta and without the part that a margin cancels.
@@ -18,8 +19,8 @@ fn mean_implicit_reward(p: Policy, q: Policy, y: Response) -> Real @ sample =
 fn preference_cross_entropy(scaled: Real, probability: Real) -> Real =
   -probability * log_sigmoid(scaled) - (1 - probability) * log_sigmoid(-scaled)
 
-## `-log sigmoid(beta * margin)`, the margin being the difference of summed log-ratios of the preferred and the other answer.
-## Rafailov et al. 2023, "Direct Preference Optimization", equation 7. TRL: `sigmoid`.
+## `-log sigmoid(beta * margin)`, the margin being the difference of summed log-ratios of the preferred and the other
+## answer. Rafailov et al. 2023, "Direct Preference Optimization", equation 7. TRL: `sigmoid`.
 fn dpo(margin: Real, beta: Real) -> Real = -log_sigmoid(beta * margin)
 
 ## DPO of mean log-ratios, `mean_implicit_reward` of each answer: length does not enter. Beta is of the order of 2 to 10.

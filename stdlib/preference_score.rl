@@ -1,18 +1,20 @@
-## Other scores of an answer in a preference loss: f-divergences in place of the reverse KL, length, and the weight of a pair.
+## Other scores of an answer in a preference loss: f-divergences in place of the reverse KL, length, and the weight of a
+## pair.
 ##
 ## A score stands where the implicit reward stands: `dpo(score(win) - score(lose), beta)`. Nats; of the summed log-ratio
 ## of an answer, @ sample.
 
-## The score under the forward KL, `1 - q/p`, of the log-ratio `log p - log q`; f'(t) = -1/t and a constant that a margin cancels.
-## Wang et al. 2023, "Beyond Reverse KL: Generalizing Direct Preference Optimization with Diverse Divergence Constraints".
-## TRL: `forward_kl`.
+## The score under the forward KL, `1 - q/p`, of the log-ratio `log p - log q`; f'(t) = -1/t and a constant that a margin
+## cancels. Wang et al. 2023, "Beyond Reverse KL: Generalizing Direct Preference Optimization with Diverse Divergence
+## Constraints". TRL: `forward_kl`.
 fn forward_kl_score(log_ratio: Real) -> Real = -expm1(-log_ratio)
 
 ## The score under the Jensen-Shannon divergence, `log(2 t / (1 + t))` of the ratio t. Ibid. TRL: `js_divergence`.
 fn jensen_shannon_score(log_ratio: Real) -> Real = log(2) + log_sigmoid(log_ratio)
 
-## The score under an alpha divergence, `(1 - t^-alpha) / alpha` of the ratio t, alpha in (0, 1). Ibid., whose alpha 0 is the
-## reverse KL and 1 the forward one. TRL (`alpha_divergence`) writes `(t^(a - 1) - 1) / (a - 1)`: its coefficient a is 1 - alpha.
+## The score under an alpha divergence, `(1 - t^-alpha) / alpha` of the ratio t, alpha in (0, 1). Ibid., whose alpha 0 is
+## the reverse KL and 1 the forward one. TRL (`alpha_divergence`) writes `(t^(a - 1) - 1) / (a - 1)`: its coefficient a is 1
+## - alpha.
 fn alpha_score(log_ratio: Real, alpha: Real) -> Real = -expm1(-alpha * log_ratio) / alpha
 
 ## The summed log-ratio of an answer in which tokens beyond the `shared` length of the pair count by `weight`, in [0, 1]:

@@ -1,5 +1,5 @@
-## Preference losses without a reference policy. `chosen` and `rejected` are log-probabilities of the two answers, nats @ sample:
-## sums over tokens, or means where a function says so.
+## Preference losses without a reference policy. `chosen` and `rejected` are log-probabilities of the two answers, nats @
+## sample: sums over tokens, or means where a function says so.
 
 import std.preference (dpo)
 import std.supervised (log_complement)
@@ -11,8 +11,8 @@ fn log_odds(mean_log_p: Real) -> Real = mean_log_p - log_complement(mean_log_p)
 ## `-log sigmoid(log_odds(chosen) - log_odds(rejected))`, of mean log-probabilities. Ibid., equation 7.
 fn odds_ratio(chosen: Real, rejected: Real) -> Real = dpo(log_odds(chosen) - log_odds(rejected), 1)
 
-## NLL of the chosen answer and `weight` times the odds ratio loss, of mean log-probabilities; the paper's weight is 0.1 to 0.25.
-## Ibid., equation 6. TRL's NLL is the mean over all tokens of the batch, those of the prompt included: write
+## NLL of the chosen answer and `weight` times the odds ratio loss, of mean log-probabilities; the paper's weight is 0.1 to
+## 0.25. Ibid., equation 6. TRL's NLL is the mean over all tokens of the batch, those of the prompt included: write
 ## `nll_token_mean(actor, win)` and `weight * mean(odds_ratio(…))` as two terms for the first of the two differences.
 fn orpo(chosen: Real, rejected: Real, weight: Real) -> Real =
   weight * odds_ratio(chosen, rejected) - chosen
@@ -22,8 +22,8 @@ fn orpo(chosen: Real, rejected: Real, weight: Real) -> Real =
 ## `mean(dpo(chosen - rejected, beta))` and `cpo_alpha * nll_token_mean(actor, win)` as two terms.
 fn cpo(chosen: Real, rejected: Real, beta: Real) -> Real = dpo(chosen - rejected, beta) - chosen
 
-## `-log sigmoid(beta (chosen - rejected) - target)`, of mean log-probabilities; beta is 2 to 2.5, the target margin 0.3 to 1.6.
-## Meng et al. 2024, "SimPO: Simple Preference Optimization with a Reference-Free Reward", equation 6. TRL (`cpo`, loss
+## `-log sigmoid(beta (chosen - rejected) - target)`, of mean log-probabilities; beta is 2 to 2.5, the target margin 0.3 to
+## 1.6. Meng et al. 2024, "SimPO: Simple Preference Optimization with a Reference-Free Reward", equation 6. TRL (`cpo`, loss
 ## `simpo`) is the same; its `simpo_gamma` is `target`.
 fn simpo(chosen: Real, rejected: Real, beta: Real, target: Real) -> Real =
   -log_sigmoid(beta * (chosen - rejected) - target)
@@ -32,13 +32,14 @@ fn simpo(chosen: Real, rejected: Real, beta: Real, target: Real) -> Real =
 ## log-probability, of which it takes the place in SimPO. `alpha` is not 0.
 fn alphapo_reward(mean_log_p: Real, alpha: Real) -> Real = -expm1(-alpha * mean_log_p) / alpha
 
-## SimPO with the reward shaped by alpha, of mean log-probabilities. Gupta et al. 2025, "AlphaPO: Reward Shape Matters for LLM
-## Alignment". TRL: `cpo` with loss `alphapo`; its `alpha` shapes its other losses too: `dpo` of `alphapo_reward`s.
+## SimPO with the reward shaped by alpha, of mean log-probabilities. Gupta et al. 2025, "AlphaPO: Reward Shape Matters for
+## LLM Alignment". TRL: `cpo` with loss `alphapo`; its `alpha` shapes its other losses too: `dpo` of `alphapo_reward`s.
 fn alphapo(chosen: Real, rejected: Real, alpha: Real, beta: Real, target: Real) -> Real =
   simpo(alphapo_reward(chosen, alpha), alphapo_reward(rejected, alpha), beta, target)
 
-## Three answers to a prompt: `-log sigmoid(beta (chosen - rejected)) - weight * gold`, of summed log-probabilities, `gold` that of
-## the best one. Saeidi et al. 2024, "Triple Preference Optimization". TRL's NLL is the mean over all tokens: two terms, as in `cpo`.
+## Three answers to a prompt: `-log sigmoid(beta (chosen - rejected)) - weight * gold`, of summed log-probabilities, `gold`
+## that of the best one. Saeidi et al. 2024, "Triple Preference Optimization". TRL's NLL is the mean over all tokens: two
+## terms, as in `cpo`.
 fn tpo(chosen: Real, rejected: Real, gold: Real, beta: Real, weight: Real) -> Real =
   dpo(chosen - rejected, beta) - weight * gold
 
@@ -47,11 +48,13 @@ fn tpo_l(chosen: Real, rejected: Real, gold: Real, beta: Real, target: Real, wei
   simpo(chosen, rejected, beta, target) - weight * gold
 
 ## The score of a segment in CPL: `alpha sum_t discount^t log p_t`. Hejna et al. 2023, "Contrastive Preference Learning".
-## Its code leaves the discount out, which is a discount of 1; with `k1(actor, ref, y)` for the log-probability it is CPL-KL.
+## Its code leaves the discount out, which is a discount of 1; with `k1(actor, ref, y)` for the log-probability it is
+## CPL-KL.
 fn segment_score(log_p: Real @ token, alpha: Real, discount: Real) -> Real @ sample =
   alpha * sum(discount ^ position(log_p) * log_p, per: sample)
 
-## `-log sigmoid(preferred - bias * other)` of the scores of two segments, bias in (0, 1]; below 1 it keeps to the data. Ibid.
+## `-log sigmoid(preferred - bias * other)` of the scores of two segments, bias in (0, 1]; below 1 it keeps to the data.
+## Ibid.
 fn cpl(preferred: Real, other: Real, bias: Real) -> Real = -log_sigmoid(preferred - bias * other)
 
 test "the log-odds of one half are 0, of one fifth -ln 4" {

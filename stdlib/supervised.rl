@@ -11,8 +11,8 @@ fn nll_token_mean(p: Policy, y: Response) -> Real = token_mean(nll(p, y))
 ## NLL in which every answer counts the same.
 fn nll_sequence_mean(p: Policy, y: Response) -> Real = sequence_mean(nll(p, y))
 
-## Weighted NLL over all tokens: `sum(weight * -log p) / tokens`. No gradient flows through the weight; tokens of weight 0 count
-## in the mean.
+## Weighted NLL over all tokens: `sum(weight * -log p) / tokens`. No gradient flows through the weight; tokens of weight 0
+## count in the mean.
 fn weighted_nll_token_mean(log_p: Real @ token, weight: Real) -> Real =
   token_mean(-frozen(weight) * log_p)
 
@@ -30,21 +30,22 @@ fn raft(log_p: Real @ token, reward: Real @ sample) -> Real =
   rft(log_p, top(reward, 1, per: prompt))
 
 ## The weight of advantage-weighted regression, frozen: `min(exp(advantage / temperature), cap)`, for
-## `weighted_nll_token_mean` or `weighted_nll_sequence_mean`. Peng et al. 2019, "Advantage-Weighted Regression", whose cap is 20.
-## Of a reward in place of the advantage it is reward-weighted regression (RWR).
+## `weighted_nll_token_mean` or `weighted_nll_sequence_mean`. Peng et al. 2019, "Advantage-Weighted Regression", whose cap
+## is 20. Of a reward in place of the advantage it is reward-weighted regression (RWR).
 fn awr_weight(advantage: Real, temperature: Real, cap: Real) -> Real =
   frozen(min(exp(advantage / temperature), cap))
 
 ## Dynamic fine-tuning: NLL weighted by the frozen probability of the token itself, so that the gradient is that of the
-## probability and improbable tokens do not dominate. Wu et al. 2025, "On the Generalization of SFT: A Reinforcement Learning
-## Perspective with Reward Rectification". TRL: `dft`, averaged over all tokens.
+## probability and improbable tokens do not dominate. Wu et al. 2025, "On the Generalization of SFT: A Reinforcement
+## Learning Perspective with Reward Rectification". TRL: `dft`, averaged over all tokens.
 fn dft(log_p: Real @ token) -> Real @ token = -frozen(exp(log_p)) * log_p
 
 ## `log(1 - p)` of a log-probability, without cancellation on either side of p = 1/2.
 fn log_complement(log_p: Real) -> Real =
   where(log_p < -0.6931471805599453, log1p(-exp(log_p)), log(-expm1(log_p)))
 
-## `-log(1 - p)`: unwanted tokens become less likely. Welleck et al. 2020, "Neural Text Generation with Unlikelihood Training".
+## `-log(1 - p)`: unwanted tokens become less likely. Welleck et al. 2020, "Neural Text Generation with Unlikelihood
+## Training".
 fn unlikelihood(log_p: Real) -> Real = -log_complement(log_p)
 
 test "a token of weight 0 counts in the mean, one that is not accepted does not" {

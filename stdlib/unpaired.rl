@@ -3,9 +3,9 @@
 ## `log_ratio` is the implicit reward of an answer: its summed log-ratio against the reference, nats @ sample, not yet times
 ## beta (`implicit_reward` of `preference`).
 
-## The value of an answer, as prospect theory has it: `weight (1 - sigmoid(beta (log_ratio - baseline)))` for a desirable one,
-## `weight (1 - sigmoid(beta (baseline - log_ratio)))` for another, each kind with its own weight.
-## Ethayarajh et al. 2024, "KTO: Model Alignment as Prospect Theoretic Optimization". TRL: `kto`.
+## The value of an answer, as prospect theory has it: `weight (1 - sigmoid(beta (log_ratio - baseline)))` for a desirable
+## one, `weight (1 - sigmoid(beta (baseline - log_ratio)))` for another, each kind with its own weight. Ethayarajh et al.
+## 2024, "KTO: Model Alignment as Prospect Theoretic Optimization". TRL: `kto`.
 fn kto(
   log_ratio: Real,
   desirable: Bool,
@@ -38,9 +38,9 @@ fn bco(log_ratio: Real, desirable: Bool, shift: Real, beta: Real) -> Real =
 fn bco_shift(reward: Real @ sample, desirable: Bool) -> Real =
   frozen((mean(reward, where: desirable) + mean(reward, where: not desirable)) / 2)
 
-## The weight of an undesirable answer where prompts of the two kinds differ: how much likelier its prompt is among desirable
-## ones, `p / (1 - p)` between bounds, of the probability p that a classifier of prompts gives. Ibid. (underlying distribution
-## matching). TRL bounds it by 0.5 and 10.
+## The weight of an undesirable answer where prompts of the two kinds differ: how much likelier its prompt is among
+## desirable ones, `p / (1 - p)` between bounds, of the probability p that a classifier of prompts gives. Ibid. (underlying
+## distribution matching). TRL bounds it by 0.5 and 10.
 fn density_ratio(probability: Real, bounds: Bounds) -> Real =
   frozen(clip(probability / (1 - probability), bounds))
 

@@ -22,9 +22,10 @@ import std.preference_score (alpha_score, forward_kl_score, length_desensitized,
 import std.unpaired (bco, bco_shift, kto, kto_baseline)
 import std.reference_free (cpo, orpo, simpo)
 import std.divergence (k1, k2)
-import std.regression (copg_group, regularised_reward)
+import std.regression (copg_group, regularized_reward)
 import std.supervised (dft, nll_sequence_mean, nll_token_mean)
 import std.distillation (forward_kl, on_policy_distillation, reverse_kl)
+import std.transport (aot, aot_unpaired)
 import std.pairing (is_apart, of_best, of_worst)
 data problems from jsonl("problems.jsonl") { question: Text  answer: Text target }
 data pairs from jsonl("pairs.jsonl") { prompt: Text  other: Text  chosen: Text  rejected: Text  liked: Bool }
@@ -130,6 +131,31 @@ def test_the_implicit_reward_is_the_sum_of_log_ratios() -> None:
     assert told(MARGIN + "minimize a: mean(dpo(margin, 0.3))", 1).values["loss"] == pytest.approx(wanted, rel=1e-12)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("body", "signs"), [
+    ("""let m = sum(logp(actor, win), per: sample) - sum(logp(actor, lose), per: sample)
+     let r = sum(logp(ref, win), per: sample) - sum(logp(ref, lose), per: sample)
+     minimize a: mean(aot(m, r, 0.3, 0))""", ((1, -1, 0, 0), (0, 0, 1, -1))),
+    ("minimize a: mean(aot_unpaired(implicit_reward(actor, ref, win), implicit_reward(actor, ref, lose), 0.3, 0))",
+     ((1, 0, -1, 0), (0, 1, 0, -1)))])
+def test_aot_compares_what_is_sorted(body: str, signs: tuple[tuple[int, ...], ...], seed: int) -> None:
+    """By torch's own sort; sums of actor's win and lose and ref's win and lose, by these signs on either side."""
+    found = scene(seed)
+    leaves = {(model, response): found["states", model, version.value, response].clone().requires_grad_()
+              for model, version in (("actor", Version.CURRENT), ("ref", Version.FROZEN)) for response in ("win", "lose")}
+    sums = [torch.stack([part.sum() for part in chosen(found, response, torch.log_softmax(leaf, -1))])
+            for (_, response), leaf in leaves.items()]
+    left, right = (torch.stack([sign * part for sign, part in zip(side, sums, strict=True)]).sum(0) for side in signs)
+    loss = torch.nn.functional.softplus(-0.3 * (left.sort().values - right.sort().values)).mean()
+    loss.backward()
+    told_of = told(body, seed)
+    assert told_of.values["loss"] == pytest.approx(float(loss.detach()), rel=1e-12)
+    for response in ("win", "lose"):
+        wanted = leaves["actor", response].grad
+        assert wanted is not None
+        assert torch.allclose(told_of.gradients["states", "actor", CURRENT, response], wanted, rtol=1e-12, atol=1e-15)
+
+
 # ------------------------------------------------------------------ scores and weights
 def test_the_weight_of_a_pair_is_how_likely_its_tokens_are_against_the_policys_own() -> None:
     found = scene(0)
@@ -213,7 +239,7 @@ def test_orpo_of_probabilities_is_what_the_paper_writes() -> None:
 # ------------------------------------------------------------------ regression, pairs out of groups
 def test_copg_over_a_group_follows_the_leave_one_out_policy_gradient() -> None:
     """Twice beta times it, of the regularised rewards; in a prompt of one sample there is nothing to compare."""
-    agree(ONLINE + "minimize a: sum(copg_group(regularised_reward(total, s, 0.3)))",
+    agree(ONLINE + "minimize a: sum(copg_group(regularized_reward(total, s, 0.3)))",
           ONLINE + "let r = frozen(total - 0.3 * s)  maximize a: sum(0.6 * frozen(r - others_mean(r, per: prompt)) * s)",
           value=False)
 
