@@ -25,7 +25,7 @@ fn covariance(logp: Real @ token, advantage: Real) -> Real @ token = {
 
 ## Clip-Cov: the clipped surrogate, and nothing for tokens that are drawn from those whose covariance lies strictly within `window`
 ## and which the clip itself has not cut: `floor(share * tokens)` of them, at least one. `draw` is a number for each token,
-## below 1 and without preference; the smallest are chosen. Cui et al. 2025 (2e-4, `1 .. 5`). verl: `clip_cov`.
+## below 1 and without preference (`y.uniform`); the smallest are chosen. Cui et al. 2025 (2e-4, `1 .. 5`). verl: `clip_cov`.
 fn clip_cov(
   ratio: Real @ token,
   advantage: Real,

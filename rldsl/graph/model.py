@@ -76,7 +76,7 @@ class SourceKind(StrEnum):
     """Where a leaf comes from."""
 
     DATA = "data"          # field of a data set, @ its rows
-    RECORDED = "recorded"  # what a rollout or response carries: text, logp, length, finished, ...
+    RECORDED = "recorded"  # what a rollout or response carries: text, logp, finished, uniform
     PARAM = "param"        # a hyper-parameter that may change over training or by `--set`: a scalar
     STATE = "state"        # kept over iterations
     GIVEN = "given"        # an input of a staged objective (made by the `stage` pass), or a value written in a test

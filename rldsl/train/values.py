@@ -214,6 +214,9 @@ class Values:
         match leaf.field:
             case "text":
                 return list(tokens.texts)
+            case "uniform":
+                seed = seed_for(self.world.seed, "uniform", leaf.owner, *self.purpose)
+                return np.random.Generator(np.random.Philox(key=seed)).random(int(tokens.lengths.sum()))
             case "finished":
                 return tokens.finished.astype(np.float64)
             case _:

@@ -39,6 +39,8 @@ let of_z = mean(logp(teacher, z), per: sample)
 let of_shown = sum(logp(teacher, shown), per: sample)
 let scaled = beta * best * mean(places)
 let later = iteration() + 1
+let chance = y.uniform
+let chance_of_shown = shown.uniform
 """
 
 
@@ -136,6 +138,16 @@ def test_draws_depend_on_their_purpose(values: Values) -> None:
     again = Values(values.world, values.rows, values.row_numbers, values.scalars, ("test",))
     other = Values(values.world, values.rows, values.row_numbers, values.scalars, ("test", 1))
     assert again.response("y").texts == texts != other.response("y").texts
+
+
+def test_random_numbers_depend_on_their_response_and_purpose(values: Values) -> None:
+    drawn = column(values, "chance")
+    assert len(drawn) == values.response("y").lengths.sum() and 0 <= drawn.min() and drawn.max() < 1
+    assert len(set(drawn)) == len(drawn)
+    again = Values(values.world, values.rows, values.row_numbers, values.scalars, ("test",))
+    other = Values(values.world, values.rows, values.row_numbers, values.scalars, ("test", 1))
+    assert list(column(again, "chance")) == list(drawn)
+    assert column(other, "chance")[0] != drawn[0] != column(values, "chance_of_shown")[0]
 
 
 def test_a_prompt_that_does_not_fit_is_said_with_its_place_in_the_spec(tmp_path: Path) -> None:
