@@ -142,7 +142,7 @@ def test_draws_depend_on_their_purpose(values: Values) -> None:
 
 def test_random_numbers_depend_on_their_response_and_purpose(values: Values) -> None:
     drawn = column(values, "chance")
-    assert len(drawn) == values.response("y").lengths.sum() and 0 <= drawn.min() and drawn.max() < 1
+    assert len(drawn) == values.response("y").lengths.sum() and drawn.min() >= 0 and drawn.max() < 1
     assert len(set(drawn)) == len(drawn)
     again = Values(values.world, values.rows, values.row_numbers, values.scalars, ("test",))
     other = Values(values.world, values.rows, values.row_numbers, values.scalars, ("test", 1))
