@@ -121,7 +121,7 @@ def live_reads(staged: StagedObjective) -> tuple[LiveRead, ...]:
 # ------------------------------------------------------------------ cutting
 def cut(staged: StagedObjective, layout: Layout, rows: int) -> Runs:
     """Runs of at most `rows` tokens where possible, of whole pieces if that is possible at the same time."""
-    if not live_reads(staged):
+    if not live_reads(staged) or staged.multiplies_vectors:
         return Runs((whole(staged, layout),), 1)
     finest = forward_axis(staged)
     if finest.is_within(staged.piece_axis) and finest != staged.piece_axis:

@@ -63,5 +63,6 @@ class Meaning:
         """One value for all nodes that read the same."""
         live: list[LiveRead] = [*(read for group in staged.groups for read in group.reads), *staged.direct]
         values = {read.read: reads[read.key] for read in live}
-        return {node.key: values[node.operation] for node in self.spec.graph.nodes
-                if isinstance(node.operation, Read) and node.operation in values}
+        found = {node.key: values[node.operation] for node in self.spec.graph.nodes
+                 if isinstance(node.operation, Read) and node.operation in values}
+        return found | {read.source: value for read, value in values.items() if read.source is not None}

@@ -15,6 +15,7 @@ class Element(StrEnum):
     BOOL = "Bool"
     TEXT = "Text"
     JSON = "Json"
+    VECTOR = "Vector"
     NONE = "?"
 
 

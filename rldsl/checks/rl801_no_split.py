@@ -36,7 +36,11 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
             continue
         from rldsl.passes import compile_objective  # only where a micro-batch is written: `check` stays quick
         staged = compile_objective(facts.spec, objective)
-        if staged.coupling is not Level.BATCH and UNITS[amount.unit] > staged.piece_axis.level:
+        if staged.multiplies_vectors:
+            yield error("RL801", "this objective cannot be cut there", use.update.span, f"cut into {amount.unit}",
+                        why="it multiplies vectors of the whole update batch, which are held at once.",
+                        fix="leave `micro_batch` out, or name a smaller `minibatch`")
+        elif staged.coupling is not Level.BATCH and UNITS[amount.unit] > staged.piece_axis.level:
             cause = _cause(facts, staged)
             yield error("RL801", "this objective cannot be cut there", use.update.span, f"cut into {amount.unit}",
                         others=[cause] if cause is not None else [],

@@ -13,7 +13,7 @@ UNARY = {function.value: function for function in (
 REDUCTIONS = {reduction.value: reduction for reduction in Reduction}
 
 READS = {kind.value: kind for kind in (ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.LOGZ, ReadKind.VALUE, ReadKind.SCORE,
-                                       ReadKind.KL, ReadKind.JS, ReadKind.TV)}
+                                       ReadKind.HIDDEN, ReadKind.KL, ReadKind.JS, ReadKind.TV)}
 TWO_MODELS = frozenset({ReadKind.KL, ReadKind.JS, ReadKind.TV})
 
 SIGNATURES: dict[str, tuple[Slot, ...]] = {
@@ -25,11 +25,15 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     "logz": slots("model, response, temperature:?"),
     "value": slots("model, response"),
     "score": slots("model, response, per:?"),
+    "hidden": slots("model, response"),
+    "embed": slots("model, response"),
+    "dot": slots("x, y"),
+    "cosine": slots("x, y"),
     **{name: slots("model, other, response, temperature:?") for name in ("kl", "js", "tv")},
     "clip": slots("x, bounds"),
     "where": slots("condition, then, otherwise"),
     "is_missing": slots("x"),
-    "spread": slots("x, to:"),
+    "spread": slots("x, to:, per:?"),
     "frozen": slots("x"),
     "scan": slots("x, decay:, from:, per:?"),
     "next": slots("x, fill:?, per:?"),
@@ -53,6 +57,6 @@ NAMESPACES = frozenset(name.split(".", 1)[0] for name in PRIMITIVES if "." in na
 _REWARD_GRAPH = "it arrives with the reward graph (rubrics, process rewards, contrast)."
 _ROLLOUTS = "it arrives with turns, tools and trees."
 LATER = {
-    **dict.fromkeys(("split", "prm", "contrast", "infonce", "embed", "hidden", "verify.tests", "best_of"), _REWARD_GRAPH),
+    **dict.fromkeys(("split", "prm", "contrast", "verify.tests", "best_of"), _REWARD_GRAPH),
     **dict.fromkeys(("branch", "tree"), _ROLLOUTS),
 }

@@ -11,7 +11,7 @@ from rldsl.elaborate.arguments import Bound, bind
 from rldsl.elaborate.builtins import READS, REDUCTIONS, SIGNATURES, UNARY
 from rldsl.elaborate.calls_host import call_extern, call_host, call_rubric
 from rldsl.elaborate.calls_levels import call_others, call_reduction, call_spread
-from rldsl.elaborate.calls_reads import call_read
+from rldsl.elaborate.calls_reads import call_embed, call_product, call_read
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import combine, elaborate, numeric
 from rldsl.elaborate.inlining import inline
@@ -34,10 +34,11 @@ from rldsl.syntax import tree
 MOST_NODES = 30_000  # and one more for each two characters of the spec
 Handler = Callable[[Context, Environment, tree.Call, Bound], Value]
 
+PRODUCTS = {function.value: function for function in (Function.DOT, Function.COSINE)}
 HANDLERS: dict[str, Handler] = {
     "clip": values.call_clip, "where": values.call_where, "is_missing": values.call_is_missing, "spread": call_spread,
     "frozen": values.call_frozen, "scan": series.call_scan, "next": series.call_next, "prev": series.call_prev,
-    "others": call_others,
+    "embed": call_embed, "others": call_others,
     "rank": series.call_rank, "top": series.call_top, "position": series.call_position, "pass_at": series.call_pass_at,
     "majority": series.call_majority, "gradient": values.call_gradient, "live": values.call_live,
     "iteration": values.call_iteration, "size": values.call_size, "prefix": values.call_prefix,
@@ -110,6 +111,8 @@ def call_builtin(ctx: Context, env: Environment, call: tree.Call, name: str) -> 
         return GraphValue(combine(ctx, env, UNARY[name], [key], call, [bound["x"]]))
     if name in REDUCTIONS:
         return call_reduction(ctx, env, call, bound, REDUCTIONS[name])
+    if name in PRODUCTS:
+        return call_product(ctx, env, call, bound, PRODUCTS[name])
     if name in READS:
         return call_read(ctx, env, call, bound, READS[name])
     return HANDLERS[name](ctx, env, call, bound)

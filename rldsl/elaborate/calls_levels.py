@@ -10,7 +10,9 @@ from rldsl.elaborate.expressions import as_key, axes_agree, condition, elaborate
 from rldsl.elaborate.values import FailedValue, GraphValue, LevelValue, ResponseValue, Value, describe
 from rldsl.graph.model import Reduction
 from rldsl.syntax import tree
-from rldsl.types import BATCH, Axis, Level, Stage
+from rldsl.types import BATCH, Axis, Level, Stage, pair_axis
+
+OF_VECTORS = frozenset({Reduction.SUM, Reduction.MEAN, Reduction.FIRST, Reduction.LAST})
 
 
 def target_axis(ctx: Context, env: Environment, expr: tree.Expr | None, axis: Axis, *,
@@ -50,7 +52,8 @@ def _masked(ctx: Context, env: Environment, bound: Bound, key: int, call: tree.C
 
 def call_reduction(ctx: Context, env: Environment, call: tree.Call, bound: Bound, reduction: Reduction) -> Value:
     """`mean(x, per: prompt, where: mask)` and its kind."""
-    x = condition(ctx, env, bound["x"]) if reduction in (Reduction.ANY, Reduction.ALL) else numeric(ctx, env, bound["x"])
+    x = condition(ctx, env, bound["x"]) if reduction in (Reduction.ANY, Reduction.ALL) else \
+        numeric(ctx, env, bound["x"], vectors=reduction in OF_VECTORS)
     mask, x, fine = _masked(ctx, env, bound, x, call)
     argument = numeric(ctx, env, bound["q"]) if "q" in bound else None
     if ctx.type_of(x).is_error or (argument is not None and ctx.type_of(argument).is_error):
@@ -78,13 +81,14 @@ def _level_of_quantile(ctx: Context, env: Environment, expr: tree.Expr, key: int
 
 # ------------------------------------------------------------------ down
 def call_spread(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -> Value:
-    """`spread(x, to: token)` or `spread(x, to: y)`, a value or response on whose axis the copies stand."""
-    x = numeric(ctx, env, bound["x"])
+    """`spread(x, to: token)`, or `spread(x, to: y)`: a value or response on whose axis the copies stand. To pairs that no
+    value stands on yet, `spread(x, to: pair, per: prompt)`."""
+    x = numeric(ctx, env, bound["x"], vectors=True)
     found = ctx.type_of(x)
     if found.is_error:
         elaborate(ctx, env, bound["to"])
         return FailedValue()
-    axis = _finer_axis(ctx, env, bound["to"], found.axis)
+    axis = _paired_axis(ctx, env, bound, found.axis) if "per" in bound else _finer_axis(ctx, env, bound["to"], found.axis)
     if axis is None:
         return FailedValue()
     if not axis.is_within(found.axis):
@@ -94,6 +98,28 @@ def call_spread(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -
     return GraphValue(ctx.builder.spread(x, axis, env.span(call)))
 
 
+def _paired_axis(ctx: Context, env: Environment, bound: Bound, axis: Axis) -> Axis | None:
+    """The axis of `to: pair, per: prompt`."""
+    level = elaborate(ctx, env, bound["to"])
+    if level != LevelValue(Level.PAIR):
+        ctx.report(error("RL104", "`per:` belongs to pairs", env.span(bound["per"]), "of which group the pairs are",
+                         why="only the pairs of a value are made by where their groups end.",
+                         fix="leave it out, or `spread(x, to: pair, per: prompt)`"))
+        return None
+    per = target_axis(ctx, env, bound["per"], axis, below=True)
+    return None if per is None or not _has_others(ctx, env, bound["x"], axis) else pair_axis(axis, per)
+
+
+def _has_others(ctx: Context, env: Environment, expr: tree.Expr, axis: Axis) -> bool:
+    if axis != BATCH and axis.level is not Level.PAIR:
+        return True
+    said = "one number has no others" if axis == BATCH else "these are others already"
+    ctx.report(error("RL104", said, env.span(expr), f"the value is @ {axis}"[:40], others=env.labels(expr, "in here"),
+                     why="others are the values of the other members of a group.",
+                     fix="reduce the pairs first, or name a value per sample"))
+    return False
+
+
 def call_others(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -> Value:
     """`others(x, per: prompt)`: for each member of a group the values of the other members, on the level `pair` below it."""
     x = as_key(ctx, env, elaborate(ctx, env, bound["x"]), bound["x"], "a value")
@@ -101,11 +127,7 @@ def call_others(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -
     if ctx.type_of(x).is_error:
         elaborate(ctx, env, bound["per"])
         return FailedValue()
-    if axis == BATCH or axis.level is Level.PAIR:
-        said = "one number has no others" if axis == BATCH else "these are others already"
-        ctx.report(error("RL104", said, env.span(bound["x"]), f"the value is @ {axis}"[:40], others=env.labels(call, "in here"),
-                         why="others are the values of the other members of a group.",
-                         fix="reduce the pairs first, or name a value per sample"))
+    if not _has_others(ctx, env, bound["x"], axis):
         return FailedValue()
     per = target_axis(ctx, env, bound["per"], axis, below=True)
     if per is None:
@@ -124,6 +146,11 @@ def _finer_axis(ctx: Context, env: Environment, expr: tree.Expr, axis: Axis) -> 
             below = _axes_below(ctx, axis, level)
             if len(below) == 1:
                 return below[0]
+            if level is Level.PAIR:
+                ctx.report(error("RL104", "which pairs is not clear", env.span(expr), f"{len(below)} kinds of pairs so far",
+                                 why="pairs are of the members of a group.",
+                                 fix="name the group: `spread(x, to: pair, per: prompt)`"))
+                return None
             ctx.report(error("RL104", f"which {level.word}s is not clear"[:60], env.span(expr),
                              f"{len(below)} responses lie below", why="the level has to be that of one response."
                              if below else f"nothing below `{axis}` has a {level.word}.",

@@ -1,4 +1,5 @@
-"""Reads of models: `logp(actor, y)`, `kl(actor, ref, y)`, `value(critic, y)`, `score(rm, y)`. Arguments are bound already."""
+"""Reads of models: `logp(actor, y)`, `kl(actor, ref, y)`, `value(critic, y)`, `score(rm, y)`, `hidden(enc, y)`, and what
+is made of vectors. Arguments are bound already."""
 
 from __future__ import annotations
 
@@ -10,15 +11,16 @@ from rldsl.elaborate.builtins import TWO_MODELS
 from rldsl.elaborate.calls_levels import target_axis
 from rldsl.elaborate.constants import constant_number
 from rldsl.elaborate.context import Context, Environment
-from rldsl.elaborate.expressions import elaborate, numeric
+from rldsl.elaborate.expressions import axes_agree, elaborate, graph_value, numeric
 from rldsl.elaborate.staging import read_stage, version_of
 from rldsl.elaborate.values import FailedValue, GraphValue, ModelValue, ResponseValue, Value, describe
-from rldsl.graph.model import Read, ReadKind
+from rldsl.graph.model import Function, Read, ReadKind, Reduction
 from rldsl.graph.spec import Role
 from rldsl.syntax import tree
-from rldsl.types import Axis, Version
+from rldsl.types import Axis, Element, Version
 
-ROLES = {ReadKind.VALUE: (Role.CRITIC,), ReadKind.SCORE: (Role.SCORER,)}
+ROLES = {ReadKind.VALUE: (Role.CRITIC,), ReadKind.SCORE: (Role.SCORER,),
+         ReadKind.HIDDEN: (Role.EMBEDDER, Role.POLICY, Role.CRITIC, Role.SCORER)}
 GIVES = {Role.POLICY: "probabilities of tokens", Role.JUDGE: "probabilities of tokens",
          Role.CRITIC: "values of states, and has no vocabulary", Role.SCORER: "scores of texts, and has no vocabulary",
          Role.EMBEDDER: "vectors of texts"}
@@ -38,6 +40,36 @@ def call_read(ctx: Context, env: Environment, call: tree.Call, bound: Bound, kin
     return GraphValue(_read(ctx, env, call, axis, Read(
         kind, model, response.name, version_of(ctx, env, model), temperature, other or None,
         version_of(ctx, env, other) if other else None), response))
+
+
+def call_embed(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -> Value:
+    """`embed(enc, y)`: the mean of the hidden states of each answer, a vector @ sample."""
+    hidden = call_read(ctx, env, call, bound, ReadKind.HIDDEN)
+    if not isinstance(hidden, GraphValue):
+        return hidden
+    operation = ctx.node(hidden.key).operation
+    assert isinstance(operation, Read)
+    to = ctx.tables.responses[operation.response].sample_axis
+    return GraphValue(ctx.builder.reduce(Reduction.MEAN, hidden.key, to, span=env.span(call)))
+
+
+def call_product(ctx: Context, env: Environment, call: tree.Call, bound: Bound, function: Function) -> Value:
+    """`dot(u, v)`, `cosine(u, v)` of two vectors: a number at the finer of their levels."""
+    keys = [_vector(ctx, env, bound[name], function) for name in ("x", "y")]
+    if any(ctx.type_of(key).is_error for key in keys) or not axes_agree(ctx, env, keys, call, [bound["x"], bound["y"]]):
+        return FailedValue()
+    return GraphValue(ctx.builder.elementwise(function, *keys, span=env.span(call)))
+
+
+def _vector(ctx: Context, env: Environment, expr: tree.Expr, function: Function) -> int:
+    key = graph_value(ctx, env, expr, "a vector")
+    found = ctx.type_of(key)
+    if found.is_error or found.element is Element.VECTOR:
+        return key
+    ctx.report(error("RL020", f"`{function.value}` is of two vectors", env.span(expr), f"this is {found}"[:40],
+                     others=env.labels(expr, "in here"), why="vectors are hidden states of models, and means of them.",
+                     fix=f"`{function.value}(embed(enc, y), others(embed(enc, y), per: batch))`"))
+    return ctx.failed()
 
 
 def _model(ctx: Context, env: Environment, expr: tree.Expr, kind: ReadKind) -> str | None:
@@ -62,6 +94,8 @@ def _example(kind: ReadKind) -> str:
     match kind:
         case ReadKind.VALUE:
             return "`critic v from tiny(…)`, then `value(v, y)`"
+        case ReadKind.HIDDEN:
+            return "`embedder enc from hf(…)`, then `embed(enc, y)`"
         case ReadKind.SCORE:
             return "`scorer rm from hf(…)`, then `score(rm, y)`"
         case _:

@@ -51,7 +51,7 @@ def call_is_missing(ctx: Context, env: Environment, call: tree.Call, bound: Boun
 
 def call_frozen(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -> Value:
     """`frozen(x)` of a value."""
-    key = numeric(ctx, env, bound["x"])
+    key = numeric(ctx, env, bound["x"], vectors=True)
     return FailedValue() if ctx.type_of(key).is_error else GraphValue(ctx.builder.freeze(key, env.span(call)))
 
 

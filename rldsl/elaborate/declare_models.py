@@ -19,7 +19,7 @@ from rldsl.types import BATCH, Axis, Element, Level
 
 ORIGINS = {"policy": ("tiny", "hf"), "critic": ("tiny", "hf"), "scorer": ("tiny", "hf"), "embedder": ("tiny", "hf"),
            "judge": ("openai", "hf", "tiny")}
-READERS = ("policy", "critic", "scorer")  # what has tokens
+READERS = ("policy", "critic", "scorer", "embedder")  # what has tokens
 ALIKE = frozenset({Role.POLICY, Role.JUDGE})  # a judge may be a policy's weights in another role
 
 
@@ -36,7 +36,7 @@ def declare_model(ctx: Context, env: Environment, item: tree.Model) -> str:
         base, origin = (found, None) if isinstance(found, str) else (None, found)
     if base is not None:
         _check_role(ctx, item, role, base)
-    if role in (Role.EMBEDDER, Role.JUDGE):
+    if role is Role.JUDGE:
         ctx.defer(item.role, f"the {item.role} `{name}` type-checks, but {item.role}s are not built yet", item.span)
     shares = item.derived and not frozen and base is not None
     ctx.tables.models[name] = ModelSpec(name, role, origin, base, frozen, shares, settings, item.span)

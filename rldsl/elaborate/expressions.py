@@ -141,9 +141,12 @@ def _instead(value: Value) -> str:
             return "a number, a field, or a call that gives one"
 
 
-def numeric(ctx: Context, env: Environment, expr: tree.Expr) -> int:
-    """The key of an expression that must be a number or truth value."""
-    return check_numeric(ctx, graph_value(ctx, env, expr, "a number"), env.span(expr), env.labels(expr, "in here"))
+def numeric(ctx: Context, env: Environment, expr: tree.Expr, *, vectors: bool = False) -> int:
+    """The key of an expression that must be a number or truth value; or a vector, where `vectors` may be."""
+    key = graph_value(ctx, env, expr, "a number")
+    if vectors and ctx.type_of(key).element is Element.VECTOR:
+        return key
+    return check_numeric(ctx, key, env.span(expr), env.labels(expr, "in here"))
 
 
 def check_numeric(ctx: Context, key: int, span: Span, others: tuple[Label, ...] = ()) -> int:
@@ -153,7 +156,8 @@ def check_numeric(ctx: Context, key: int, span: Span, others: tuple[Label, ...] 
         return key
     ctx.report(error("RL020", "a number is needed here", span, f"this is {found.element.value}", others=others,
                      why=f"{found.element.value} cannot be computed with.",
-                     fix="turn it into a number first, for example `verify.number(y.text) else 0`"))
+                     fix="`dot` or `cosine` of two vectors is a number" if found.element is Element.VECTOR else
+                     "turn it into a number first, for example `verify.number(y.text) else 0`"))
     return ctx.failed()
 
 

@@ -1,8 +1,9 @@
 """Evaluates a graph in plain torch, node by node: the oracle, and what runs rewards, statistics and tests.
 
 Numbers are tensors of one dtype, packed on their axis (a scalar of the batch has one place), truth values are 1 and 0,
-an absent value is NaN. Text and other host values are lists, with None for what is absent. What only the host can
-compute is asked of callbacks. Does not optimise, batch or cache beyond computing each node once.
+an absent value is NaN; vectors are rows of a matrix, those of an absent one NaN. Text and other host values are lists, with
+None for what is absent. What only the host can compute is asked of callbacks. Does not optimise, batch or cache beyond
+computing each node once.
 """
 
 from __future__ import annotations
@@ -38,18 +39,20 @@ from rldsl.graph.model import (
     Size,
     Spread,
 )
-from rldsl.kernels import pointwise, reference
+from rldsl.kernels import pointwise, reference, vectors
 from rldsl.kernels.layout import Layout
+from rldsl.kernels.vectors import Taken
 from rldsl.types import NUMERIC, Axis, Element
 
-Value: TypeAlias = "Tensor | list[Any]"
+Value: TypeAlias = "Tensor | Taken | list[Any]"
 ForeignCall: TypeAlias = Callable[[Node, Sequence[Value]], Any]
 ReadCall: TypeAlias = Callable[[Node, Sequence[Value]], Any]
 
+PRODUCTS = frozenset({Function.DOT, Function.COSINE})
 _FUNCTIONS: Mapping[Function, Callable[..., Any]] = {
     function: getattr(pointwise, f"logical_{function.value}" if function in (Function.AND, Function.OR, Function.NOT)
                       else function.value)
-    for function in Function}
+    for function in Function if function not in PRODUCTS}
 _REDUCTIONS: Mapping[Reduction, Callable[..., Tensor]] = {
     Reduction.SUM: reference.segment_sum, Reduction.MEAN: reference.segment_mean,
     Reduction.MINIMUM: reference.segment_min, Reduction.MAXIMUM: reference.segment_max,
@@ -101,6 +104,8 @@ class _Evaluation:
         return value
 
     def _converted(self, node: Node, value: Any) -> Value:
+        if node.type.element is Element.VECTOR:
+            return torch.as_tensor(value).to(self.dtype)
         if node.type.element not in NUMERIC and node.type.element is not Element.NONE:
             return list(value)
         if isinstance(value, list | tuple):
@@ -126,11 +131,10 @@ class _Evaluation:
             case Elementwise(function=function):
                 return self._elementwise(node, function, inputs)
             case Freeze():
-                return inputs[0].detach() if isinstance(inputs[0], Tensor) else inputs[0]
+                return _frozen(inputs[0])
             case Spread(to=to):
                 owners, _ = self._places(to, self._axis(node))
-                copied = inputs[0]
-                return copied[owners] if isinstance(copied, Tensor) else [copied[owner] for owner in owners.tolist()]
+                return _at(inputs[0], owners, node.type.element)
             case Foreign():
                 return self._converted(node, _asked(self.foreign, node, inputs))
             case Read():
@@ -141,6 +145,9 @@ class _Evaluation:
                 return self._along(node, inputs)
 
     def _elementwise(self, node: Node, function: Function, inputs: list[Value]) -> Value:
+        if function in PRODUCTS:
+            x, y = (value for value in inputs if not isinstance(value, list))
+            return vectors.products(x, y, is_cosine=function is Function.COSINE)
         if any(isinstance(value, list) for value in inputs):
             return _text_function(function, inputs, self.like)
         result: Tensor = _FUNCTIONS[function](*inputs)
@@ -164,7 +171,7 @@ class _Evaluation:
             case Shift(per=per, offset=offset):
                 return self._shifted(node, per, offset, inputs)
             case Mirror(per=per):
-                return self._mirrored(node.type.axis, per, inputs[0])
+                return self._mirrored(node.type.axis, per, inputs[0], node.type.element)
             case Rank(per=per, descending=descending):
                 x, = _numbers(inputs)
                 owners, count = self._places(node.type.axis, per)
@@ -183,6 +190,9 @@ class _Evaluation:
 
     def _reduced(self, node: Node, reduction: Reduction, to: Axis, inputs: list[Value]) -> Value:
         owners, count = self._places(self._axis(node), to)
+        if node.type.element is Element.VECTOR:
+            assert isinstance(node.operation, Reduce)
+            return self._reduced_vectors(node, reduction, inputs, (owners, count))
         if isinstance(inputs[0], list):
             return _reduced_text(reduction, inputs[0], owners, count, self.like)
         numbers = _numbers(inputs)
@@ -197,6 +207,21 @@ class _Evaluation:
             return function(numbers[0], owners, count, keep, correction)
         return _REDUCTIONS[reduction](numbers[0], owners, count, keep)
 
+    def _reduced_vectors(self, node: Node, reduction: Reduction, inputs: list[Value], segments: tuple[Tensor, int]) -> Value:
+        x, *mask = (value for value in inputs if not isinstance(value, list))
+        rows = vectors.whole(x)
+        marks = [entry for entry in mask if isinstance(entry, Tensor)]
+        keep = reference.present(rows[:, 0], marks[0] if marks else None, self.graph[node.inputs[0]].type.optional)
+        match reduction:
+            case Reduction.SUM:
+                return vectors.summed(rows, *segments, keep)
+            case Reduction.MEAN:
+                return vectors.averaged(rows, *segments, keep)
+            case Reduction.FIRST | Reduction.LAST:
+                return vectors.end_of(rows, *segments, keep, is_last=reduction is Reduction.LAST)
+            case _:
+                raise InternalError(f"{reduction} of vectors")
+
     def _picked(self, node: Node, reduction: Reduction, to: Axis, inputs: list[Value]) -> Value:
         owners, count = self._places(self._axis(node), to)
         numbers = _numbers(inputs)
@@ -207,17 +232,17 @@ class _Evaluation:
         pick = reference.pick_min if reduction is Reduction.MINIMUM else reference.pick_max
         return pick(numbers[0], owners, count, keep)
 
-    def _mirrored(self, pairs: Axis, per: Axis, x: Value) -> Value:
+    def _mirrored(self, pairs: Axis, per: Axis, x: Value, element: Element) -> Value:
         members = pairs.members
         (owners, count), (groups, number) = self._places(pairs, members), self._places(members, per)
-        places = reference.mirror_places(owners, groups, count, number)
-        return x[places] if isinstance(x, Tensor) else [x[place] for place in places.tolist()]
+        return _at(x, reference.mirror_places(owners, groups, count, number), element)
 
     def _shifted(self, node: Node, per: Axis, offset: int, inputs: list[Value]) -> Value:
         owners, _ = self._places(node.type.axis, per)
         x, fill = inputs
         if isinstance(x, Tensor) and isinstance(fill, Tensor):
             return reference.shift(x, fill, owners, offset)
+        assert isinstance(x, list) and isinstance(fill, list)
         places = range(len(x))
         return [x[i + offset] if i + offset in places and owners[i + offset] == owners[i] else fill[i] for i in places]
 
@@ -228,11 +253,32 @@ def _asked(call: Callable[[Node, Sequence[Value]], Any] | None, node: Node, inpu
     return call(node, inputs)
 
 
+def _at(value: Value, places: Tensor, element: Element) -> Value:
+    """The values at some places; of vectors only which they are."""
+    if isinstance(value, list):
+        return [value[place] for place in places.tolist()]
+    if element is Element.VECTOR:
+        return vectors.taken(value, places)
+    assert isinstance(value, Tensor)
+    return value[places]
+
+
+def _frozen(value: Value) -> Value:
+    match value:
+        case Tensor():
+            return value.detach()
+        case vectors.Taken():
+            return value.detached()
+        case _:
+            return value
+
+
 def _numbers(inputs: Iterable[Value]) -> list[Tensor]:
     return [value for value in inputs if isinstance(value, Tensor)]
 
 
 def _items(value: Value) -> list[Any]:
+    assert not isinstance(value, Taken)
     return value if isinstance(value, list) else [None if math.isnan(item) else item for item in value.tolist()]
 
 

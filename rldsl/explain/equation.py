@@ -156,6 +156,8 @@ class Writer:
                 return self.call("score", [of, "\\text{each token}" if latex else "each token"], name)
             case ReadKind.VALUE | ReadKind.SCORE:
                 return self.call(read.kind.value, [of], name)
+            case ReadKind.PRODUCT | ReadKind.HIDDEN:
+                return self.call("product" if read.kind is ReadKind.PRODUCT else "hidden", [read.model, of])
             case _ if read.other is not None:
                 other = f"\\pi_{{\\mathrm{{{_escape(read.other)}}}}}" if latex else f"pi_{read.other}"
                 return self.call(read.kind.value.upper(), [f"{who} || {other}".replace("||", "\\|" if latex else "||"), of])

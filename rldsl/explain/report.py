@@ -26,6 +26,7 @@ COUPLING = {
     Level.BATCH: "the whole update batch meets before any gradient is known: a split batch takes two passes, the first of "
                  "which only reads",
 }
+VECTORS = "vectors of the whole update batch are multiplied: it is computed at once, and never split"
 
 
 def text(spec: Spec) -> str:
@@ -50,7 +51,8 @@ def _objective(spec: Spec, objective: ObjectiveSpec) -> str:
     named = [(entry.name, entry.key) for entry in objective.lets]
     named += [(term.label, term.key) for term in objective.terms]
     lines.append(indent(_table(_value_lines(spec.graph, named)), "  "))
-    lines += ["", f"  coupling level: {staged.coupling.word}", f"    {COUPLING[staged.coupling]}."]
+    meaning = VECTORS if staged.multiplies_vectors else COUPLING[staged.coupling]
+    lines += ["", f"  coupling level: {staged.coupling.word}", f"    {meaning}."]
     if staged.blocker is not None and staged.blocker in staged.graph.by_key:
         lines.append(f"    what couples: {_shown(staged.graph, staged.blocker)}")
     lines += ["", *_kernel_lines(spec, staged)]

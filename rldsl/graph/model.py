@@ -50,6 +50,8 @@ class Function(StrEnum):
     SELECT = "select"            # (condition, when true, when false)
     OTHERWISE = "otherwise"      # (x, alternative): alternative where x is absent (NaN)
     IS_MISSING = "is_missing"
+    DOT = "dot"                  # of two vectors, a number
+    COSINE = "cosine"
 
 
 class Reduction(StrEnum):
@@ -94,8 +96,8 @@ class ReadKind(StrEnum):
     LOGZ = "logz"          # log of the partition sum of the logits
     VALUE = "value"        # a critic's value of the state before the token
     SCORE = "score"        # a scorer's head at the last token of each place of the read's axis
-    HIDDEN = "hidden"
-    EMBED = "embed"
+    HIDDEN = "hidden"      # a vector: the last layer's state after the token
+    PRODUCT = "product"    # a dot product or cosine of vectors of current weights: a node of the spec's graph, made by `stage`
     PROBE = "probe"        # a live value written in a test
 
 
@@ -202,7 +204,7 @@ class Size:
 class Read:
     """A model read: @ token of `response`, unless `tokens` says that it stands above them, and which they are. `other` is
     the second model of a divergence. No inputs, or the context text of `response given context`. `other_version` is its
-    version. `probe` names the value for PROBE."""
+    version. `probe` names the value for PROBE, `source` the node for PRODUCT, of which `response` is one of several."""
 
     kind: ReadKind
     model: str
@@ -214,6 +216,7 @@ class Read:
     probe: str | None = None
     context: int | None = None
     tokens: Axis | None = None
+    source: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rldsl.graph.model import Graph, Read
+from rldsl.graph.model import Graph, Read, ReadKind
 from rldsl.types import Axis, Level
 
 
@@ -87,3 +87,8 @@ class StagedObjective:
     piece_axis: Axis
     axes: tuple[Axis, ...]             # every axis in use but those of pairs: coarse to fine, parents first; BATCH included
     blocker: int | None = None         # the node that couples, for messages
+
+    @property
+    def multiplies_vectors(self) -> bool:
+        """Whether vectors are read: those of the whole update batch are held at once, and it is never split."""
+        return any(live.read.kind is ReadKind.PRODUCT for live in self.direct)

@@ -81,6 +81,8 @@ def constant_element(value: float | bool | str) -> Element:
 def _elementwise_element(function: Function, elements: Sequence[Element]) -> Element:
     if function in BOOL_FUNCTIONS:
         return Element.BOOL
+    if function in (Function.DOT, Function.COSINE):
+        return Element.REAL
     if function is Function.SELECT:
         return _merged(elements[1:])
     if function is Function.OTHERWISE:
@@ -98,12 +100,14 @@ def _merged(elements: Sequence[Element]) -> Element:
 def _reduction_element(reduction: Reduction, element: Element) -> Element:
     match reduction:
         case Reduction.SUM:
-            return Element.REAL if element is Element.REAL else Element.INT
+            return element if element in (Element.REAL, Element.VECTOR) else Element.INT
         case Reduction.COUNT:
             return Element.INT
         case Reduction.ANY | Reduction.ALL:
             return Element.BOOL
         case Reduction.MINIMUM | Reduction.MAXIMUM | Reduction.FIRST | Reduction.LAST:
+            return element
+        case Reduction.MEAN if element is Element.VECTOR:
             return element
         case (Reduction.MEAN | Reduction.STD | Reduction.VAR | Reduction.STD_POPULATION
               | Reduction.VAR_POPULATION | Reduction.QUANTILE):

@@ -87,7 +87,7 @@ def read_interval(kind: ReadKind) -> Interval:
             return Interval(0.0, math.log(2.0))
         case ReadKind.TV:
             return UNIT
-        case (ReadKind.LOGZ | ReadKind.VALUE | ReadKind.SCORE | ReadKind.HIDDEN | ReadKind.EMBED | ReadKind.PROBE):
+        case (ReadKind.LOGZ | ReadKind.VALUE | ReadKind.SCORE | ReadKind.HIDDEN | ReadKind.PRODUCT | ReadKind.PROBE):
             return EVERYTHING
         case _:
             assert_never(kind)
@@ -102,6 +102,8 @@ def elementwise_interval(function: Function, inputs: Sequence[Interval]) -> Inte
         return BINARY
     if function is Function.OTHERWISE:
         return arithmetic.union(*inputs)
+    if function in (Function.DOT, Function.COSINE):
+        return EVERYTHING if function is Function.DOT else Interval(-1.0, 1.0)
     known = [interval.values for interval in inputs if interval.values is not None]
     if len(known) == len(inputs) and math.prod(len(values) for values in known) <= MOST_VALUES**2:
         found = tuple(scalar.evaluate(function, *arguments) for arguments in product(*known))

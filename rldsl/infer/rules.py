@@ -32,6 +32,7 @@ from rldsl.graph.model import (
     Leaf,
     Operation,
     Read,
+    ReadKind,
     SourceKind,
     Spread,
 )
@@ -82,7 +83,8 @@ def infer_stage(operation: Operation, inputs: Sequence[Type], context: Stage) ->
 
 def read_type(read: Read, axis: Axis, inputs: Sequence[Type] = ()) -> Type:
     """The type of a model read on the token axis of its response."""
-    return Type(Element.REAL, read_interval(read.kind), axis, live=infer_live(read, inputs),
+    element = Element.VECTOR if read.kind is ReadKind.HIDDEN else Element.REAL
+    return Type(element, read_interval(read.kind), axis, live=infer_live(read, inputs),
                 stage=infer_stage(read, inputs, Stage.CONSTANT),
                 provenance=infer_provenance(read, inputs, axis))
 

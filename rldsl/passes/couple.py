@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from rldsl.graph.model import Graph, Mirror, Node, Pick, Rank, Read, Reduce, Scan, Shift
+from rldsl.graph.model import Graph, Mirror, Node, Pick, Rank, Read, ReadKind, Reduce, Scan, Shift
 from rldsl.graph.order import ancestors, descendants
 from rldsl.passes.draft import Draft
 from rldsl.types import BATCH, Axis, Level
@@ -24,7 +24,7 @@ from rldsl.types import BATCH, Axis, Level
 def run(draft: Draft) -> Draft:
     """Find where the objective couples values."""
     meetings = coupling_nodes(draft.graph, (key for _, key in draft.coefficients))
-    reads = [draft.graph[read].type.axis for read, _ in draft.coefficients]
+    reads = [_reading_axis(draft.graph[read]) for read, _ in draft.coefficients]
     coarsest = min((axis.level for axis in (*(axis for _, axis in meetings), *reads)), default=Level.TOKEN)
     blockers = [node for node, axis in meetings if axis.level is coarsest]
     return replace(draft, coupling=coarsest, piece_axis=common_ancestor([*(axis for _, axis in meetings), *reads]),
@@ -50,6 +50,12 @@ def _meeting_axis(node: Node) -> Axis | None:
             return axis
         case _:
             return None
+
+
+def _reading_axis(node: Node) -> Axis:
+    """Where a read is computed: vectors are computed for the whole update batch, and multiplied there."""
+    is_product = isinstance(node.operation, Read) and node.operation.kind is ReadKind.PRODUCT
+    return BATCH if is_product else node.type.axis
 
 
 def common_ancestor(axes: Iterable[Axis]) -> Axis:

@@ -3,8 +3,8 @@
 What: every value that is known before the update becomes an input, a `Leaf(GIVEN)` with a name. Values of pairs do not:
 an update batch has other pairs than the iteration, and they are many; what they are made of does.
 Requires: a typed graph with true stages; roots that are numbers.
-Ensures: phase STAGED: numbers alone, no foreign calls, reads of current weights only; inputs in the order of the
-spec's graph; parameters under their own names.
+Ensures: phase STAGED: numbers alone, no foreign calls, reads of current weights only (a product of vectors is one); inputs
+in the order of the spec's graph; parameters under their own names.
 Not its job: to decide what to compute once for a batch (`normalise`); to compute what was cut off.
 """
 
@@ -16,13 +16,16 @@ from dataclasses import dataclass, replace
 from rldsl.diagnostics import InternalError
 from rldsl.graph.model import (
     Constant,
+    Elementwise,
     Foreign,
     Freeze,
+    Function,
     Graph,
     Leaf,
     Node,
     Position,
     Read,
+    ReadKind,
     Size,
     SourceKind,
     Spread,
@@ -32,7 +35,9 @@ from rldsl.graph.staged import Input
 from rldsl.infer.gradients import is_current
 from rldsl.passes.draft import Draft, builder_after
 from rldsl.passes.input_names import input_names
-from rldsl.types import BATCH, NUMERIC, Level, Stage
+from rldsl.types import BATCH, NUMERIC, Level, Stage, Version
+
+PRODUCTS = (Elementwise(Function.DOT), Elementwise(Function.COSINE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ def cut(graph: Graph, roots: Iterable[int], is_input: Callable[[Node], bool]) ->
         if node.key in names:
             moved[node.key] = _given(builder.add, node, names[node.key])
             inputs.append(_input(node, names[node.key], moved[node.key]))
+        elif is_product(node):
+            moved[node.key] = builder.add(_product(graph, node), type=node.type, span=node.span, name=node.name)
         elif isinstance(node.operation, Read):
             moved[node.key] = builder.keep(replace(node, inputs=()), ())
         else:
@@ -82,7 +89,8 @@ def _reach(graph: Graph, roots: Iterable[int], is_input: Callable[[Node], bool])
         kept.add(key)
         if is_input(graph[key]):
             cut_off.add(key)
-        elif not isinstance(graph[key].operation, Read):  # a read's context is a text: the read itself names it
+        elif not isinstance(graph[key].operation, Read) and not is_product(graph[key]):
+            # a read's context is a text, a product's vectors are no numbers: what is read names them
             waiting.extend(graph[key].inputs)
     return kept, [node for node in graph.nodes if node.key in cut_off]
 
@@ -107,11 +115,50 @@ def _input(node: Node, name: str, key: int) -> Input:
     return Input(key, name, node.type.axis, None if is_parameter else node.key)
 
 
+def is_product(node: Node) -> bool:
+    """Whether the node is a number made of vectors of current weights: the graph sees it as a read."""
+    return node.operation in PRODUCTS and node.type.stage is Stage.UPDATE
+
+
+def vector_reads(graph: Graph, key: int) -> tuple[list[Node], list[Node]]:
+    """What the vectors below a product come from: reads of current weights, and values that are known before the update."""
+    waiting, seen = [key], set[int]()
+    live, known = list[Node](), list[Node]()
+    while waiting:
+        node = graph[waiting.pop()]
+        if node.key in seen:
+            continue
+        seen.add(node.key)
+        if is_made_here(node):
+            waiting.extend(node.inputs)
+        elif node.type.stage < Stage.UPDATE and node.type.axis.level is not Level.PAIR:
+            known.append(node)
+        elif isinstance(node.operation, Read):
+            live.append(node)
+        else:
+            waiting.extend(node.inputs)
+    return live, known
+
+
+def is_made_here(node: Node) -> bool:
+    """Whether the node needs nothing to be known: constants, and what the layout says."""
+    return isinstance(node.operation, Constant | Spread | Position | Size)
+
+
+def _product(graph: Graph, node: Node) -> Read:
+    """The read that stands for it. Its vectors may be of several responses and models; it names one that is current."""
+    live, _ = vector_reads(graph, node.key)
+    first = min(live, key=lambda entry: entry.key)
+    assert isinstance(first.operation, Read)
+    return Read(ReadKind.PRODUCT, first.operation.model, first.operation.response, Version.CURRENT,
+                tokens=first.type.axis, source=node.key)
+
+
 def is_foreign(graph: Graph, node: Node) -> bool:
     """Whether only the host can compute the node: a call, a leaf, or a function of texts."""
     if isinstance(node.operation, Foreign | Leaf):
         return True
-    return any(graph[key].type.element not in NUMERIC for key in node.inputs)
+    return node.operation not in PRODUCTS and any(graph[key].type.element not in NUMERIC for key in node.inputs)
 
 
 def _is_known_before(graph: Graph, node: Node) -> bool:

@@ -15,6 +15,7 @@ from zlib import crc32
 import torch
 from torch import Tensor
 from transformers import (
+    AutoModel,
     AutoModelForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
@@ -44,7 +45,7 @@ from rldsl.rollouts.tokenizers import Codec, tokenizer_from
 DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _FAMILIES: Final = {"qwen2": (Qwen2Config, Qwen2ForCausalLM, Qwen2ForSequenceClassification),
                     "llama": (LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification)}
-_TRAINED_HERE: Final = (Role.POLICY, Role.CRITIC, Role.SCORER)
+_TRAINED_HERE: Final = (Role.POLICY, Role.CRITIC, Role.SCORER, Role.EMBEDDER)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +74,8 @@ class LoadedModel:
     @property
     def body(self) -> Any:
         """The transformer without its head."""
+        if self.role is Role.EMBEDDER:
+            return self.module
         return self.module.backbone if isinstance(self.module, Critic) else body_of(self.module)
 
     @property
@@ -84,7 +87,7 @@ class LoadedModel:
     def policy_module(self) -> PreTrainedModel:
         """The module of a policy. `ModelError` for a model that has no vocabulary."""
         if isinstance(self.module, Critic) or self.role is not Role.POLICY:
-            gives = "values of states" if self.role is Role.CRITIC else "scores of texts"
+            gives = {Role.CRITIC: "values of states", Role.SCORER: "scores of texts"}.get(self.role, "vectors")
             raise ModelError(f"{self.role} `{self.name}` has no vocabulary head; it gives {gives}, and a policy is needed here")
         return self.module
 
@@ -109,7 +112,7 @@ def load_model(spec: ModelSpec, *, seed: int, base: LoadedModel | None = None, r
     """
     if spec.role not in _TRAINED_HERE:
         raise ModelError(f"{spec.role} `{spec.name}` cannot be loaded as a language model yet: only policies, "
-                         "critics and scorers can")
+                         "critics, scorers and embedders can")
     settings = checked(dict(spec.settings), MODEL_SETTINGS, f"{spec.role} `{spec.name}`")
     if spec.origin is None:
         if base is None:
@@ -160,6 +163,9 @@ def _tiny(given: dict[str, Any], tokenizer: PreTrainedTokenizerBase, role: Role,
         torch.manual_seed((seeds[0] * 0x9E3779B97F4A7C15 + seeds[1]) % 2**63)
         module: Any = new_scorer(scorer_class, config) if role is Role.SCORER else policy_class(config)
     module.to(dtype)
+    if role is Role.EMBEDDER:
+        body: PreTrainedModel = module.base_model
+        return body
     return Critic(module.base_model) if role is Role.CRITIC else module
 
 
@@ -170,10 +176,10 @@ def _from_folder(folder: Path, role: Role,
         return load_critic(folder, dtype), tokenizer
     if role is Role.SCORER:
         return load_scorer(folder, dtype), tokenizer
-    loader: Any = AutoModelForCausalLM
+    loader: Any = AutoModel if role is Role.EMBEDDER else AutoModelForCausalLM
     with silently():
         module, found = loader.from_pretrained(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
-    check_loaded(folder, found)
+    check_loaded(folder, found, also=("lm_head.", "embed_out.", "score.") if role is Role.EMBEDDER else ())
     return module, tokenizer
 
 

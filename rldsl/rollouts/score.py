@@ -79,6 +79,11 @@ def _places(samples: Samples) -> Longs:
     return np.asarray(chosen, dtype=np.int64)
 
 
+def states(model: LoadedModel, tokens: ResponseTokens, samples: Samples, *, grad: bool) -> Tensor:
+    """The last layer's hidden state [T, H] at each token of the named samples, the token having been read."""
+    return _hidden(model, tokens, _places(samples), ahead=1, grad=grad)
+
+
 def _hidden(model: LoadedModel, tokens: ResponseTokens, places: Longs, *, ahead: int, grad: bool) -> Tensor:
     """One hidden state a token: that which predicts it (`ahead` 0), or that which has read it (`ahead` 1)."""
     check_vocabulary(model, tokens)

@@ -51,12 +51,15 @@ def token_budget(model: LoadedModel) -> int:
 
 def check_micro_batch(staged: StagedObjective, micro_batch: Amount) -> None:
     """Raises `TooFine`. Before anything runs: whether the unit itself is finer than what is coupled."""
-    if micro_batch.unit != "tokens":
+    if micro_batch.unit != "tokens" or staged.multiplies_vectors:
         _cutting_axis(staged, micro_batch)
 
 
 def _cutting_axis(staged: StagedObjective, micro_batch: Amount) -> tuple[Axis, bool]:
     """The axis whose places are dealt out, and whether each is a gradient of its own (otherwise two passes)."""
+    if staged.multiplies_vectors:
+        raise TooFine(f"`micro_batch: {micro_batch.number:g} {micro_batch.unit}` cuts through `{staged.name}`, which multiplies "
+                      "vectors of the whole update batch (RL801): leave `micro_batch` out, or name a smaller `minibatch`")
     finest = forward_axis(staged)
     wanted = next(axis for axis in finest.chain() if axis.parent is None or axis.parent == BATCH) \
         if micro_batch.unit in ("prompts", "rows") else finest

@@ -45,11 +45,11 @@ class NeedFinder:
         found = self._found[roots]
         return Needs(found.keys, found.data, found.responses | frozenset(responses))
 
-    def of_objective(self, staged: StagedObjective) -> Needs:
-        """What an update with an objective needs."""
+    def of_objective(self, staged: StagedObjective, vectors: Iterable[int] = (), hidden: Iterable[Read] = ()) -> Needs:
+        """What an update with an objective needs; also the known vectors and the hidden states of its products."""
         sources = [given.source for given in staged.inputs if given.source is not None]
         read = {live.read.response for live in staged.direct} | {group.response for group in staged.groups}
-        return self.of(sources, read)
+        return self.of([*sources, *vectors], read | {entry.response for entry in hidden})
 
     def texts_of(self, response: str) -> tuple[int, ...]:
         """The nodes of a response's prompt and, if it was given, of its text."""

@@ -11,6 +11,7 @@ from rldsl.graph.staged import LiveRead
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName, CompiledObjective
 from rldsl.train.needs import NeedFinder, Needs
+from rldsl.train.vectors import Products
 
 Sight: TypeAlias = tuple[str, str, int | None]
 
@@ -25,6 +26,7 @@ class Objective:
     needs: Needs
     sources: tuple[tuple[str, str, int], ...]  # name, axis, node
     parameters: tuple[str, ...]
+    products: Products
 
     @property
     def seen(self) -> tuple[Sight, ...]:
@@ -32,7 +34,8 @@ class Objective:
         staged = self.compiled.staged
         found = [(group.model, group.response, group.context) for group in staged.groups]
         found += [(other, group.response, group.context) for group in staged.groups for other in group.others]
-        found += [(live.read.model, live.read.response, live.read.context) for live in staged.direct]
+        direct = [live.read for live in staged.direct if live.read.source is None]
+        found += [(read.model, read.response, read.context) for read in (*direct, *(read for _, read in self.products.live))]
         return tuple(dict.fromkeys(found))
 
     def reads_of(self, kind: ReadKind) -> list[LiveRead]:
@@ -72,4 +75,6 @@ def _compile(spec: Spec, entry: ObjectiveSpec, finder: NeedFinder, backend: Back
     sources = tuple((given.name, given.axis.name, given.source) for given in staged.inputs if given.source is not None)
     parameters = tuple(given.name for given in staged.inputs if given.source is None)
     compiled = CompiledObjective(staged, backend)
-    return Objective(entry, compiled, finder.of_objective(staged), sources, parameters)
+    products = Products.of(spec, staged)
+    needs = finder.of_objective(staged, [key for key, _ in products.known], [read for _, read in products.live])
+    return Objective(entry, compiled, needs, sources, parameters, products)

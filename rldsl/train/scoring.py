@@ -17,7 +17,7 @@ from torch import Tensor
 from rldsl.graph.model import Read, ReadKind
 from rldsl.kernels.dense import dense_reads
 from rldsl.rollouts.models import LoadedModel
-from rldsl.rollouts.score import head_of, hidden_rows, scores, values
+from rldsl.rollouts.score import head_of, hidden_rows, scores, states, values
 from rldsl.rollouts.tokens import ResponseTokens
 
 Numbers = npt.NDArray[np.float64]
@@ -37,9 +37,11 @@ class Scored:
 
 
 def plain_read(seen: Scored, read: Read, samples: range, *, grad: bool) -> Tensor:
-    """What a model gives as it is, without a vocabulary: a critic's values, a scorer's scores."""
+    """What a model gives as it is, without a vocabulary: a critic's values, a scorer's scores, hidden states [tokens, H]."""
     if read.kind is ReadKind.VALUE:
         return values(seen.model, seen.tokens, samples, grad=grad)
+    if read.kind is ReadKind.HIDDEN:
+        return states(seen.model, seen.tokens, samples, grad=grad)
     assert read.kind is ReadKind.SCORE
     return scores(seen.model, seen.tokens, samples, per_token=read.tokens is None, grad=grad)
 

@@ -23,6 +23,7 @@ from rldsl.train.objectives import Objective, Sight
 from rldsl.train.parts import Indices, Part, part_of
 from rldsl.train.scoring import Scored, plain_read
 from rldsl.train.values import Numbers, Values
+from rldsl.train.vectors import Vectors
 from rldsl.train.world import World
 
 Seen: TypeAlias = Mapping[Sight, ResponseTokens]
@@ -49,7 +50,7 @@ def update_once(world: World, engine: Engine, values: Values, objective: Objecti
     inputs = _inputs(values, objective, part)
     batch = objective.compiled.batch(part.layout, inputs)
     engine.clear(update.model)
-    found = _differentiate(world, objective, update, batch, seen)
+    found = _differentiate(world, objective, update, batch, seen, _vectors(values, objective, part))
     if not math.isfinite(found["loss"]):
         raise NotFinite(f"the loss is {found['loss']}")
     difference = logp_difference(world, objective, batch, seen, compare)
@@ -72,21 +73,27 @@ def _inputs(values: Values, objective: Objective, part: Part) -> Inputs:
     return {**cut, **{name: np.array([values.scalars.parameters[name]]) for name in objective.parameters}}
 
 
+def _vectors(values: Values, objective: Objective, part: Part) -> Vectors:
+    """The vectors that do not change."""
+    known = values.columns([key for key, _ in objective.products.known])
+    return {key: part.take(axis.name, np.asarray(known[key])) for key, axis in objective.products.known}
+
+
 def _differentiate(world: World, objective: Objective, update: Update, batch: UpdateBatch,
-                   seen: Seen) -> dict[str, float]:
+                   seen: Seen, vectors: Vectors) -> dict[str, float]:
     """Gradients into `.grad`; the objective's values."""
     wanted = dict(update.settings).get("micro_batch")
     micro_batch = wanted if isinstance(wanted, Amount) else None
     runs = runs_of(objective.compiled, batch, micro_batch, world.models[update.model])
     if runs.passes == 2:
         for run in runs:
-            objective.compiled.read_piece(batch, run, *_rows(world, objective, batch, run, seen, grad=False))
+            objective.compiled.read_piece(batch, run, *_rows(world, objective, batch, run, seen, vectors, grad=False))
     for run in runs:
-        objective.compiled.piece(batch, run, *_rows(world, objective, batch, run, seen, grad=True)).backward()
+        objective.compiled.piece(batch, run, *_rows(world, objective, batch, run, seen, vectors, grad=True)).backward()
     return objective.compiled.finish(batch)
 
 
-def _rows(world: World, objective: Objective, batch: UpdateBatch, run: Run, seen: Seen, *,
+def _rows(world: World, objective: Objective, batch: UpdateBatch, run: Run, seen: Seen, vectors: Vectors, *,
           grad: bool) -> tuple[dict[tuple[str, str], Rows], dict[int, Tensor]]:
     """Hidden states and projections for each group of reads; what critics and scorers say."""
     staged = objective.compiled.staged
@@ -100,7 +107,10 @@ def _rows(world: World, objective: Objective, batch: UpdateBatch, run: Run, seen
         found = hidden_rows(world.models[group.model], seen[group.model, group.response, group.context], samples, grad=grad)
         weight, bias = head_of(world.models[group.model])
         rows[group.rows] = Rows(found.targets, found.hidden, weight, bias, others=beside)
-    return rows, {live.key: _plain(world, batch, run, seen, live.read, grad=grad) for live in staged.direct}
+    direct = {live.key: _plain(world, batch, run, seen, live.read, grad=grad) for live in staged.direct
+              if live.read.source is None}
+    hidden = {key: _plain(world, batch, run, seen, read, grad=grad) for key, read in objective.products.live}
+    return rows, direct | objective.products.computed(world.spec, batch.layout, hidden, vectors)
 
 
 def _plain(world: World, batch: UpdateBatch, run: Run, seen: Seen, read: Read, *, grad: bool) -> Tensor:

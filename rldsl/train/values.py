@@ -239,7 +239,7 @@ class Values:
             read = node.operation
             assert isinstance(read, Read)
             context = node.inputs[0] if node.inputs else None
-            if read.kind in (ReadKind.VALUE, ReadKind.SCORE):
+            if read.kind in (ReadKind.VALUE, ReadKind.SCORE, ReadKind.HIDDEN):
                 self.known[node.key] = score_plain(self._scored(read.model, read.response, context), read)
             else:
                 groups.setdefault((read.model, read.response, read.temperature, context), []).append(node)
