@@ -29,18 +29,24 @@ GroupKey = tuple[str, str]  # model and response
 class Run:
     """Places `start` to `stop` of `axis`, with everything below them: a micro-batch.
 
-    `tokens` says which packed tokens of each response that is. `is_whole`: no value outside decides the run's
-    gradient; otherwise every run has to be read before the gradient of any is computed.
+    `tokens` says which packed tokens of each response that is, `places` the same by axis, for every axis that something
+    is read at. `is_whole`: no value outside decides the run's gradient; otherwise every run has to be read before the
+    gradient of any is computed.
     """
 
     axis: str
     start: int
     stop: int
     tokens: Mapping[str, slice]
+    places: Mapping[str, slice]
     is_whole: bool = True
 
     def __len__(self) -> int:
         return self.stop - self.start
+
+    def of(self, read: LiveRead) -> slice:
+        """Where the values of a read lie that belong to this run."""
+        return self.places[read.axis.name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,7 @@ def new_batch(staged: StagedObjective, layout: Layout, inputs: Mapping[str, Numb
     live = live_reads(staged)
     reads = {read.key: np.zeros(layout.size(read.axis.name)) for read in live}
     slopes = {read.key: np.zeros(layout.size(read.axis.name)) for read in live if read.coefficient is not None}
-    seen, done = ({read.read.response: np.zeros(layout.size(read.axis.name), np.bool_) for read in live} for _ in range(2))
+    seen, done = ({read.read.response: np.zeros(layout.size(read.tokens.name), np.bool_) for read in live} for _ in range(2))
     return UpdateBatch(staged, layout, inputs, prepared, reads, slopes, seen=seen, done=done)
 
 
@@ -127,7 +133,7 @@ def cut(staged: StagedObjective, layout: Layout, rows: int) -> Runs:
 
 def whole(staged: StagedObjective, layout: Layout) -> Run:
     """The update batch as one run."""
-    return _run(staged, layout, BATCH.name, (0, 1), is_whole=True)
+    return run_of(staged, layout, BATCH.name, (0, 1), is_whole=True)
 
 
 def forward_axis(staged: StagedObjective) -> Axis:
@@ -144,7 +150,7 @@ def _tokens_below(staged: StagedObjective, layout: Layout, axis: str) -> npt.NDA
 
 
 def _token_axes(staged: StagedObjective) -> dict[str, str]:
-    return {read.read.response: read.axis.name for read in live_reads(staged)}
+    return {read.read.response: read.tokens.name for read in live_reads(staged)}
 
 
 def _cut_along(staged: StagedObjective, layout: Layout, axis: str, rows: int, is_whole: bool) -> tuple[Run, ...]:
@@ -152,17 +158,20 @@ def _cut_along(staged: StagedObjective, layout: Layout, axis: str, rows: int, is
     runs, start = [], 0
     while start < len(ends) - 1:
         stop = max(int(np.searchsorted(ends, ends[start] + rows, side="right")) - 1, start + 1)
-        runs.append(_run(staged, layout, axis, (start, stop), is_whole))
+        runs.append(run_of(staged, layout, axis, (start, stop), is_whole))
         start = stop
     return tuple(runs)
 
 
-def _run(staged: StagedObjective, layout: Layout, axis: str, places: tuple[int, int], is_whole: bool) -> Run:
-    tokens = {}
-    for response, name in _token_axes(staged).items():
+def run_of(staged: StagedObjective, layout: Layout, axis: str, places: tuple[int, int], is_whole: bool) -> Run:
+    """The run of places `places[0]` to `places[1]` of an axis."""
+    def below(name: str) -> slice:
         bounds = layout.bounds(name, axis)
-        tokens[response] = slice(int(bounds[places[0]]), int(bounds[places[1]]))
-    return Run(axis, *places, tokens, is_whole)
+        return slice(int(bounds[places[0]]), int(bounds[places[1]]))
+
+    tokens = {response: below(name) for response, name in _token_axes(staged).items()}
+    read = {live.axis.name: below(live.axis.name) for live in live_reads(staged)}
+    return Run(axis, *places, tokens, read, is_whole)
 
 
 # ------------------------------------------------------------------ inputs

@@ -250,7 +250,7 @@ def _of_run(rows: Mapping[GroupKey, Rows], run: Run) -> dict[GroupKey, Rows]:
 
 
 def _direct_of_run(objective: CompiledObjective, direct: Mapping[int, Tensor], run: Run) -> dict[int, Tensor]:
-    return {read.key: direct[read.key][run.tokens[read.read.response]] for read in objective.staged.direct}
+    return {read.key: direct[read.key][run.of(read)] for read in objective.staged.direct}
 
 
 def _live(rows: Rows) -> Rows:

@@ -162,7 +162,7 @@ def _argument(parameter: Parameter, batch: UpdateBatch, keyed: Mapping[int, Numb
 # ------------------------------------------------------------------ reads that the model gives as they are
 def _store_direct(staged: StagedObjective, batch: UpdateBatch, run: Run, direct: Mapping[int, Tensor]) -> None:
     for read in staged.direct:
-        batch.reads[read.key][run.tokens[read.read.response]] = direct[read.key].detach().double().numpy()
+        batch.reads[read.key][run.of(read)] = direct[read.key].detach().double().numpy()
 
 
 def _direct_gradients(staged: StagedObjective, batch: UpdateBatch, run: Run,
@@ -171,6 +171,6 @@ def _direct_gradients(staged: StagedObjective, batch: UpdateBatch, run: Run,
     for read in staged.direct:
         value = direct[read.key]
         if read.coefficient is not None and value.requires_grad:
-            slope = batch.slopes[read.key][run.tokens[read.read.response]]
+            slope = batch.slopes[read.key][run.of(read)]
             pairs.append((value, value.new_tensor(slope)))
     return pairs

@@ -92,15 +92,14 @@ class TorchBackend:
         return pairs
 
     def _differentiate_loss(self, batch: UpdateBatch, run: Run) -> None:
-        """The derivatives of the loss by the reads; kept for the tokens of the run."""
+        """The derivatives of the loss by the reads; kept for the places of the run."""
         if self.disturb is not None:
             for read in live_reads(self.staged):
                 batch.reads[read.key][:] = self.disturb(read.read.kind, batch.reads[read.key])
         slopes = self._slopes(batch)
         for read in live_reads(self.staged):
             if read.coefficient is not None:
-                tokens = run.tokens[read.read.response]
-                batch.slopes[read.key][tokens] = slopes[read.key][tokens]
+                batch.slopes[read.key][run.of(read)] = slopes[read.key][run.of(read)]
 
     def _slopes(self, batch: UpdateBatch) -> Mapping[int, Numbers]:
         if self.meaning is not None:
@@ -174,8 +173,8 @@ class TorchBackend:
 
 
 def _store(batch: UpdateBatch, run: Run, read: LiveRead, value: Tensor) -> None:
-    batch.reads[read.key][run.tokens[read.read.response]] = value.detach().double().numpy()
+    batch.reads[read.key][run.of(read)] = value.detach().double().numpy()
 
 
 def _of_run(arrays: Arrays, run: Run, read: LiveRead) -> Numbers:
-    return np.ascontiguousarray(arrays[read.key][run.tokens[read.read.response]])
+    return np.ascontiguousarray(arrays[read.key][run.of(read)])

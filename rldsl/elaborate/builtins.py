@@ -12,8 +12,8 @@ UNARY = {function.value: function for function in (
 
 REDUCTIONS = {reduction.value: reduction for reduction in Reduction}
 
-READS = {kind.value: kind for kind in (ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.LOGZ, ReadKind.VALUE, ReadKind.KL,
-                                       ReadKind.JS, ReadKind.TV)}
+READS = {kind.value: kind for kind in (ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.LOGZ, ReadKind.VALUE, ReadKind.SCORE,
+                                       ReadKind.KL, ReadKind.JS, ReadKind.TV)}
 TWO_MODELS = frozenset({ReadKind.KL, ReadKind.JS, ReadKind.TV})
 
 SIGNATURES: dict[str, tuple[Slot, ...]] = {
@@ -24,6 +24,7 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     "entropy": slots("model, response, temperature:?"),
     "logz": slots("model, response, temperature:?"),
     "value": slots("model, response"),
+    "score": slots("model, response, per:?"),
     **{name: slots("model, other, response, temperature:?") for name in ("kl", "js", "tv")},
     "clip": slots("x, bounds"),
     "where": slots("condition, then, otherwise"),

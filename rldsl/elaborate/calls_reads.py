@@ -1,10 +1,13 @@
-"""Reads of models: `logp(actor, y)`, `kl(actor, ref, y)`, `value(critic, y)`. Arguments are bound already."""
+"""Reads of models: `logp(actor, y)`, `kl(actor, ref, y)`, `value(critic, y)`, `score(rm, y)`. Arguments are bound already."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from rldsl.diagnostics import Label, error
 from rldsl.elaborate.arguments import Bound
 from rldsl.elaborate.builtins import TWO_MODELS
+from rldsl.elaborate.calls_levels import target_axis
 from rldsl.elaborate.constants import constant_number
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import elaborate, numeric
@@ -13,18 +16,28 @@ from rldsl.elaborate.values import FailedValue, GraphValue, ModelValue, Response
 from rldsl.graph.model import Read, ReadKind
 from rldsl.graph.spec import Role
 from rldsl.syntax import tree
-from rldsl.types import Version
+from rldsl.types import Axis, Version
+
+ROLES = {ReadKind.VALUE: (Role.CRITIC,), ReadKind.SCORE: (Role.SCORER,)}
+GIVES = {Role.POLICY: "probabilities of tokens", Role.JUDGE: "probabilities of tokens",
+         Role.CRITIC: "values of states, and has no vocabulary", Role.SCORER: "scores of texts, and has no vocabulary",
+         Role.EMBEDDER: "vectors of texts"}
 
 
 def call_read(ctx: Context, env: Environment, call: tree.Call, bound: Bound, kind: ReadKind) -> Value:
-    """A read of one or two models at every token of a response."""
+    """A read of one or two models at every token of a response, or at every answer."""
     model = _model(ctx, env, bound["model"], kind)
     other = _model(ctx, env, bound["other"], kind) if kind in TWO_MODELS else ""
     response = _response(ctx, env, bound["response"], kind)
     temperature = _temperature(ctx, env, bound.get("temperature"))
     if model is None or other is None or response is None or temperature is None:
         return FailedValue()
-    return GraphValue(_read(ctx, env, call, kind, model, other, response, temperature))
+    axis = _axis(ctx, env, call, bound.get("per"), kind, response)
+    if axis is None:
+        return FailedValue()
+    return GraphValue(_read(ctx, env, call, axis, Read(
+        kind, model, response.name, version_of(ctx, env, model), temperature, other or None,
+        version_of(ctx, env, other) if other else None), response))
 
 
 def _model(ctx: Context, env: Environment, expr: tree.Expr, kind: ReadKind) -> str | None:
@@ -32,19 +45,48 @@ def _model(ctx: Context, env: Environment, expr: tree.Expr, kind: ReadKind) -> s
     if not isinstance(value, ModelValue):
         if not isinstance(value, FailedValue):
             ctx.report(error("RL020", "a model is needed here", env.span(expr), f"this is {describe(value)}",
-                             others=env.labels(expr, "in here"), why="a model is read at each token.",
-                             fix=f"`{kind.value}({'v' if kind is ReadKind.VALUE else 'actor'}, y)`"))
+                             others=env.labels(expr, "in here"), why="a model is read at the tokens of a response.",
+                             fix=_example(kind)))
         return None
     spec = ctx.tables.models[value.name]
-    wanted = (Role.CRITIC,) if kind is ReadKind.VALUE else (Role.POLICY, Role.JUDGE)
+    wanted = ROLES.get(kind, (Role.POLICY, Role.JUDGE))
     if spec.role in wanted:
         return value.name
-    has = "gives values, and has no vocabulary" if spec.role is Role.CRITIC else "gives probabilities of tokens, no values" \
-        if spec.role in (Role.POLICY, Role.JUDGE) else "gives one number for a whole text"
     ctx.report(error("RL020", f"`{kind.value}` reads a {wanted[0].value}"[:60], env.span(expr), f"this is a {spec.role.value}",
-                     others=[Label(spec.span, "declared here")], why=f"a {spec.role.value} {has}.",
-                     fix="`critic v from tiny(…)`, then `value(v, y)`" if kind is ReadKind.VALUE
-                     else f"name a policy: `{kind.value}(actor, y)`"))
+                     others=[Label(spec.span, "declared here")], why=f"a {spec.role.value} gives {GIVES[spec.role]}.",
+                     fix=_other_read(kind, spec.role, value.name) or _example(kind)))
+    return None
+
+
+def _example(kind: ReadKind) -> str:
+    match kind:
+        case ReadKind.VALUE:
+            return "`critic v from tiny(…)`, then `value(v, y)`"
+        case ReadKind.SCORE:
+            return "`scorer rm from hf(…)`, then `score(rm, y)`"
+        case _:
+            return f"name a policy: `{kind.value}({'actor, ref' if kind in TWO_MODELS else 'actor'}, y)`"
+
+
+def _other_read(kind: ReadKind, role: Role, model: str) -> str:
+    """The read that this model has, where the wrong one of two alike was written."""
+    if kind is ReadKind.VALUE and role is Role.SCORER:
+        return f"`score({model}, y, per: token)`, the score after each token; `score({model}, y)`, after the last"
+    return f"`value({model}, y)`" if kind is ReadKind.SCORE and role is Role.CRITIC else ""
+
+
+def _axis(ctx: Context, env: Environment, call: tree.Call, per: tree.Expr | None, kind: ReadKind,
+          response: ResponseValue) -> Axis | None:
+    """Where the read stands: at the tokens; a score at the samples, or at the level that `per:` names within them."""
+    spec = ctx.tables.responses[response.name]
+    if kind is not ReadKind.SCORE:
+        return spec.token_axis
+    axis = target_axis(ctx, env, per, spec.token_axis, default=spec.sample_axis)
+    if axis is None or axis.is_within(spec.sample_axis):
+        return axis
+    ctx.report(error("RL104", "a score is of one answer", env.span(call), f"`{axis}` holds several"[:40],
+                     why=f"a place of `{axis}` has no text of its own that could be scored.",
+                     fix="`score(rm, y)`, then `mean(…, per: prompt)` of it"))
     return None
 
 
@@ -74,16 +116,12 @@ def _temperature(ctx: Context, env: Environment, expr: tree.Expr | None) -> floa
     return None
 
 
-def _read(ctx: Context, env: Environment, call: tree.Call, kind: ReadKind, model: str, other: str,
-          response: ResponseValue, temperature: float) -> int:
+def _read(ctx: Context, env: Environment, call: tree.Call, axis: Axis, read: Read, response: ResponseValue) -> int:
     spec = ctx.tables.responses[response.name]
-    version = version_of(ctx, env, model)
-    other_version = version_of(ctx, env, other) if other else None
-    latest = read_stage(Version.CURRENT if Version.CURRENT in (version, other_version) else version)
+    latest = read_stage(Version.CURRENT if Version.CURRENT in (read.version, read.other_version) else read.version)
     inputs = () if response.context is None else (ctx.builder.spread(response.context, spec.sample_axis),)
-    operation = Read(kind, model, response.name, version, temperature, other or None, other_version,
-                     context=inputs[0] if inputs else None)
+    operation = replace(read, context=inputs[0] if inputs else None, tokens=None if axis == spec.token_axis else spec.token_axis)
     kept, ctx.builder.stage = ctx.builder.stage, latest
-    key = ctx.builder.read(operation, spec.token_axis, inputs, env.span(call))
+    key = ctx.builder.read(operation, axis, inputs, env.span(call))
     ctx.builder.stage = kept
     return key

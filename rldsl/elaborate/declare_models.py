@@ -19,6 +19,7 @@ from rldsl.types import BATCH, Axis, Element, Level
 
 ORIGINS = {"policy": ("tiny", "hf"), "critic": ("tiny", "hf"), "scorer": ("tiny", "hf"), "embedder": ("tiny", "hf"),
            "judge": ("openai", "hf", "tiny")}
+READERS = ("policy", "critic", "scorer")  # what has tokens
 ALIKE = frozenset({Role.POLICY, Role.JUDGE})  # a judge may be a policy's weights in another role
 
 
@@ -35,7 +36,7 @@ def declare_model(ctx: Context, env: Environment, item: tree.Model) -> str:
         base, origin = (found, None) if isinstance(found, str) else (None, found)
     if base is not None:
         _check_role(ctx, item, role, base)
-    if role in (Role.SCORER, Role.EMBEDDER, Role.JUDGE):
+    if role in (Role.EMBEDDER, Role.JUDGE):
         ctx.defer(item.role, f"the {item.role} `{name}` type-checks, but {item.role}s are not built yet", item.span)
     shares = item.derived and not frozen and base is not None
     ctx.tables.models[name] = ModelSpec(name, role, origin, base, frozen, shares, settings, item.span)
@@ -175,7 +176,7 @@ def declare_response(ctx: Context, env: Environment, item: tree.Response) -> Val
     """`response win = pairs.chosen given pairs.prompt [for actor]`: tokens of the text, one answer for each row."""
     name = ctx.own_name(env, item.name)
     text, prompt = row_text(ctx, env, item.text, "answer"), row_text(ctx, env, item.prompt, "prompt")
-    model = _only_policy(ctx, env, item) if item.model is None else _tokenizer_of(ctx, env, item, item.model)
+    model = _only_reader(ctx, env, item) if item.model is None else _tokenizer_of(ctx, env, item, item.model)
     if text is None or prompt is None or model is None:
         return FailedValue()
     rows = ctx.type_of(text).axis
@@ -200,13 +201,15 @@ def _tokenizer_of(ctx: Context, env: Environment, item: tree.Response, word: str
     return None
 
 
-def _only_policy(ctx: Context, env: Environment, item: tree.Response) -> str | None:
-    own = [(name, bound) for name, bound in env.scope.bindings.items()
-           if isinstance(bound[1], tree.Model) and bound[1].role == "policy" and not bound[1].derived]
+def _only_reader(ctx: Context, env: Environment, item: tree.Response) -> str | None:
+    """The one policy with a tokenizer of its own; in a spec without policies, the one critic or scorer."""
+    models = {name: bound[1] for name, bound in env.scope.bindings.items()
+              if isinstance(bound[1], tree.Model) and not bound[1].derived and bound[1].role in READERS}
+    own = [name for name, model in models.items() if model.role == "policy"] or list(models)
     if len(own) == 1:
-        value = elaborate(ctx, env, tree.Name(own[0][0], span=item.span))
+        value = elaborate(ctx, env, tree.Name(own[0], span=item.span))
         return value.name if isinstance(value, ModelValue) else None
-    ctx.report(error("RL034", "whose tokens these are is not clear" if own else "there is no policy to read this text",
-                     item.span, "this response", why=f"the spec has {len(own)} policies with a tokenizer of their own.",
-                     fix=f"`response {item.name} = … given … for {own[0][0] if own else 'actor'}`"))
+    ctx.report(error("RL034", "whose tokens these are is not clear" if own else "there is no model to read this text",
+                     item.span, "this response", why=f"the spec has {len(own)} models with a tokenizer of their own.",
+                     fix=f"`response {item.name} = … given … for {own[0] if own else 'actor'}`"))
     return None

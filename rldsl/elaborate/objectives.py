@@ -56,9 +56,9 @@ def _trained_model(ctx: Context, env: Environment, item: tree.Objective) -> str 
                          fix=f"`objective {item.name} for actor`"))
         return None
     spec = ctx.tables.models[model.name]
-    if spec.role not in (Role.POLICY, Role.CRITIC):
+    if spec.role not in (Role.POLICY, Role.CRITIC, Role.SCORER):
         ctx.report(error("RL032", f"a {spec.role.value} is not trained"[:60], item.span, f"`{item.model}` is a {spec.role.value}",
-                         others=[Label(spec.span, "declared here")], why="policies and critics are.",
+                         others=[Label(spec.span, "declared here")], why="policies, critics and scorers are.",
                          fix=f"`objective {item.name} for actor`"))
         return None
     return model.name

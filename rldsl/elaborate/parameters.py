@@ -26,9 +26,9 @@ from rldsl.types import NUMERIC, Level
 
 FUNCTIONS = (FunctionValue, BuiltinValue, HostValue, ExternValue)
 KINDS: dict[str, type | tuple[type, ...]] = {
-    "Policy": ModelValue, "Model": ModelValue, "Critic": ModelValue, "Response": ResponseValue, "Level": LevelValue,
-    "Bounds": BoundsValue, "Function": FUNCTIONS}
-ROLES = {"Policy": (Role.POLICY, Role.JUDGE), "Critic": (Role.CRITIC,)}
+    "Policy": ModelValue, "Model": ModelValue, "Critic": ModelValue, "Scorer": ModelValue, "Response": ResponseValue,
+    "Level": LevelValue, "Bounds": BoundsValue, "Function": FUNCTIONS}
+ROLES = {"Policy": (Role.POLICY, Role.JUDGE), "Critic": (Role.CRITIC,), "Scorer": (Role.SCORER,)}
 NUMBERS = frozenset({"Real", "Int", "Bool"})
 ELEMENTS = frozenset({"Real", "Int", "Bool", "Text", "Json"})
 TYPE_WORDS = tuple(sorted({*ELEMENTS, *KINDS}))

@@ -152,6 +152,10 @@ class Writer:
                 return (f"\\log {who}({of}{heat})" if latex else f"log {who}({of}{heat})")
             case ReadKind.PROBE:
                 return self.word(read.probe or "probe")
+            case ReadKind.SCORE if read.tokens is None:
+                return self.call("score", [of, "\\text{each token}" if latex else "each token"], name)
+            case ReadKind.VALUE | ReadKind.SCORE:
+                return self.call(read.kind.value, [of], name)
             case _ if read.other is not None:
                 other = f"\\pi_{{\\mathrm{{{_escape(read.other)}}}}}" if latex else f"pi_{read.other}"
                 return self.call(read.kind.value.upper(), [f"{who} || {other}".replace("||", "\\|" if latex else "||"), of])

@@ -69,7 +69,7 @@ def _kernel_lines(spec: Spec, staged: StagedObjective) -> Iterator[str]:
     for cost in cost_of(spec, staged):
         yield from (f"    {line}" for line in _cost_lines(cost))
     for read in staged.direct:
-        yield f"    {read.read.kind.value} of {read.read.model}: one number a token, no vocabulary"
+        yield f"    {read.read.kind.value} of {read.read.model}: one number for each `{read.axis}`, no vocabulary"
 
 
 def _prepared_names(staged: StagedObjective) -> list[str]:

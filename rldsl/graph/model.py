@@ -84,7 +84,7 @@ class SourceKind(StrEnum):
 
 
 class ReadKind(StrEnum):
-    """What is read from a model at each token. The first six need the vocabulary distribution of the row."""
+    """What is read from a model at each token (or other place). The first six need the vocabulary distribution of the row."""
 
     LOGP = "logp"          # log-probability of the token that stands there
     ENTROPY = "entropy"    # of the next-token distribution, nats
@@ -93,6 +93,7 @@ class ReadKind(StrEnum):
     TV = "tv"              # total variation distance of model and other
     LOGZ = "logz"          # log of the partition sum of the logits
     VALUE = "value"        # a critic's value of the state before the token
+    SCORE = "score"        # a scorer's head at the last token of each place of the read's axis
     HIDDEN = "hidden"
     EMBED = "embed"
     PROBE = "probe"        # a live value written in a test
@@ -199,8 +200,9 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A model read: @ token of `response`. `other` is the second model of a divergence. No inputs, or the context
-    text of `response given context`. `other_version` is its version. `probe` names the value for PROBE."""
+    """A model read: @ token of `response`, unless `tokens` says that it stands above them, and which they are. `other` is
+    the second model of a divergence. No inputs, or the context text of `response given context`. `other_version` is its
+    version. `probe` names the value for PROBE."""
 
     kind: ReadKind
     model: str
@@ -211,6 +213,7 @@ class Read:
     other_version: Version | None = None
     probe: str | None = None
     context: int | None = None
+    tokens: Axis | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,18 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class LiveRead:
-    """A read of the model under training, at each token of one response (or turn, ...): its node, and the node that
-    holds its coefficient, the derivative of what is *minimised* by that read. None where nothing flows back."""
+    """A read of the model under training, at each place of `axis` (a response's tokens, or samples): its node, and the
+    node that holds its coefficient, the derivative of what is *minimised* by that read. None where nothing flows back."""
 
     key: int
     read: Read
     axis: Axis
     coefficient: int | None
+
+    @property
+    def tokens(self) -> Axis:
+        """The tokens that the model looks at for it."""
+        return self.axis if self.read.tokens is None else self.read.tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class StagedObjective:
     graph: Graph
     inputs: tuple[Input, ...]
     groups: tuple[HeadGroup, ...]      # reads of the vocabulary distribution
-    direct: tuple[LiveRead, ...]       # reads that are a plain output of the model (value, probe)
+    direct: tuple[LiveRead, ...]       # reads that are a plain output of the model (value, score, probe)
     prepared: tuple[int, ...]
     loss: int
     values: tuple[tuple[str, int], ...]  # label -> scalar node; `objective/<label>` for terms, others are metrics

@@ -87,7 +87,7 @@ def read_interval(kind: ReadKind) -> Interval:
             return Interval(0.0, math.log(2.0))
         case ReadKind.TV:
             return UNIT
-        case ReadKind.LOGZ | ReadKind.VALUE | ReadKind.HIDDEN | ReadKind.EMBED | ReadKind.PROBE:
+        case (ReadKind.LOGZ | ReadKind.VALUE | ReadKind.SCORE | ReadKind.HIDDEN | ReadKind.EMBED | ReadKind.PROBE):
             return EVERYTHING
         case _:
             assert_never(kind)

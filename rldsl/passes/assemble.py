@@ -73,7 +73,7 @@ def _along(node: Node) -> tuple[Axis, ...]:
     match node.operation:
         case Reduce(to=axis) | Pick(to=axis) | Scan(per=axis) | Shift(per=axis) | Rank(per=axis) | Mirror(per=axis):
             return axis.chain()
-        case Position(axis=axis) | Size(axis=axis):
+        case Position(axis=axis) | Size(axis=axis) | Read(tokens=Axis() as axis):
             return axis.chain()
         case _:
             return ()

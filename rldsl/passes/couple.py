@@ -1,8 +1,9 @@
 """Find the coupling level: where values that current weights decide meet before the coefficients are known.
 
 What: looks at what the coefficients need. A reduction (or pick) of values that depend on a read of current weights
-couples them at the axis that it reduces to; a scan, shift or rank at its `per`. Whether a gradient flows through them
-is not asked: a frozen baseline of current log-probabilities couples as a live one does.
+couples them at the axis that it reduces to; a scan, shift or rank at its `per`; a read that stands above its tokens couples
+these itself. Whether a gradient flows through them is not asked: a frozen baseline of current log-probabilities couples as
+a live one does.
 Requires: phase DIFFERENTIATED.
 Ensures: `coupling` (the coarsest level at which they meet, else token), `piece_axis` (the finest axis of which one
 place can be done alone: all that meets, and every live read, lies below it) and `blocker` (the node that couples).
@@ -24,7 +25,7 @@ def run(draft: Draft) -> Draft:
     """Find where the objective couples values."""
     meetings = coupling_nodes(draft.graph, (key for _, key in draft.coefficients))
     reads = [draft.graph[read].type.axis for read, _ in draft.coefficients]
-    coarsest = min((axis.level for _, axis in meetings), default=Level.TOKEN)
+    coarsest = min((axis.level for axis in (*(axis for _, axis in meetings), *reads)), default=Level.TOKEN)
     blockers = [node for node, axis in meetings if axis.level is coarsest]
     return replace(draft, coupling=coarsest, piece_axis=common_ancestor([*(axis for _, axis in meetings), *reads]),
                    blocker=_first(blockers))

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 from transformers import AutoModel, PreTrainedModel
 
-from rldsl.rollouts.folders import VALUE_HEAD, check_loaded, without_progress_bars
+from rldsl.rollouts.folders import VALUE_HEAD, check_loaded, silently
 from rldsl.rollouts.signatures import ModelError
 
 
@@ -30,11 +30,6 @@ class Critic(nn.Module):
         """The body's configuration."""
         return self.backbone.config
 
-    def value(self, hidden: Tensor) -> Tensor:
-        """Values [T] of hidden states [T, H]."""
-        found: Tensor = self.value_head(hidden.float())
-        return found.squeeze(-1)
-
 
 def save_critic(critic: Critic, folder: Path) -> None:
     """The body in Hugging Face layout, the value head beside it."""
@@ -45,7 +40,7 @@ def save_critic(critic: Critic, folder: Path) -> None:
 
 def load_critic(folder: Path, dtype: torch.dtype) -> Critic:
     """From a folder that `save_critic` wrote, or from a language model's, without its vocabulary head."""
-    with without_progress_bars():
+    with silently():
         backbone, found = AutoModel.from_pretrained(
             folder, dtype=dtype, local_files_only=True, output_loading_info=True)
     check_loaded(folder, found, also=("lm_head.", "embed_out.", "score."))

@@ -52,21 +52,24 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 @contextmanager
-def without_progress_bars() -> Iterator[None]:
-    """Loads and saves silently; puts transformers' progress bars back as they were."""
-    bars: Any = logging
-    were_on = bars.is_progress_bar_enabled()
-    bars.disable_progress_bar()
+def silently() -> Iterator[None]:
+    """Loads and saves silently (`check_loaded` says what does not fit); puts transformers' output back as it was."""
+    output: Any = logging
+    were_on, verbosity = output.is_progress_bar_enabled(), output.get_verbosity()
+    output.disable_progress_bar()
+    output.set_verbosity_error()
     try:
         yield
     finally:
+        output.set_verbosity(verbosity)
         if were_on:
-            bars.enable_progress_bar()
+            output.enable_progress_bar()
 
 
-def check_loaded(folder: Path, found: dict[str, Any], also: tuple[str, ...] = ()) -> None:
-    """Refuses weights that are missing, of another shape, or left over (but for the prefixes `also`)."""
-    missing = sorted(key for key in found["missing_keys"] if not key.endswith(_MAY_BE_MISSING))
+def check_loaded(folder: Path, found: dict[str, Any], also: tuple[str, ...] = (), new: tuple[str, ...] = ()) -> None:
+    """Refuses weights that are missing (but for those of `new` layers), of another shape, or left over (but for the
+    prefixes `also`)."""
+    missing = sorted(key for key in found["missing_keys"] if not key.endswith(_MAY_BE_MISSING) and key not in new)
     extra = sorted(key for key in found["unexpected_keys"] if not key.startswith(also or ("\0",)))
     other = sorted(str(entry[0]) for entry in found["mismatched_keys"])
     for keys, fault in ((missing, "lacks"), (other, "has another shape for"), (extra, "has too much:")):

@@ -1,4 +1,4 @@
-"""Models of a spec, loaded: random small ones, local Hugging Face folders, snapshots, other roles, critics.
+"""Models of a spec, loaded: random small ones, local Hugging Face folders, snapshots, other roles, critics, scorers.
 
 Loads and holds; it neither samples (`sampler`), scores (`score`) nor moves weights (`weights`). Modules stay in
 evaluation mode, trained ones too: dropout would make the sampler and the trainer two different policies.
@@ -18,16 +18,19 @@ from transformers import (
     AutoModelForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    LlamaForSequenceClassification,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     Qwen2Config,
     Qwen2ForCausalLM,
+    Qwen2ForSequenceClassification,
 )
 
 from rldsl.graph.spec import Invocation, ModelSpec, Role
 from rldsl.rollouts.critics import Critic, load_critic
-from rldsl.rollouts.folders import check_loaded, find_folder, load_tokenizer, without_progress_bars
+from rldsl.rollouts.folders import check_loaded, find_folder, load_tokenizer, silently
 from rldsl.rollouts.heads import body_of, check_head, vocabulary_head
+from rldsl.rollouts.scorers import load_scorer, new_scorer
 from rldsl.rollouts.signatures import (
     HF_ARGUMENTS,
     MODEL_SETTINGS,
@@ -39,18 +42,22 @@ from rldsl.rollouts.signatures import (
 from rldsl.rollouts.tokenizers import Codec, tokenizer_from
 
 DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16}
-_FAMILIES: Final = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "llama": (LlamaConfig, LlamaForCausalLM)}
+_FAMILIES: Final = {"qwen2": (Qwen2Config, Qwen2ForCausalLM, Qwen2ForSequenceClassification),
+                    "llama": (LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification)}
+_TRAINED_HERE: Final = (Role.POLICY, Role.CRITIC, Role.SCORER)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
     """A model that can be sampled, scored or trained. Models that share weights share `module`.
 
-    `ends` are the tokens that end an answer; given texts end with the first. `system` stands before each prompt;
+    `role` says what is read of it: probabilities of tokens (a policy), values of states (a critic), scores of texts (a
+    scorer). `ends` are the tokens that end an answer; given texts end with the first. `system` stands before each prompt;
     `chat` says that prompts take the tokenizer's chat form.
     """
 
     name: str
+    role: Role
     module: PreTrainedModel | Critic
     codec: Codec
     trainable: bool
@@ -64,21 +71,22 @@ class LoadedModel:
         return self.codec.tokenizer
 
     @property
-    def is_critic(self) -> bool:
-        """Whether it gives values rather than a distribution over the vocabulary."""
-        return isinstance(self.module, Critic)
-
-    @property
     def body(self) -> Any:
-        """The transformer without vocabulary or value head."""
+        """The transformer without its head."""
         return self.module.backbone if isinstance(self.module, Critic) else body_of(self.module)
 
     @property
     def head_weight(self) -> Tensor:
         """The vocabulary head's weight [V, H]; tied models share it with the embedding."""
-        if isinstance(self.module, Critic):
-            raise ModelError(f"critic `{self.name}` has no vocabulary head; it gives values")
-        return vocabulary_head(self.module)[0]
+        return vocabulary_head(self.policy_module)[0]
+
+    @property
+    def policy_module(self) -> PreTrainedModel:
+        """The module of a policy. `ModelError` for a model that has no vocabulary."""
+        if isinstance(self.module, Critic) or self.role is not Role.POLICY:
+            gives = "values of states" if self.role is Role.CRITIC else "scores of texts"
+            raise ModelError(f"{self.role} `{self.name}` has no vocabulary head; it gives {gives}, and a policy is needed here")
+        return self.module
 
     @property
     def device(self) -> torch.device:
@@ -99,9 +107,9 @@ def load_model(spec: ModelSpec, *, seed: int, base: LoadedModel | None = None, r
     Random weights depend on `seed` and the model's name alone, or on the `seed` written in `tiny(...)`. Raises
     `ModelError` for the user's mistakes.
     """
-    if spec.role not in (Role.POLICY, Role.CRITIC):
-        raise ModelError(f"{spec.role} `{spec.name}` cannot be loaded as a language model yet: only policies "
-                         "and critics can")
+    if spec.role not in _TRAINED_HERE:
+        raise ModelError(f"{spec.role} `{spec.name}` cannot be loaded as a language model yet: only policies, "
+                         "critics and scorers can")
     settings = checked(dict(spec.settings), MODEL_SETTINGS, f"{spec.role} `{spec.name}`")
     if spec.origin is None:
         if base is None:
@@ -109,9 +117,9 @@ def load_model(spec: ModelSpec, *, seed: int, base: LoadedModel | None = None, r
         return _derived(spec, settings, base)
     module, tokenizer = _from_origin(spec, spec.origin, DTYPES[settings["dtype"]], seed, root)
     cast(Any, module).to(device).eval().requires_grad_(not spec.frozen)
-    if isinstance(module, PreTrainedModel):
+    if isinstance(module, PreTrainedModel) and spec.role is Role.POLICY:
         check_head(module)
-    return _with_settings(LoadedModel(spec.name, module, Codec.of(tokenizer), not spec.frozen,
+    return _with_settings(LoadedModel(spec.name, spec.role, module, Codec.of(tokenizer), not spec.frozen,
                                       _ends(spec.name, module, tokenizer)), settings)
 
 
@@ -122,8 +130,8 @@ def _from_origin(spec: ModelSpec, origin: Invocation, dtype: torch.dtype, seed: 
             given = checked(arguments_of(origin, TINY_ARGUMENTS), TINY_ARGUMENTS, "tiny")
             tokenizer = tokenizer_from(given["tokenizer"])
             own = given["seed"]
-            module = _tiny(given, tokenizer, (seed, crc32(spec.name.encode())) if own is None else (own, 0), dtype)
-            return (Critic(module.base_model) if spec.role is Role.CRITIC else module), tokenizer
+            seeds = (seed, crc32(spec.name.encode())) if own is None else (own, 0)
+            return _tiny(given, tokenizer, spec.role, seeds, dtype), tokenizer
         case "hf":
             given = checked(arguments_of(origin, HF_ARGUMENTS), HF_ARGUMENTS, "hf")
             return _from_folder(find_folder(given["folder"], root), spec.role, dtype)
@@ -132,8 +140,8 @@ def _from_origin(spec: ModelSpec, origin: Invocation, dtype: torch.dtype, seed: 
                              'hf("folder")')
 
 
-def _tiny(given: dict[str, Any], tokenizer: PreTrainedTokenizerBase, seeds: tuple[int, int],
-          dtype: torch.dtype) -> Any:
+def _tiny(given: dict[str, Any], tokenizer: PreTrainedTokenizerBase, role: Role, seeds: tuple[int, int],
+          dtype: torch.dtype) -> PreTrainedModel | Critic:
     """Random weights; the process's own random state is left as it was."""
     width, heads, kv_heads = given["width"], given["heads"], given["kv_heads"] or given["heads"]
     if width % (2 * heads):
@@ -141,7 +149,7 @@ def _tiny(given: dict[str, Any], tokenizer: PreTrainedTokenizerBase, seeds: tupl
                          f"{max(1, round(width / (2 * heads))) * 2 * heads}")
     if heads % kv_heads:
         raise ModelError(f"tiny: `kv_heads: {kv_heads}` must divide `heads: {heads}`")
-    config_class, module_class = _FAMILIES[given["family"]]
+    config_class, policy_class, scorer_class = _FAMILIES[given["family"]]
     config = config_class(
         vocab_size=len(tokenizer), hidden_size=width, intermediate_size=given["inner"] or 4 * width,
         num_hidden_layers=given["layers"], num_attention_heads=heads, num_key_value_heads=kv_heads,
@@ -150,7 +158,9 @@ def _tiny(given: dict[str, Any], tokenizer: PreTrainedTokenizerBase, seeds: tupl
         eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.bos_token_id)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed((seeds[0] * 0x9E3779B97F4A7C15 + seeds[1]) % 2**63)
-        return module_class(config).to(dtype)
+        module: Any = new_scorer(scorer_class, config) if role is Role.SCORER else policy_class(config)
+    module.to(dtype)
+    return Critic(module.base_model) if role is Role.CRITIC else module
 
 
 def _from_folder(folder: Path, role: Role,
@@ -158,8 +168,10 @@ def _from_folder(folder: Path, role: Role,
     tokenizer = load_tokenizer(folder)
     if role is Role.CRITIC:
         return load_critic(folder, dtype), tokenizer
+    if role is Role.SCORER:
+        return load_scorer(folder, dtype), tokenizer
     loader: Any = AutoModelForCausalLM
-    with without_progress_bars():
+    with silently():
         module, found = loader.from_pretrained(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
     check_loaded(folder, found)
     return module, tokenizer
@@ -172,14 +184,14 @@ def _derived(spec: ModelSpec, settings: dict[str, Any], base: LoadedModel) -> Lo
     kept = {name: value for name, value in settings.items() if name in dict(spec.settings)}
     inherited = {"system": base.system, "chat": base.chat, **kept}
     module = base.module
-    if spec.role is Role.CRITIC and not base.is_critic:
+    if spec.role is Role.CRITIC and base.role is not Role.CRITIC:
         module = Critic(copy.deepcopy(base.body))
     elif not spec.shares_weights:
         module = copy.deepcopy(module)
     if module is not base.module:
         module.eval().requires_grad_(not spec.frozen).zero_grad(set_to_none=True)
     trainable = base.trainable if spec.shares_weights else not spec.frozen
-    return _with_settings(LoadedModel(spec.name, module, base.codec, trainable, base.ends), inherited)
+    return _with_settings(LoadedModel(spec.name, spec.role, module, base.codec, trainable, base.ends), inherited)
 
 
 def _with_settings(model: LoadedModel, settings: dict[str, Any]) -> LoadedModel:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rldsl.rollouts.critics import Critic
+from rldsl.graph.spec import Role
 from rldsl.rollouts.decoders import Decoder, decoder_of
 from rldsl.rollouts.draw import draw_tokens
 from rldsl.rollouts.models import LoadedModel
@@ -33,8 +33,8 @@ def sample(model: LoadedModel, prompts: Sequence[str], settings: Sampling, *, se
     The numbers that an answer is drawn by depend on `seed` (`settings.seed` where that is set), the prompt's key (its
     place unless `keys` are given) and the sample's place alone.
     """
-    if isinstance(model.module, Critic):
-        raise ModelError(f"critic `{model.name}` gives values; only a policy can be sampled")
+    if model.role is not Role.POLICY:
+        raise ModelError(f"{model.role} `{model.name}` gives no probabilities of tokens; only a policy can be sampled")
     prompt_ids = encode_prompts(model, prompts)
     if not prompts:
         raise ModelError(f"there is no prompt to sample `{model.name}` from")

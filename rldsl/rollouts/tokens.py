@@ -105,10 +105,26 @@ def given_prompts(model: LoadedModel, tokens: ResponseTokens, prompts: Sequence[
         raise ModelError(f"{len(prompts)} prompts are given for the samples of {len(tokens.counts)}")
     check_vocabulary(model, tokens)
     prompt_ids = encode_prompts(model, prompts)
-    longest = np.zeros(len(prompt_ids), np.int64)
-    np.maximum.at(longest, tokens.prompt_of_sample, tokens.lengths)
-    check_fits(model, prompt_ids, longest.tolist())
+    _check_longest(model, prompt_ids, tokens.prompt_of_sample, tokens.lengths)
     return replace(tokens, prompt_ids=prompt_ids)
+
+
+def retokenized(model: LoadedModel, own: LoadedModel, tokens: ResponseTokens, prompts: Sequence[str]) -> ResponseTokens:
+    """The samples of `own` as a model with another tokenizer reads them: their texts after the prompts, with its end token
+    where the sample has one."""
+    last = tokens.ids[tokens.offsets[1:] - 1]
+    ended = np.isin(last, np.array(own.ends, dtype=np.int64))
+    prompt_ids = encode_prompts(model, prompts)
+    end = np.array([model.ends[0]], dtype=np.int64)
+    bodies = model.codec.encode(tokens.texts, start=False)
+    answers = [np.concatenate([body, end]) if has_end else body.astype(np.int64)
+               for body, has_end in zip(bodies, ended, strict=True)]
+    lengths = np.array([len(answer) for answer in answers], dtype=np.int64)
+    if (lengths == 0).any():
+        raise ModelError(f"answer {int(np.argmin(lengths)) + 1} has no text and no end, so `{model.name}` has nothing to read")
+    _check_longest(model, prompt_ids, tokens.prompt_of_sample, lengths)
+    return replace(tokens, prompt_ids=prompt_ids, ids=np.concatenate([np.zeros(0, np.int64), *answers]),
+                   offsets=offsets_of(lengths), logp=None, vocabulary=model.codec.digest)
 
 
 def texts_of(model: LoadedModel, ids: Longs, offsets: Longs) -> tuple[str, ...]:
@@ -118,6 +134,12 @@ def texts_of(model: LoadedModel, ids: Longs, offsets: Longs) -> tuple[str, ...]:
     lengths = np.diff(offsets) - ended
     inner = ids[concatenated_ranges(offsets[:-1], lengths)]
     return model.codec.decode(inner, offsets_of(lengths))
+
+
+def _check_longest(model: LoadedModel, prompt_ids: Sequence[Ids], prompt_of: Longs, lengths: Longs) -> None:
+    longest = np.zeros(len(prompt_ids), np.int64)
+    np.maximum.at(longest, prompt_of, lengths)
+    check_fits(model, prompt_ids, longest.tolist())
 
 
 def check_vocabulary(model: LoadedModel, tokens: ResponseTokens) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from rldsl.rollouts.critics import Critic, load_critic, load_value_head, save_critic
-from rldsl.rollouts.folders import check_loaded, without_progress_bars
+from rldsl.rollouts.folders import check_loaded, silently
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.signatures import ModelError
 
@@ -29,7 +29,7 @@ def copy_weights(source: LoadedModel, target: LoadedModel) -> None:
 def save_model(model: LoadedModel, folder: Path) -> None:
     """Config, weights (safetensors) and tokenizer; of a critic the body and, beside it, the value head."""
     folder.mkdir(parents=True, exist_ok=True)
-    with without_progress_bars():
+    with silently():
         if isinstance(model.module, Critic):
             save_critic(model.module, folder)
         else:
@@ -58,7 +58,7 @@ def _loaded(model: LoadedModel, folder: Path) -> Any:
         load_value_head(critic, folder)
         return critic
     loader: Any = type(model.module)
-    with without_progress_bars():
+    with silently():
         module, found = loader.from_pretrained(folder, dtype=model.module.dtype, local_files_only=True,
                                                output_loading_info=True)
     check_loaded(folder, found)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from rldsl.batch import Run, Runs, UpdateBatch, forward_axis, live_reads
+from rldsl.batch import Runs, UpdateBatch, forward_axis, live_reads, run_of
 from rldsl.graph.spec import Amount
 from rldsl.graph.staged import StagedObjective
 from rldsl.program import CompiledObjective
@@ -35,9 +35,10 @@ def runs_of(objective: CompiledObjective, batch: UpdateBatch, micro_batch: Amoun
     if micro_batch.unit == "tokens":
         return objective.pieces(batch, rows=int(micro_batch.number))
     axis, whole = _cutting_axis(staged, micro_batch)
-    runs = tuple(_run(staged, batch, axis, start, stop, whole) for start, stop in _ranges(staged, batch, axis, micro_batch))
+    ranges = _ranges(staged, batch, axis, micro_batch)
+    runs = tuple(run_of(staged, batch.layout, axis.name, places, whole) for places in ranges)
     if len(runs) == 1 and not whole:
-        runs = (_run(staged, batch, BATCH, 0, 1, True),)
+        runs = (run_of(staged, batch.layout, BATCH.name, (0, 1), True),)
     return Runs(runs, 1 if runs[0].is_whole else 2)
 
 
@@ -87,15 +88,7 @@ def _ranges(staged: StagedObjective, batch: UpdateBatch, axis: Axis, micro_batch
 def _held(staged: StagedObjective, batch: UpdateBatch, axis: Axis, unit: str) -> npt.NDArray[np.int64]:
     if unit in ("prompts", "rows"):
         return np.ones(batch.layout.size(axis.name), np.int64)
-    samples = {read.axis.parent for read in live_reads(staged)}
+    samples = {read.tokens.parent for read in live_reads(staged)}
     counts = [np.diff(batch.layout.bounds(entry.name, axis.name)) for entry in samples if entry is not None]
     found: npt.NDArray[np.int64] = np.max(counts, axis=0)
     return found
-
-
-def _run(staged: StagedObjective, batch: UpdateBatch, axis: Axis, start: int, stop: int, whole: bool) -> Run:
-    tokens = {}
-    for live in live_reads(staged):
-        bounds = batch.layout.bounds(live.axis.name, axis.name)
-        tokens[live.read.response] = slice(int(bounds[start]), int(bounds[stop]))
-    return Run(axis.name, start, stop, tokens, whole)

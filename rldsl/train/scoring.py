@@ -1,4 +1,4 @@
-"""Model reads without a gradient: log-probabilities, entropies, divergences and values of tokens under present weights.
+"""Model reads without a gradient: log-probabilities, entropies, divergences, values and scores under present weights.
 
 Logits are formed by chunks and dropped. Which tokens, and after which prompts, is the caller's matter.
 """
@@ -17,7 +17,7 @@ from torch import Tensor
 from rldsl.graph.model import Read, ReadKind
 from rldsl.kernels.dense import dense_reads
 from rldsl.rollouts.models import LoadedModel
-from rldsl.rollouts.score import head_of, hidden_rows, values
+from rldsl.rollouts.score import head_of, hidden_rows, scores, values
 from rldsl.rollouts.tokens import ResponseTokens
 
 Numbers = npt.NDArray[np.float64]
@@ -36,10 +36,17 @@ class Scored:
     tokens: ResponseTokens
 
 
-def score_values(seen: Scored) -> Numbers:
-    """A critic's value before each token."""
-    found = [values(seen.model, seen.tokens, run, grad=False) for run in _runs(seen.tokens, MOST_TOKENS)]
-    return _as_numbers(found)
+def plain_read(seen: Scored, read: Read, samples: range, *, grad: bool) -> Tensor:
+    """What a model gives as it is, without a vocabulary: a critic's values, a scorer's scores."""
+    if read.kind is ReadKind.VALUE:
+        return values(seen.model, seen.tokens, samples, grad=grad)
+    assert read.kind is ReadKind.SCORE
+    return scores(seen.model, seen.tokens, samples, per_token=read.tokens is None, grad=grad)
+
+
+def score_plain(seen: Scored, read: Read) -> Numbers:
+    """The same of all samples."""
+    return _as_numbers([plain_read(seen, read, run, grad=False) for run in _runs(seen.tokens, MOST_TOKENS)])
 
 
 def score_reads(seen: Scored, others: Mapping[str, Scored], reads: Sequence[Read]) -> list[Numbers]:

@@ -9,10 +9,12 @@ from typing import Any
 from rldsl.data.errors import DataErrors
 from rldsl.data.load import load_data
 from rldsl.data.rows import Rows
+from rldsl.graph.model import Read, ReadKind
 from rldsl.graph.spec import Amount, Spec, Step, Update
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName
 from rldsl.rewards.run import HostCalls
+from rldsl.rollouts.models import LoadedModel
 from rldsl.train.drawing import Steps, prepare_train
 from rldsl.train.engine import Engine, load_models
 from rldsl.train.failures import FailureBook, handled_calls
@@ -52,9 +54,25 @@ def read_data(spec: Spec, project: Path, seed: int) -> dict[str, Rows]:
 def make_world(spec: Spec, project: Path, seed: int, data: Mapping[str, Rows]) -> tuple[World, Engine]:
     """Models, loaded, and the processes of host calls, which load the project's functions."""
     models = load_models(spec, project, seed)
+    _check_tokenizers(spec, models)
     world = World(spec, project, seed, data, models, HostCalls(spec.externs, project), NeedFinder(spec),
                   FailureBook(handled_calls(spec)))
     return world, Engine(spec, models)
+
+
+def _check_tokenizers(spec: Spec, models: Mapping[str, LoadedModel]) -> None:
+    """Refuses what is read at tokens of a model that has other ones. A whole text can be scored in any."""
+    owners = {entry.name: models[entry.model] for entry in spec.responses}
+    for node in spec.graph.nodes:
+        read = node.operation
+        if not isinstance(read, Read) or read.tokens is not None:
+            continue
+        for name in (read.model, read.other):
+            if name is not None and models[name].codec.digest != owners[read.response].codec.digest:
+                where = f"{place_of(spec, node.span)}: " if node.span is not None else ""
+                raise RunError(f"{where}`{name}` has another tokenizer than `{owners[read.response].name}`, whose tokens "
+                               f"`{read.response}` has; what is read at tokens needs the same ones"
+                               + (f" (`score({name}, {read.response})` reads the text)" if read.kind is ReadKind.SCORE else ""))
 
 
 def check_calls(world: World) -> None:

@@ -11,17 +11,17 @@ import numpy as np
 from torch import Tensor
 
 from rldsl.batch import Run, UpdateBatch
-from rldsl.graph.model import ReadKind
+from rldsl.graph.model import Read, ReadKind
 from rldsl.graph.spec import Amount, Update
 from rldsl.kernels.rows import Rows
 from rldsl.rollouts.score import head_of, hidden_rows
-from rldsl.rollouts.score import values as value_rows
 from rldsl.rollouts.tokens import ResponseTokens
 from rldsl.train.compare import logp_difference
 from rldsl.train.engine import Engine, NotFinite, StepReport
 from rldsl.train.micro import runs_of
 from rldsl.train.objectives import Objective, Sight
 from rldsl.train.parts import Indices, Part, part_of
+from rldsl.train.scoring import Scored, plain_read
 from rldsl.train.values import Numbers, Values
 from rldsl.train.world import World
 
@@ -88,7 +88,7 @@ def _differentiate(world: World, objective: Objective, update: Update, batch: Up
 
 def _rows(world: World, objective: Objective, batch: UpdateBatch, run: Run, seen: Seen, *,
           grad: bool) -> tuple[dict[tuple[str, str], Rows], dict[int, Tensor]]:
-    """Hidden states and projections for each group of reads; what critics say."""
+    """Hidden states and projections for each group of reads; what critics and scorers say."""
     staged = objective.compiled.staged
     rows: dict[tuple[str, str], Rows] = {}
     for group in staged.groups:
@@ -100,9 +100,12 @@ def _rows(world: World, objective: Objective, batch: UpdateBatch, run: Run, seen
         found = hidden_rows(world.models[group.model], seen[group.model, group.response, group.context], samples, grad=grad)
         weight, bias = head_of(world.models[group.model])
         rows[group.rows] = Rows(found.targets, found.hidden, weight, bias, others=beside)
-    direct = {live.key: value_rows(world.models[live.read.model], seen[live.read.model, live.read.response, live.read.context],
-                                   _samples(world, batch, run, live.read.response), grad=grad) for live in staged.direct}
-    return rows, direct
+    return rows, {live.key: _plain(world, batch, run, seen, live.read, grad=grad) for live in staged.direct}
+
+
+def _plain(world: World, batch: UpdateBatch, run: Run, seen: Seen, read: Read, *, grad: bool) -> Tensor:
+    known = Scored(world.models[read.model], seen[read.model, read.response, read.context])
+    return plain_read(known, read, _samples(world, batch, run, read.response), grad=grad)
 
 
 def _hidden(world: World, model: str, tokens: ResponseTokens, samples: range) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -17,15 +17,15 @@ from torch import Tensor
 from rldsl.data.rows import Rows
 from rldsl.emit.evaluate import evaluate
 from rldsl.graph.model import Leaf, Node, Read, ReadKind, SourceKind
-from rldsl.graph.spec import ResponseSpec
+from rldsl.graph.spec import ResponseSpec, Role
 from rldsl.kernels.layout import Layout
 from rldsl.rollouts.sampler import sample
 from rldsl.rollouts.signatures import ModelError, Sampling
-from rldsl.rollouts.tokens import ResponseTokens, given_prompts, tokenize_given
+from rldsl.rollouts.tokens import ResponseTokens, given_prompts, retokenized, tokenize_given
 from rldsl.train.host import call_host
 from rldsl.train.outcome import RunError, place_of
 from rldsl.train.parts import Indices
-from rldsl.train.scoring import Scored, score_reads, score_values
+from rldsl.train.scoring import Scored, score_plain, score_reads
 from rldsl.train.seeds import seed_for
 from rldsl.train.world import World
 
@@ -99,13 +99,17 @@ class Values:
         return self.tokens[name]
 
     def as_seen_by(self, model: str, response: str, context: int | None = None) -> ResponseTokens:
-        """The tokens of a response after the prompts that a model sees: its role's, or those of another context."""
+        """The tokens of a response after the prompts that a model sees: its role's, or those of another context. A scorer
+        with another tokenizer sees its own tokens of the same texts."""
         tokens, spec = self.response(response), self.world.responses[response]
         own, reader = self.world.models[spec.model], self.world.models[model]
-        if context is None and (own.system, own.chat) == (reader.system, reader.chat):
+        is_foreign = reader.role is Role.SCORER and reader.codec.digest != tokens.vocabulary
+        if context is None and (own.system, own.chat) == (reader.system, reader.chat) and not is_foreign:
             return tokens
         if (model, response, context) not in self._seen:
-            self._seen[model, response, context] = given_prompts(reader, *self._contexts(spec, tokens, context))
+            placed, prompts = self._contexts(spec, tokens, context)
+            found = retokenized(reader, own, placed, prompts) if is_foreign else given_prompts(reader, placed, prompts)
+            self._seen[model, response, context] = found
         return self._seen[model, response, context]
 
     @property
@@ -235,8 +239,8 @@ class Values:
             read = node.operation
             assert isinstance(read, Read)
             context = node.inputs[0] if node.inputs else None
-            if read.kind is ReadKind.VALUE:
-                self.known[node.key] = score_values(self._scored(read.model, read.response, context))
+            if read.kind in (ReadKind.VALUE, ReadKind.SCORE):
+                self.known[node.key] = score_plain(self._scored(read.model, read.response, context), read)
             else:
                 groups.setdefault((read.model, read.response, read.temperature, context), []).append(node)
         for (model, response, _, context), members in groups.items():

@@ -24,6 +24,7 @@ data pairs from jsonl("pairs.jsonl") { prompt: Text  chosen: Text  rejected: Tex
 policy actor from tiny(layers: 1, width: 32, heads: 2, tokenizer: characters("abcdefgh>"))
 policy ref = frozen(actor)
 critic baseline from tiny(layers: 1, width: 32, heads: 2, tokenizer: characters("abcdefgh>"))
+scorer rm from tiny(layers: 1, width: 32, heads: 2, tokenizer: characters("abcdefgh>"))
 rollout y ~ actor(problems.question) { samples: 4, max_tokens: 16, temperature: 0.7 }
 response win = pairs.chosen given pairs.prompt
 response lose = pairs.rejected given pairs.prompt
@@ -61,6 +62,13 @@ OBJECTIVES = {
     "value": """objective main for baseline {
       let gap = value(baseline, y) - advantage
       minimize loss: mean(gap * gap)
+    }""",
+    "preferred": """objective main for rm {
+      minimize loss: -mean(log_sigmoid(score(rm, win) - score(rm, lose)))
+    }""",
+    "scored": """objective main for rm {
+      minimize whole: mean((score(rm, y) - correct) ^ 2)
+      minimize steps: 0.1 * mean((score(rm, y, per: token) - advantage) ^ 2)
     }""",
 }
 

@@ -172,6 +172,46 @@ def test_direct_values_take_their_gradient_from_the_coefficients() -> None:
     assert close(found[:1], found[1:])
 
 
+def test_scores_of_a_pair_have_the_gradient_of_its_likelihood() -> None:
+    """Bradley-Terry of three pairs: by the winner's score -(1 - sigmoid(margin)) / 3, by the loser's the opposite."""
+    batch, objective = ragged("preferred"), compiled("preferred")
+    win, lose = (torch.tensor(scores, requires_grad=True) for scores in ([0.5, -1.0, 2.0], [0.0, 1.0, 2.0]))
+    reads = {read.read.response: read for read in objective.staged.direct}
+    assert {read.axis.name for read in reads.values()} == {"pairs"}
+    direct = {reads["win"].key: win, reads["lose"].key: lose}
+    loss, _ = objective.loss(objective.batch(batch.layout, batch.inputs), {}, direct)
+    loss.backward()
+    margins = np.array([0.5, -2.0, 0.0])
+    assert loss.item() == pytest.approx(np.log1p(np.exp(-margins)).mean(), abs=1e-6)
+    wanted = torch.tensor(-1 / (1 + np.exp(margins)) / 3)
+    assert win.grad is not None and lose.grad is not None
+    assert close([win.grad, lose.grad], [wanted, -wanted])
+
+
+@pytest.mark.parametrize(("name", "rows"), [("preferred", 6), ("scored", 9), ("scored", 1)])
+def test_scores_are_cut_with_the_answers_that_they_are_of(name: str, rows: int) -> None:
+    """Runs count the tokens that the scorer looks at, and hold the scores of whole answers."""
+    batch, objective = ragged(name), compiled(name)
+    layout = batch.layout
+    values = {read.key: torch.randn(layout.size(read.axis.name), requires_grad=True) for read in objective.staged.direct}
+    loss, _ = objective.loss(objective.batch(layout, batch.inputs), {}, values)
+    loss.backward()
+    whole = [value.grad for value in values.values() if value.grad is not None]
+    for value in values.values():
+        value.grad = None
+    update = objective.batch(layout, batch.inputs)
+    runs = objective.pieces(update, rows=rows)
+    assert runs.passes == 1 and len(runs) > 1
+    for run in runs:
+        tokens = sum(part.stop - part.start for part in run.tokens.values())
+        assert tokens <= rows or len(run) == 1
+        direct = {read.key: values[read.key][run.of(read)] for read in objective.staged.direct}
+        objective.piece(update, run, {}, direct).backward()
+    assert objective.finish(update)["loss"] == pytest.approx(loss.item(), rel=1e-6)
+    assert close([value.grad for value in values.values() if value.grad is not None], whole)
+    assert len(whole) == 2
+
+
 def test_runs_of_a_trainer_give_weights_their_gradient_once() -> None:
     """`finish` adds to `.grad` what the runs have summed."""
     batch = ragged("token", bias=True)
@@ -204,7 +244,7 @@ def test_scores_are_those_of_float64(chunk_bytes: int) -> None:
     assert all(np.abs(found[kind] - exact.numpy()).max() <= 2e-6 for kind, exact in zip(kinds, wanted, strict=True))
 
 
-@pytest.mark.parametrize("name", ["token", "batch", "pairs", "exact", "value"])
+@pytest.mark.parametrize("name", ["token", "batch", "pairs", "exact", "value", "preferred", "scored"])
 def test_certificates_say_what_was_compared(name: str) -> None:
     """All agree, and the report can be kept."""
     report = certify(compiled(name), seed=1)

@@ -157,7 +157,7 @@ def test_a_model_that_changes_its_logits_is_refused(tmp_path: Path) -> None:
         policy_from(tmp_path, config, Gemma2ForCausalLM)
 
 
-def test_only_policies_and_critics_are_loaded_here() -> None:
+def test_judges_are_not_loaded_here() -> None:
     with pytest.raises(ModelError, match="judge `grader` cannot be loaded"):
         load_model(spec_of("grader", Invocation("openai"), role=Role.JUDGE), seed=0)
     with pytest.raises(ModelError, match=r"no model `big\(...\)`"):
@@ -168,7 +168,7 @@ def test_a_critic_values_the_state_before_each_token_and_starts_at_zero() -> Non
     actor = tiny_policy()
     critic = load_model(spec_of("v", role=Role.CRITIC, base="actor"), seed=0, base=actor)
     tokens = tokenize_given(actor, ["ab>", "c>"], ["ba", ""])
-    assert critic.is_critic and critic.trainable
+    assert critic.role is Role.CRITIC and critic.trainable
     assert torch.equal(values(critic, tokens, range(2), grad=False), torch.zeros(4))
     with torch.no_grad():
         critic.module.value_head.weight.fill_(1.0)

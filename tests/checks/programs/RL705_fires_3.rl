@@ -1,0 +1,7 @@
+data pairs from jsonl("pairs.jsonl") { prompt: Text  chosen: Text  rejected: Text }
+scorer rm from hf("model")
+response win = pairs.chosen given pairs.prompt
+response lose = pairs.rejected given pairs.prompt
+objective prefer for rm {
+  minimize loss: -mean(log_sigmoid(score(rm, lose) - score(rm, win)))
+}

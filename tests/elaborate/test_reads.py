@@ -1,0 +1,91 @@
+"""Model reads as the language types them: where they stand, in what range, live or not; and the words of those it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rldsl.compiler import CheckResult, check_source
+from rldsl.diagnostics import Diagnostic
+from rldsl.graph.spec import Spec
+from rldsl.loading import project_loader
+from rldsl.source import Source
+
+HEAD = """
+data problems from jsonl("problems.jsonl") { question: Text  answer: Text target }
+data pairs from jsonl("pairs.jsonl") { prompt: Text  chosen: Text  rejected: Text }
+policy actor from hf("model")
+policy ref = frozen(actor)
+scorer rm from hf("judge")
+scorer old = frozen(rm)
+critic v from hf("model")
+rollout y ~ actor(problems.question) { samples: 4, max_tokens: 8 }
+response win = pairs.chosen given pairs.prompt for rm
+reward correct = verify.equal(y.text, problems.answer)
+"""
+
+
+def result_of(text: str) -> CheckResult:
+    return check_source(Source("test.rl", text), project_loader(Path(__file__).parent))
+
+
+def checked(body: str) -> tuple[Spec | None, list[Diagnostic]]:
+    """The spec and its errors."""
+    result = result_of(HEAD + body)
+    return result.spec, list(result.errors)
+
+
+def type_of(expression: str) -> str:
+    """The type of a top-level value."""
+    spec, errors = checked(f"let found = {expression}\n")
+    assert spec is not None and not errors, [(entry.title, entry.why) for entry in errors]
+    return str(spec.graph[next(entry.key for entry in spec.lets if entry.name == "found")].type)
+
+
+@pytest.mark.parametrize(("expression", "wanted"), [
+    ("score(rm, y)", "Real @ y.sample"), ("score(rm, y, per: sample)", "Real @ y.sample"),
+    ("score(rm, y, per: token)", "Real @ y.token"), ("score(rm, win)", "Real @ pairs"),
+    ("score(rm, y given problems.question)", "Real @ y.sample"), ("value(v, y)", "Real @ y.token"),
+])
+def test_a_score_stands_at_the_answers_and_a_value_at_the_tokens(expression: str, wanted: str) -> None:
+    assert type_of(expression) == wanted
+
+
+def test_a_score_is_live_in_its_own_objective_alone() -> None:
+    spec, errors = checked("""
+let before = score(rm, y)
+objective fit for rm { minimize loss: mean((score(rm, y) - correct) ^ 2) + 0 * mean(score(old, y)) }
+objective pg for actor { maximize gain: mean(logp(actor, y) * (score(rm, y) - before)) }
+""")
+    assert spec is not None and not errors, [(entry.title, entry.why) for entry in errors]
+    reads = [(node.operation.model, node.operation.version.value, sorted(node.type.live)) for node in spec.graph.nodes
+             if getattr(node.operation, "kind", None) == "score"]
+    assert sorted(reads) == [("old", "frozen", []), ("rm", "current", ["rm"]), ("rm", "iteration", [])]
+
+
+@pytest.mark.parametrize(("body", "code", "said"), [
+    ("let found = value(rm, y)", "RL020", "`score(rm, y, per: token)`"),
+    ("let found = score(v, y)", "RL020", "`value(v, y)`"),
+    ("let found = logp(rm, y)", "RL020", "name a policy"),
+    ("let found = score(rm, y.text)", "RL020", "with the rollout `y` itself"),
+    ("let found = score(rm, y, per: prompt)", "RL104", "`score(rm, y)`"),
+    ("rollout z ~ rm(problems.question) { max_tokens: 4 }", "RL032", "rollout z ~ actor"),
+    ("scorer other = frozen(actor)", "RL032", "an origin of its own"),
+])
+def test_reads_of_the_wrong_model_are_answered_with_the_right_one(body: str, code: str, said: str) -> None:
+    _, errors = checked(body + "\n")
+    assert [entry.code for entry in errors] == [code] and said in (errors[0].fix or ""), errors
+
+
+def test_a_spec_without_policies_has_the_tokens_of_its_scorer() -> None:
+    text = """
+data pairs from jsonl("pairs.jsonl") { prompt: Text  chosen: Text }
+scorer rm from hf("judge")
+SECOND
+response win = pairs.chosen given pairs.prompt
+"""
+    result = result_of(text.replace("SECOND", ""))
+    assert result.spec is not None and not result.errors and result.spec.responses[0].model == "rm"
+    unclear = result_of(text.replace("SECOND", 'scorer second from hf("other")'))
+    assert [entry.code for entry in unclear.errors] == ["RL034"] and "2 models" in unclear.errors[0].why
