@@ -18,13 +18,13 @@ Sight: TypeAlias = tuple[str, str, int | None]
 @dataclass(frozen=True, slots=True)
 class Objective:
     """`needs` are what must be known before an update. `sources` pairs names of inputs with nodes of the spec's
-    graph, `parameters` are inputs that are hyper-parameters."""
+    graph, `parameters` names of inputs with those of hyper-parameters."""
 
     spec: ObjectiveSpec
     compiled: CompiledObjective
     needs: Needs
     sources: tuple[tuple[str, str, int], ...]  # name, axis, node
-    parameters: tuple[str, ...]
+    parameters: tuple[tuple[str, str], ...]
 
     @property
     def seen(self) -> tuple[Sight, ...]:
@@ -70,6 +70,6 @@ def used_objectives(steps: tuple[Step, ...]) -> list[str]:
 def _compile(spec: Spec, entry: ObjectiveSpec, finder: NeedFinder, backend: BackendName) -> Objective:
     staged = compile_objective(spec, entry)
     sources = tuple((given.name, given.axis.name, given.source) for given in staged.inputs if given.source is not None)
-    parameters = tuple(given.name for given in staged.inputs if given.source is None)
+    parameters = tuple((given.name, given.parameter) for given in staged.inputs if given.source is None)
     compiled = CompiledObjective(staged, backend)
     return Objective(entry, compiled, finder.of_objective(staged), sources, parameters)
