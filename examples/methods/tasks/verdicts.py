@@ -42,3 +42,16 @@ def consistency(text: str, item: str) -> int:
         return 0
     chosen, other = answers[text[-1]], answers["2" if text[-1] == "1" else "1"]
     return 1 if found[1] == chosen else -1 if found[1] == other else 0
+
+
+def tagged(count: int, seed: int = 0) -> Iterator[dict[str, str]]:
+    """The same items with verdicts in brackets: what is right, what is not, and a worked judgement."""
+    for row in pairs(count, seed):
+        other = "2" if row["label"] == "1" else "1"
+        yield {"item": row["item"], "right": f"[{row['label']}]", "wrong": f"[{other}]",
+               "trace": f"{row['trace'][0]}[{row['label']}]"}
+
+
+def tail(text: str) -> str:
+    """The last 80 characters, in which a verdict has to stand."""
+    return text[-80:]
