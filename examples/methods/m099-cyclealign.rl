@@ -8,7 +8,7 @@
 ## demonstration, several times for a batch. That loop through a text which grows is not said here.
 ## Stands in: a function of the text for the black box.
 
-import std.pairing (of_best)
+import std.pairing (of_best, ranking_hinge)
 
 param samples: Int in [2, 64] = 4
 param prompts: Int in [1, 4096] = 8
@@ -27,16 +27,9 @@ extern fn black_box(text: Text, answer: Text) -> Real in [0, 1] = python("tasks.
 
 reward quality = black_box(y.text, problems.answer)
 
-## The sum, over all pairs of answers to a prompt, of how much likelier the lower-ranked one is.
-fn ranking_loss(log_p: Real @ sample, quality: Real @ sample) -> Real @ prompt = {
-  let better = others(log_p, per: prompt)
-  let excess = relu(spread(log_p, to: better) - better)
-  sum(where(others(quality, per: prompt) > quality, excess, 0), per: prompt)
-}
-
 objective cycle for actor {
   let log_p = mean(logp(actor, y), per: sample)
-  minimize ranking: mean(ranking_loss(log_p, quality))
+  minimize ranking: mean(sum(ranking_hinge(log_p, quality, per: prompt), per: prompt))
   minimize imitation: -mean(of_best(log_p, quality, per: prompt))
 }
 
@@ -49,11 +42,11 @@ train {
 
 test "the policy's order against the same order and its reverse" {
   let log_p = [-1, -2, -3] @ sample
-  expect ranking_loss(log_p, [3, 2, 1] @ sample) == [0]
-  expect ranking_loss(log_p, [1, 2, 3] @ sample) == [4]
+  expect sum(ranking_hinge(log_p, [3, 2, 1] @ sample, per: prompt)) == 0
+  expect sum(ranking_hinge(log_p, [1, 2, 3] @ sample, per: prompt)) == 4
 }
 
 test "the likelier of a misplaced pair is pushed down, the other up" {
   let log_p = live([-1, -2] @ sample)
-  expect gradient(sum(ranking_loss(log_p, [0, 1] @ sample)), of: log_p) == [1, -1]
+  expect gradient(sum(ranking_hinge(log_p, [0, 1] @ sample, per: prompt)), of: log_p) == [1, -1]
 }

@@ -68,3 +68,13 @@ def quality(text: str, answer: str) -> float:
     """A score in [0, 1] that hardly ever ties: right answers above wrong ones, then more known letters, then shorter texts."""
     known = sum(letter in ALPHABET for letter in text) / max(len(text), 1)
     return 0.5 * text.endswith(answer) + 0.4 * known + 0.1 / (1 + len(text))
+
+
+def preferences(count: int, letters: int = 3, seed: int = 0, flipped: float = 0.0) -> Iterator[Row]:
+    """Questions with a preferred and another answer; of the share `flipped` the wrong one is called preferred."""
+    choose = random.Random(seed + 3)
+    for row in problems(count, letters, seed):
+        chosen, rejected = row["solution"], row["mistake"]
+        if choose.random() < flipped:
+            chosen, rejected = rejected, chosen
+        yield {"question": row["question"], "answer": row["answer"], "chosen": chosen, "rejected": rejected}
