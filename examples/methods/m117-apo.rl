@@ -3,7 +3,8 @@
 ##
 ## Iterative preference optimisation is a proximal point method, and Nesterov's extrapolation speeds it up: the next reference
 ## is the last iterate times its ratio to the one before, to the power alpha. In a margin the constant cancels, so the reference's
-## log-probability is `(1 + alpha) log now - alpha log before` of two snapshots. Pairs are the policy's own best and worst.
+## log-probability is `(1 + alpha) log now - alpha log before`, of the policy at the start of this iteration and of the last.
+## Pairs are the policy's own best and worst.
 ## The paper: alpha in [0, 1), beta 0.1, three iterations. Answers are drawn from the last iterate here, not from the
 ## extrapolated policy, which has no weights of its own.
 ## Stands in: a verifier for the reward model that labels pairs.
@@ -23,20 +24,19 @@ data problems from python("tasks.letters:problems", count: 1024) {
 }
 
 policy actor from tiny(layers: 2, width: 48, heads: 4, tokenizer: characters("abcd>"))
-policy now = frozen(actor)
-policy before = frozen(actor)
+policy before = stored(actor, lag: 1)
 
 rollout y ~ actor(problems.question) { samples: samples, max_tokens: 4 }
 
 reward correct = text.ends_with(y.text, problems.answer)
 
 let differ = is_apart(correct, 0, per: prompt)
+let reference = extrapolated(logp(actor, y), logp(before, y), alpha)
 
-## The logarithm of a policy extrapolated from two iterates, up to a constant.
+## The logarithm of a policy, extrapolated from two iterates, up to a constant.
 fn extrapolated(now: Real, before: Real, alpha: Real) -> Real = now + alpha * (now - before)
 
 objective momentum for actor {
-  let reference = extrapolated(logp(now, y), logp(before, y), alpha)
   let gain = sum(logp(actor, y) - reference, per: sample)
   let margin = of_best(gain, correct, per: prompt) - of_worst(gain, correct, per: prompt)
   minimize loss: mean(dpo(margin, beta), where: differ)
@@ -44,8 +44,6 @@ objective momentum for actor {
 
 train {
   repeat steps {
-    reset before to now
-    reset now to actor
     draw prompts prompts
     update actor with momentum {
       minibatch: 4 prompts

@@ -78,3 +78,17 @@ def preferences(count: int, letters: int = 3, seed: int = 0, flipped: float = 0.
         if choose.random() < flipped:
             chosen, rejected = rejected, chosen
         yield {"question": row["question"], "answer": row["answer"], "chosen": chosen, "rejected": rejected}
+
+
+def resets(count: int, letters: int = 3, seed: int = 0) -> Iterator[dict[str, object]]:
+    """Preferences, with two numbers in [0, 1) for each: whether an episode begins inside the preferred answer, and where."""
+    choose = random.Random(seed + 4)
+    for row in preferences(count, letters, seed):
+        yield {**row, "coin": choose.random(), "place": choose.random()}
+
+
+def meetings(count: int, letters: int = 3, seed: int = 0) -> Iterator[dict[str, object]]:
+    """Questions with two numbers in [0, 1) for each: whether one writer goes on where another stopped, and where."""
+    choose = random.Random(seed + 5)
+    for row in problems(count, letters, seed):
+        yield {**row, "coin": choose.random(), "place": choose.random()}
