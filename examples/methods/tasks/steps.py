@@ -37,3 +37,26 @@ def line_score(text: str, token: int, question: str) -> float:
         return 0.0
     steps = text.split("|")
     return float(not _is_wrong(steps[text[:token].count("|")], question))
+
+
+def programs(count: int, seed: int = 0) -> Iterator[dict[str, str]]:
+    """A word to be written line by line, a right program, and one in which a teacher may have changed a line."""
+    choose = random.Random(seed + 1)
+    words = ["".join(word) for word in permutations("abcd", 2)]
+    for _ in range(count):
+        word = choose.choice(words)
+        lines = [letter if choose.random() < 0.6 else choose.choice("abcd") for letter in word]
+        yield {"question": f"{word}>", "solution": "".join(f"{letter}|" for letter in word),
+               "changed": "".join(f"{line}|" for line in lines)}
+
+
+def ends_line(text: str, token: int) -> bool:
+    """Whether a token is the `|` of a line."""
+    return token < len(text) and text[token] == "|"
+
+
+def still_works(text: str, token: int, question: str) -> float:
+    """1 where the line that ends here is that of the question, in its place."""
+    line = text[:token].count("|")
+    lines = text.split("|")
+    return float(line < len(question) - 1 and line < len(lines) and lines[line] == question[line])
