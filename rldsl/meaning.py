@@ -56,7 +56,7 @@ class Meaning:
 
     def _inputs(self, staged: StagedObjective, inputs: Mapping[str, Numbers]) -> dict[int, Tensor]:
         parameters = {parameter.name: parameter.key for parameter in self.spec.params}
-        return {parameters[given.name] if given.source is None else given.source: torch.from_numpy(inputs[given.name])
+        return {parameters[given.parameter] if given.source is None else given.source: torch.from_numpy(inputs[given.name])
                 for given in staged.inputs}
 
     def _reads(self, staged: StagedObjective, reads: Mapping[int, Tensor]) -> dict[int, Tensor]:

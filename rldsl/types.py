@@ -157,6 +157,13 @@ class Version(StrEnum):
     ITERATION = "iteration"  # the trainer's weights at the start of the iteration (the proximal policy)
     CURRENT = "current"      # the trainer's weights at each update: live
     FROZEN = "frozen"        # a model that no update changes
+    AVERAGE = "average"      # weights that follow a trained model's (`ema`), as they are when they are read
+    STORED = "stored"        # a trained model's weights at the start of an earlier iteration
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether no gradient moves these weights, and they are not those of the iteration: what a policy is held to."""
+        return self in (Version.FROZEN, Version.AVERAGE, Version.STORED)
 
 
 @dataclass(frozen=True, slots=True)

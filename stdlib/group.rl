@@ -21,7 +21,7 @@ fn process_advantage(reward: Real @ token, guard: Real) -> Real @ token =
 fn rloo_advantage(reward: Real @ sample) -> Real @ sample = leave_one_out(reward, per: prompt)
 
 ## `reward` minus that of the greedy answer to the same prompt, which is a rollout with `greedy: true, samples: 1`:
-## `remax_advantage(correct, mean(correct_greedy, per: prompt))`. Li et al. 2023, "ReMax".
+## `remax_advantage(correct, first(correct_greedy, per: prompt))`. Li et al. 2023, "ReMax".
 fn remax_advantage(reward: Real @ sample, greedy: Real @ prompt) -> Real @ sample =
   reward - spread(greedy, to: reward)
 

@@ -1,9 +1,10 @@
 ## Pairs out of a group of samples: the best and the worst by a score, for preference losses over rollouts.
 
-## The value of the member with the highest score of its group, the first of ties. `per` is above the level of both.
+## The value of the member with the highest score of its group, the first of ties; members without a score are left out, and a
+## group that has none is absent. `per` is above the level of both.
 ## `dpo(of_best(s, reward, per: prompt) - of_worst(s, reward, per: prompt), beta)` is online DPO over best and worst.
 fn of_best(x: Real, score: Real, per: Level) -> Real =
-  sum(where(top(score, 1, per: per), x, 0), per: per)
+  mean(x, per: per, where: top(score, 1, per: per) and not is_missing(score))
 
 ## The value of the member with the lowest score of its group, the first of ties.
 fn of_worst(x: Real, score: Real, per: Level) -> Real = of_best(x, -score, per: per)
@@ -28,6 +29,13 @@ test "the best and the worst of four, and of two equal ones the first both times
   expect of_best(x, score, per: prompt) == [20, 50]
   expect of_worst(x, score, per: prompt) == [30, 50]
   expect gradient(sum(of_best(x, score, per: prompt)), of: x) == [[0, 1, 0, 0], [1, 0]]
+}
+
+test "members without a score are in no pair" {
+  let score = [[1, absent, 3, 2], [absent, absent]] @ sample
+  let x = [[10, 20, 30, 40], [50, 60]] @ sample
+  expect (of_best(x, score, per: prompt) else -1) == [30, -1]
+  expect (of_worst(x, score, per: prompt) else -1) == [10, -1]
 }
 
 test "a pair is apart by more than the gap" {

@@ -2,7 +2,13 @@
 ## sample: sums over tokens, or means where a function says so.
 
 import std.preference (dpo)
-import std.supervised (log_complement)
+import std.supervised (log_complement, nll_token_mean)
+
+## Log-probability of an answer, nats @ sample.
+fn sum_log_p(p: Policy, y: Response) -> Real @ sample = sum(logp(p, y), per: sample)
+
+## Log-probability of an answer for each of its tokens, nats per token @ sample.
+fn average_log_p(p: Policy, y: Response) -> Real @ sample = mean(logp(p, y), per: sample)
 
 ## `log(p / (1 - p))` of the mean log-probability of an answer, p being the geometric mean of its tokens. Nats.
 ## Hong et al. 2024, "ORPO: Monolithic Preference Optimization without Reference Model", equation 4.
@@ -12,19 +18,27 @@ fn log_odds(mean_log_p: Real) -> Real = mean_log_p - log_complement(mean_log_p)
 fn odds_ratio(chosen: Real, rejected: Real) -> Real = dpo(log_odds(chosen) - log_odds(rejected), 1)
 
 ## NLL of the chosen answer and `weight` times the odds ratio loss, of mean log-probabilities; the paper's weight is 0.1 to
-## 0.25. Ibid., equation 6. TRL's NLL is the mean over all tokens of the batch, those of the prompt included: write
-## `nll_token_mean(actor, win)` and `weight * mean(odds_ratio(…))` as two terms for the first of the two differences.
+## 0.25. Ibid., equation 6. Every chosen answer counts the same in the NLL; `orpo_token_mean` is the other form.
 fn orpo(chosen: Real, rejected: Real, weight: Real) -> Real =
   weight * odds_ratio(chosen, rejected) - chosen
 
+## `orpo` averaged over the update batch as trainers do it: every chosen token counts the same in the NLL. TRL's NLL has the
+## tokens of the prompts in its mean as well.
+fn orpo_token_mean(p: Policy, win: Response, lose: Response, weight: Real) -> Real =
+  nll_token_mean(p, win) + weight * mean(odds_ratio(average_log_p(p, win), average_log_p(p, lose)))
+
 ## `-log sigmoid(beta (chosen - rejected)) - chosen`, of summed log-probabilities: DPO with a uniform reference, and NLL.
-## Xu et al. 2024, "Contrastive Preference Optimization". TRL's NLL is the mean over all tokens, times `cpo_alpha`: write
-## `mean(dpo(chosen - rejected, beta))` and `cpo_alpha * nll_token_mean(actor, win)` as two terms.
+## Xu et al. 2024, "Contrastive Preference Optimization".
 fn cpo(chosen: Real, rejected: Real, beta: Real) -> Real = dpo(chosen - rejected, beta) - chosen
+
+## `cpo` averaged over the update batch as TRL does it: the NLL is a mean over all chosen tokens, times `weight`, TRL's
+## `cpo_alpha`.
+fn cpo_token_mean(p: Policy, win: Response, lose: Response, beta: Real, weight: Real) -> Real =
+  mean(dpo(sum_log_p(p, win) - sum_log_p(p, lose), beta)) + weight * nll_token_mean(p, win)
 
 ## `-log sigmoid(beta (chosen - rejected) - target)`, of mean log-probabilities; beta is 2 to 2.5, the target margin 0.3 to
 ## 1.6. Meng et al. 2024, "SimPO: Simple Preference Optimization with a Reference-Free Reward", equation 6. TRL (`cpo`, loss
-## `simpo`) is the same; its `simpo_gamma` is `target`.
+## `simpo`) adds NLL unless its `cpo_alpha` is 0; its `simpo_gamma` is `target`.
 fn simpo(chosen: Real, rejected: Real, beta: Real, target: Real) -> Real =
   -log_sigmoid(beta * (chosen - rejected) - target)
 
@@ -38,12 +52,23 @@ fn alphapo(chosen: Real, rejected: Real, alpha: Real, beta: Real, target: Real) 
   simpo(alphapo_reward(chosen, alpha), alphapo_reward(rejected, alpha), beta, target)
 
 ## Three answers to a prompt: `-log sigmoid(beta (chosen - rejected)) - weight * gold`, of summed log-probabilities, `gold`
-## that of the best one. Saeidi et al. 2024, "Triple Preference Optimization". TRL's NLL is the mean over all tokens: two
-## terms, as in `cpo`.
+## that of the best one. Saeidi et al. 2024, "Triple Preference Optimization".
 fn tpo(chosen: Real, rejected: Real, gold: Real, beta: Real, weight: Real) -> Real =
   dpo(chosen - rejected, beta) - weight * gold
 
-## `tpo` of mean log-probabilities, with a target margin as in SimPO. Ibid. (TPO-L). TRL: `tpo-l`.
+## `tpo` averaged over the update batch as TRL does it: the NLL is a mean over all tokens of the best answers.
+fn tpo_token_mean(
+  p: Policy,
+  win: Response,
+  lose: Response,
+  best: Response,
+  beta: Real,
+  weight: Real
+) -> Real =
+  mean(dpo(sum_log_p(p, win) - sum_log_p(p, lose), beta)) + weight * nll_token_mean(p, best)
+
+## `tpo` of mean log-probabilities, with a target margin as in SimPO. Ibid. (TPO-L). TRL (`tpo-l`) averages the NLL over all
+## tokens: `simpo`, and `weight * nll_token_mean(…)`.
 fn tpo_l(chosen: Real, rejected: Real, gold: Real, beta: Real, target: Real, weight: Real) -> Real =
   simpo(chosen, rejected, beta, target) - weight * gold
 

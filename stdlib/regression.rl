@@ -26,8 +26,9 @@ fn copg_group(regularized: Real @ sample) -> Real @ prompt =
   count(regularized, per: prompt) * var(regularized, per: prompt)
 
 ## How probably statistical rejection sampling keeps a sample: `exp((reward - max) / beta)`, with the largest reward of the
-## group. Liu et al. 2023, "Statistical Rejection Sampling Improves Preference Optimization" (RSO), whose losses are `hinge`
-## (hinge-norm) and `dpo` (sigmoid-norm). A weight of this size has the expectation of keeping the sample that often.
+## group; `let kept = first(y.uniform, per: sample) < rso_acceptance(reward, beta, per: prompt)`. Liu et al. 2023, "Statistical
+## Rejection Sampling Improves Preference Optimization" (RSO), whose losses are `hinge` (hinge-norm) and `dpo` (sigmoid-norm).
+## The paper draws until it has kept enough; here each sample is drawn once, against the maximum of all.
 fn rso_acceptance(reward: Real, beta: Real, per: Level) -> Real =
   frozen(exp((reward - spread(max(reward, per: per), to: reward)) / beta))
 

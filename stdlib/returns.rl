@@ -65,6 +65,15 @@ fn vtrace_advantage(
   frozen(min(ratio, rho_cap) * (r + discount * next(target, fill: 0) - v))
 }
 
+## One step and the outcome blended: `share (r_t + v_{t+1} - v_t) + (1 - share) (outcome - v_t)`. Per turn in the paper, with share
+## 0.5. Qi et al. 2024, "WebRL".
+fn blended_advantage(
+  r: Real @ token,
+  v: Real @ token,
+  outcome: Real @ sample,
+  share: Real
+) -> Real @ token = share * td_error(r, v, 1) + (1 - share) * (outcome - v)
+
 ## The lambda that grows with the answer: `1 - 1 / (alpha * length)`, 0 where that is negative. `alpha` 0.05 in the paper.
 ## Yue et al. 2025 (VAPO), "length-adaptive GAE".
 fn length_adaptive_lambda(length: Real, alpha: Real) -> Real = max(0, 1 - 1 / (alpha * length))
@@ -138,6 +147,14 @@ test "V-trace is a target, not something to differentiate" {
   # of (target - v)^2: -2 (1 - v)
   expect gradient(sum((vtrace_targets(ratio, r, v, 1, 1, 1, 1) - v) ^ 2), of: v)
     == [[-1, -1.2]] within 1e-12
+}
+
+test "a blend of one step and the outcome" {
+  let r = [[0, 0]] @ token
+  let v = [[0.4, 0.6]] @ token
+  let outcome = [1] @ sample
+  # 0.5 (0.6 - 0.4) + 0.5 (1 - 0.4); 0.5 (0 - 0.6) + 0.5 (1 - 0.6)
+  expect blended_advantage(r, v, outcome, 0.5) == [[0.4, -0.1]] within 1e-12
 }
 
 test "a longer answer looks further ahead" {

@@ -22,6 +22,13 @@ fn bradley_terry_smoothed(chosen: Real, rejected: Real, smoothing: Real) -> Real
 fn graded_preference(difference: Real, probability: Real) -> Real =
   binary_cross_entropy(difference, probability)
 
+## Bradley-Terry over all pairs of answers to a prompt of which one has the higher `reward`; ties are left out. Mean over the pairs
+## of the update batch; Ouyang et al. 2022, equation 1, takes it by prompt, which is the same where all groups have as many.
+fn group_bradley_terry(score: Real @ sample, reward: Real @ sample) -> Real = {
+  let other = others(score, per: prompt)
+  mean(-log_sigmoid(spread(score, to: other) - other), where: reward > others(reward, per: prompt))
+}
+
 ## `(chosen + rejected)^2`, which keeps scores near 0: Bradley-Terry alone does not say where they lie. Eisenstein et al. 2023,
 ## "Helping or Herding?"; TRL: `center_rewards_coefficient` times its mean.
 fn centre_penalty(chosen: Real, rejected: Real) -> Real = (chosen + rejected) ^ 2
@@ -142,6 +149,14 @@ test "a difference of ln 3 is a preference of 3/4" {
   expect bradley_terry_smoothed(1.0986122887, 0, 0.1) == 0.3975433013 within 1e-9
   # - 3/4 ln(3/4) - 1/4 ln(1/4): where the difference says just what the label says, the entropy of the label
   expect graded_preference(1.0986122887, 0.75) == 0.5623351446 within 1e-9
+}
+
+test "every pair of a prompt that is not a tie" {
+  let s = live([[1.0986122887, 0, 0], [5]] @ sample)
+  let r = [[1, 0, 0], [1]] @ sample
+  expect group_bradley_terry(s, r) == 0.2876820724 within 1e-9
+  # two pairs: -(1/4 + 1/4) / 2
+  expect gradient(group_bradley_terry(s, r), of: s) == [[-0.25, 0.125, 0.125], [0]] within 1e-9
 }
 
 test "what trains a pair" {

@@ -3,9 +3,9 @@
 ## `log_ratio` is the implicit reward of an answer: its summed log-ratio against the reference, nats @ sample, not yet times
 ## beta (`implicit_reward` of `preference`).
 
-## The value of an answer, as prospect theory has it: `weight (1 - sigmoid(beta (log_ratio - baseline)))` for a desirable
-## one, `weight (1 - sigmoid(beta (baseline - log_ratio)))` for another, each kind with its own weight. Ethayarajh et al.
-## 2024, "KTO: Model Alignment as Prospect Theoretic Optimization". TRL: `kto`.
+## What an answer lacks in value, as prospect theory has it: `weight (1 - sigmoid(beta (log_ratio - baseline)))` for a
+## desirable one, `weight (1 - sigmoid(beta (baseline - log_ratio)))` for another, each kind with its own weight.
+## Ethayarajh et al. 2024, "KTO: Model Alignment as Prospect Theoretic Optimization". TRL: `kto`.
 fn kto(
   log_ratio: Real,
   desirable: Bool,
@@ -18,9 +18,9 @@ fn kto(
   where(desirable, desirable_weight * sigmoid(-gain), undesirable_weight * sigmoid(gain))
 }
 
-## The baseline of `kto`, frozen: how far the policy is from the reference, `max(0, mean(log_ratio))` of answers to other
-## prompts of the update batch. `response other = rows.answer given rows.other_prompt`, of the same rows one further.
-## Ethayarajh et al. 2024. TRL takes the mean over all processes, which here the update batch is.
+## The baseline of `kto`, frozen: how far the policy is from the reference, `max(0, mean)` over the update batch of the
+## log-ratios of answers read after the prompt of another row, which the data give as a field:
+## `kto_baseline(implicit_reward(actor, ref, answer given rows.other_prompt))`. Ethayarajh et al. 2024; TRL is the same.
 fn kto_baseline(mismatched: Real @ sample) -> Real = frozen(max(0, mean(mismatched)))
 
 ## `kto` with the baseline 0 and no weights: a single answer's part of `apo_zero`. TRL: `apo_zero_unpaired`.

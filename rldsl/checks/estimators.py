@@ -78,7 +78,7 @@ def _curve(node: Node, known: dict[int, Curve], constant: Callable[[int], float 
             still = tuple(base + ratio for base, ratio in zip(BASES, RATIOS, strict=True))
             return Curve(still, tuple(value + NUDGE for value in still), tuple(value - NUDGE for value in still),
                          current=frozenset({node.key}))
-        case Read(kind=ReadKind.LOGP, version=Version.FROZEN):
+        case Read(kind=ReadKind.LOGP, version=version) if version.is_reference:
             return Curve(BASES, BASES, BASES, frozen=frozenset({node.key}))
         case Spread() | Freeze() | Elementwise() if node.inputs and all(key in known for key in node.inputs):
             return _combined(node, [known[key] for key in node.inputs])

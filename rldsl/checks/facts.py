@@ -291,7 +291,7 @@ def _is_current_read(node: Node) -> bool:
 
 
 def _is_frozen_read(node: Node) -> bool:
-    return isinstance(node.operation, Read) and node.operation.version is Version.FROZEN
+    return isinstance(node.operation, Read) and node.operation.version.is_reference
 
 
 def _holds(outer: Span, inner: Span) -> bool:

@@ -101,7 +101,7 @@ def _sees(node: Node) -> bool:
 
 
 def _finding(facts: Facts, term: TermSpec, node: Node) -> Diagnostic:
-    references = [read for _, read in facts.reads_of(term.key) if read.version is Version.FROZEN]
+    references = [read for _, read in facts.reads_of(term.key) if read.version.is_reference]
     span = facts.span_of_use(term.key, node.key, term.span)
     if not references:
         return error("RL301", "this term's expected gradient is zero", span, "weighed the same at every token",

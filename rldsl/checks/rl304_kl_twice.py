@@ -29,7 +29,7 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
         for term in objective.terms:
             for node in facts.live_nodes_of(term.key):
                 provenance = node.type.provenance
-                if isinstance(provenance, LogRatio) and provenance.denominator.version is Version.FROZEN \
+                if isinstance(provenance, LogRatio) and provenance.denominator.version.is_reference \
                         and provenance.denominator.model in before:
                     yield warning("RL304", "the KL penalty is applied twice", facts.span_of_use(term.key, node.key, term.span),
                                   "the second penalty",
@@ -44,8 +44,7 @@ def _references_before(facts: Facts, objective: ObjectiveSpec) -> dict[str, int]
     for term in objective.terms:
         for node in facts.nodes_of(term.key):
             match node.type.provenance:
-                case LogRatio(numerator=top, denominator=below) if (top.version, below.version) == (
-                        Version.ITERATION, Version.FROZEN):
+                case LogRatio(numerator=top, denominator=below) if top.version is Version.ITERATION and below.version.is_reference:
                     found[below.model] = node.key
                 case _:
                     pass

@@ -17,7 +17,6 @@ from rldsl.checks.facts import Facts, is_function
 from rldsl.checks.model import Check
 from rldsl.diagnostics import Diagnostic, Label, Severity, warning
 from rldsl.graph.model import Function
-from rldsl.types import Version
 
 CHECK = Check("RL306", "dead-term", Severity.WARNING, "a term of weight 0 that loads a model")
 
@@ -29,7 +28,7 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
         if not is_function(top, Function.MULTIPLY) or all(facts.constant(entry) != 0 for entry in top.inputs):
             continue
         others = {read.model for _, other in facts.terms() if other is not term for _, read in facts.reads_of(other.key)}
-        loaded = sorted({read.model for _, read in facts.reads_of(term.key) if read.version is Version.FROZEN} - others)
+        loaded = sorted({read.model for _, read in facts.reads_of(term.key) if read.version.is_reference} - others)
         if loaded:
             yield warning("RL306", "this term is worth nothing but loads a model", term.span, "its weight is 0",
                           others=[Label(facts.models[loaded[0]].span, "loaded for this term alone")],

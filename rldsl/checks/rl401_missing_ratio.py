@@ -22,7 +22,7 @@ from rldsl.checks.facts import Facts
 from rldsl.checks.model import Check
 from rldsl.checks.rl301_k1_as_loss import is_own
 from rldsl.diagnostics import Diagnostic, Severity, error
-from rldsl.graph.model import Elementwise, Foreign, Function, Node, Reduce, Reduction
+from rldsl.graph.model import Elementwise, Foreign, Function, Node, Read, ReadKind, Reduce, Reduction
 from rldsl.graph.spec import TermSpec
 from rldsl.types import LogRatio, Ratio
 
@@ -70,4 +70,6 @@ def _keeps_slopes(facts: Facts, node: Node) -> bool:
 
 
 def _weighs_reward(facts: Facts, term: TermSpec) -> bool:
-    return any(isinstance(node.operation, Foreign) for node in facts.nodes_of(term.key))
+    """By calls on the host, or by scorers."""
+    return any(isinstance(node.operation, Foreign) or (isinstance(node.operation, Read) and node.operation.kind is ReadKind.SCORE)
+               for node in facts.nodes_of(term.key))

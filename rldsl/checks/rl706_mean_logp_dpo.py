@@ -17,7 +17,7 @@ from rldsl.checks.facts import Facts, is_function, is_reduction
 from rldsl.checks.model import Check
 from rldsl.diagnostics import Diagnostic, Severity, warning
 from rldsl.graph.model import Function, Node, Reduction
-from rldsl.types import LogProbability, LogRatio
+from rldsl.types import Level, LogProbability, LogRatio
 
 CHECK = Check("RL706", "mean-logp-dpo", Severity.WARNING, "a preference margin of means with a beta for sums")
 
@@ -42,7 +42,11 @@ def _mean(facts: Facts, scaled: Node) -> int | None:
     if beta is None or abs(beta) > FOR_SUMS:
         return None
     for node in facts.live_nodes_of(scaled.key):
-        if is_reduction(node, Reduction.MEAN) and isinstance(facts.graph[node.inputs[0]].type.provenance,
-                                                            (LogProbability, LogRatio)):
+        if is_reduction(node, Reduction.MEAN) and _is_of_tokens(facts.graph[node.inputs[0]]):
             return node.key
     return None
+
+
+def _is_of_tokens(node: Node) -> bool:
+    """Whether a value is a log-probability at each token; a sum over an answer, chosen out of a group by a mean, is none."""
+    return node.type.axis.level is Level.TOKEN and isinstance(node.type.provenance, (LogProbability, LogRatio))

@@ -37,7 +37,7 @@ def value_of_declaration(ctx: Context, env: Environment, scope: Scope, item: tre
     if key in ctx.circular:
         return FailedValue()
     if key not in ctx.values:
-        if ctx.in_test and not isinstance(item, (tree.Param, tree.Model, tree.Data)):
+        if ctx.in_test and not isinstance(item, (tree.Param, tree.Model, tree.Data, tree.Extern)):
             ctx.report(error("RL027", "a test stands alone", env.span(at), f"this is a {word_for(item)} of the spec",
                              why="a test uses functions, parameters and values that are written in it.",
                              fix="`let x = [0.5, 1] @ sample`"))

@@ -6,6 +6,7 @@ from rldsl.diagnostics import Label, error
 from rldsl.elaborate.constructors import check_constructor
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.declare_later import note_retry
+from rldsl.elaborate.derived_models import Derived, derived_from
 from rldsl.elaborate.expressions import elaborate, graph_value
 from rldsl.elaborate.setting_values import is_rejected, setting_value, settled
 from rldsl.elaborate.settings import settings_of
@@ -24,13 +25,13 @@ ALIKE = frozenset({Role.POLICY, Role.JUDGE})  # a judge may be a policy's weight
 
 
 def declare_model(ctx: Context, env: Environment, item: tree.Model) -> str:
-    """`policy actor from tiny(…) { … }`, `policy ref = frozen(actor)`, `policy q = actor with { … }`; its name."""
+    """`policy actor from tiny(…) { … }`, `policy ref = ema(actor, rate: 0.01)`, `policy q = actor with { … }`; its name."""
     name = ctx.own_name(env, item.name)
     settings = settings_of(ctx, env, item.settings, JUDGE if item.role == "judge" else MODEL, f"a {item.role}")
     settings += settings_of(ctx, env, item.overrides, MODEL, "`with`")
     role = Role(item.role)
-    base, frozen = _base(ctx, env, item) if item.derived else (None, False)
-    origin: Invocation | None = None
+    derived = derived_from(ctx, env, item) if item.derived else Derived(None, False)
+    base, origin = derived.base, None
     if not item.derived:
         found = _origin(ctx, env, item)
         base, origin = (found, None) if isinstance(found, str) else (None, found)
@@ -38,27 +39,9 @@ def declare_model(ctx: Context, env: Environment, item: tree.Model) -> str:
         _check_role(ctx, item, role, base)
     if role is Role.JUDGE:
         ctx.defer(item.role, f"the {item.role} `{name}` type-checks, but {item.role}s are not built yet", item.span)
-    shares = item.derived and not frozen and base is not None
-    ctx.tables.models[name] = ModelSpec(name, role, origin, base, frozen, shares, settings, item.span)
+    shares = item.derived and not derived.frozen and base is not None
+    ctx.tables.models[name] = ModelSpec(name, role, origin, base, derived.frozen, shares, settings, item.span, derived.follows)
     return name
-
-
-def _base(ctx: Context, env: Environment, item: tree.Model) -> tuple[str | None, bool]:
-    """The model that a model is derived from, and whether it is a snapshot of it."""
-    origin, frozen = item.origin, False
-    match item.origin:
-        case tree.Call(callee=tree.Name(text="frozen"), arguments=(tree.Argument(value=inner, name=None),)):
-            origin, frozen = inner, True
-        case _:
-            pass
-    value = elaborate(ctx, env, origin)
-    if isinstance(value, ModelValue):
-        return value.name, frozen
-    if not isinstance(value, FailedValue):
-        ctx.report(error("RL032", "a model is derived from a model", origin.span, f"this is {describe(value)}",
-                         why="`=` names another model: a snapshot or another role of the same weights.",
-                         fix=f"`{item.role} {item.name} = frozen(actor)`"))
-    return None, True
 
 
 def _check_role(ctx: Context, item: tree.Model, role: Role, base: str) -> None:

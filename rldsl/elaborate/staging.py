@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rldsl.elaborate.context import Context, Environment
+from rldsl.graph.spec import Average, Stored
 from rldsl.types import Axis, Stage, Type, Version
 
 
@@ -22,7 +23,13 @@ def version_of(ctx: Context, env: Environment, model: str) -> Version:
     if env.trained is not None and ctx.root_model(env.trained) == root:
         return Version.CURRENT
     spec = ctx.tables.models.get(root)
-    return Version.ITERATION if root in ctx.trained and not (spec and spec.frozen) else Version.FROZEN
+    match spec.follows if spec is not None else None:
+        case Average():
+            return Version.AVERAGE
+        case Stored():
+            return Version.STORED
+        case None:
+            return Version.ITERATION if root in ctx.trained and not (spec and spec.frozen) else Version.FROZEN
 
 
 def read_stage(version: Version) -> Stage:

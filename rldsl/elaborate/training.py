@@ -6,13 +6,14 @@ from typing import assert_never
 
 from rldsl.diagnostics import Label, error
 from rldsl.elaborate.context import Context, Environment
+from rldsl.elaborate.derived_models import kind_of
 from rldsl.elaborate.expressions import elaborate, numeric
 from rldsl.elaborate.setting_values import Bare, is_rejected, setting_value
 from rldsl.elaborate.settings import fits, settings_of
 from rldsl.elaborate.settings_tables import MOST, OPTIMIZER, UPDATE
 from rldsl.elaborate.values import FailedValue
 from rldsl.graph import spec
-from rldsl.graph.spec import Invocation, Schedule, Settings, Step
+from rldsl.graph.spec import Invocation, Schedule, Settings, Step, Stored
 from rldsl.resolve.names import did_you_mean, listed, word_for
 from rldsl.source import Span
 from rldsl.syntax import tree
@@ -129,10 +130,12 @@ def _update(ctx: Context, env: Environment, statement: tree.Update) -> Step | No
                          why=f"`{statement.objective}` is an objective for `{own}`.",
                          fix=f"`update {own} with {statement.objective}`"))
         return None
-    if ctx.tables.models[ctx.root_model(model)].frozen:
+    root = ctx.tables.models[ctx.root_model(model)]
+    if root.frozen:
+        what = kind_of(root.follows)
         ctx.report(error("RL203", "a frozen model cannot be updated", statement.span, f"`{statement.model}`"[:40],
-                         others=[Label(ctx.tables.models[ctx.root_model(model)].span, "a snapshot")],
-                         why="its weights are a snapshot.", fix="update the model that it was taken from"))
+                         others=[Label(root.span, what)], why=f"its weights are {what}.",
+                         fix=f"update the model that it {'follows' if root.follows is not None else 'was taken from'}"))
         return None
     on = None
     if statement.on is not None:
@@ -185,6 +188,12 @@ def _reset(ctx: Context, env: Environment, statement: tree.Reset) -> Step | None
                          why=f"`{statement.model}` and `{statement.to}` are two names of one model." if same
                          else f"`{statement.model}` is a {first.role.value}, `{statement.to}` a {second.role.value}.",
                          fix="`reset ref to actor`, with `policy ref = frozen(actor)`"))
+        return None
+    if isinstance(first.follows, Stored):
+        ctx.report(error("RL032", "a stored version is not reset", statement.span, f"`{statement.model}` changes by itself"[:40],
+                         others=[Label(first.span, "declared here")],
+                         why="at each iteration it becomes the weights of an earlier one.",
+                         fix=f"`{first.role.value} {statement.model} = frozen({first.base})`, which is reset where you say"))
         return None
     return spec.Reset(model, to, statement.span)
 

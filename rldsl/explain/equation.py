@@ -141,8 +141,7 @@ class Writer:
 
     def read(self, read: Read) -> str:
         """A model read: `log pi_actor(y)`."""
-        mark = {Version.ITERATION: "old", Version.CURRENT: "", Version.FROZEN: "", Version.SAMPLER: ""}
-        name = read.model + (f",{mark[read.version]}" if mark[read.version] else "")
+        name = read.model + (",old" if read.version is Version.ITERATION else "")
         latex = self.style is Style.LATEX
         heat = "" if read.temperature == 1 else f"; T={format_number(read.temperature)}"
         who = f"\\pi_{{\\mathrm{{{_escape(name)}}}}}" if latex else f"pi_{name}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from rldsl.explain.cost import Cost, cost_of
 from rldsl.explain.equation import Equation, Style, equation_of
+from rldsl.explain.followers import follower_lines
 from rldsl.graph.model import Constant, Graph, Leaf, Node
 from rldsl.graph.spec import ObjectiveSpec, Spec
 from rldsl.graph.staged import StagedObjective
@@ -32,6 +33,8 @@ VECTORS = "vectors of the whole update batch are multiplied: it is computed at o
 def text(spec: Spec) -> str:
     """The explanation, for people."""
     parts = [f"{spec.source.name}  sha256 {spec.source.digest[:16]}"]
+    if followers := follower_lines(spec):
+        parts.append("models that follow\n" + indent("\n".join(followers), "  "))
     if spec.rewards:
         parts.append("rewards\n" + indent(_table(_value_lines(spec.graph, [(entry.name, entry.key) for entry in spec.rewards])),
                                           "  "))

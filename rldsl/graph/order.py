@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import networkx as nx
-
 from rldsl.graph.model import Graph, Node
 
 
 def topological_order(graph: Graph) -> tuple[int, ...]:
     """Keys so that each stands after its inputs, the least key first among those that are free to stand."""
+    import networkx as nx  # takes as long as checking a spec, and the command line needs reachability alone
     uses = nx.DiGraph()
     uses.add_nodes_from(node.key for node in graph.nodes)
     uses.add_edges_from((key, node.key) for node in graph.nodes for key in node.inputs)

@@ -94,9 +94,24 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Average:
+    """Weights that follow those of a trained model: `w <- (1 - rate) w + rate base`, after each optimizer step of it."""
+
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The weights of a trained model at the start of the iteration `lag` iterations ago; at first, its first ones."""
+
+    lag: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """A model. `origin` is `tiny`, `hf`, `openai`, `local`, ... (`Invocation`), or None where `base` names the model
-    that it is derived from: a snapshot (`frozen`), or another role of the same weights (`shares_weights`)."""
+    that it is derived from: a snapshot (`frozen`), which `follows` the base if that says how, or another role of the same
+    weights (`shares_weights`)."""
 
     name: str
     role: Role
@@ -106,6 +121,7 @@ class ModelSpec:
     shares_weights: bool
     settings: Settings
     span: Span
+    follows: Average | Stored | None = None
 
 
 @dataclass(frozen=True, slots=True)

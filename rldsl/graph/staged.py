@@ -12,12 +12,13 @@ from rldsl.types import Axis, Level
 class Input:
     """A frozen value that the caller hands over for the whole update batch: packed, one number for each place of
     `axis` (a scalar for the batch). `key` is its `Leaf(GIVEN)` node. `source` is the key of the node of the spec's
-    whole graph that computes it, or None for a parameter, whose name is `name`."""
+    whole graph that computes it, or None for a parameter, whose name in the spec is `parameter`."""
 
     key: int
     name: str
     axis: Axis
     source: int | None
+    parameter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,8 +111,11 @@ def _given(add: Callable[..., int], node: Node, name: str) -> int:
 
 
 def _input(node: Node, name: str, key: int) -> Input:
-    is_parameter = isinstance(node.operation, Leaf) and node.operation.kind is SourceKind.PARAM
-    return Input(key, name, node.type.axis, None if is_parameter else node.key)
+    match node.operation:
+        case Leaf(kind=SourceKind.PARAM, owner=owner):
+            return Input(key, name, node.type.axis, None, owner)
+        case _:
+            return Input(key, name, node.type.axis, node.key)
 
 
 def is_product(node: Node) -> bool:

@@ -27,7 +27,7 @@ from transformers import (
     Qwen2ForSequenceClassification,
 )
 
-from rldsl.graph.spec import Invocation, ModelSpec, Role
+from rldsl.graph.spec import Average, Invocation, ModelSpec, Role
 from rldsl.rollouts.critics import Critic, load_critic
 from rldsl.rollouts.folders import check_loaded, find_folder, load_tokenizer, silently
 from rldsl.rollouts.heads import body_of, check_head, vocabulary_head
@@ -196,8 +196,16 @@ def _derived(spec: ModelSpec, settings: dict[str, Any], base: LoadedModel) -> Lo
         module = copy.deepcopy(module)
     if module is not base.module:
         module.eval().requires_grad_(not spec.frozen).zero_grad(set_to_none=True)
+    if isinstance(spec.follows, Average):
+        _check_averaged(spec, spec.follows, module)
     trainable = base.trainable if spec.shares_weights else not spec.frozen
     return _with_settings(LoadedModel(spec.name, spec.role, module, base.codec, trainable, base.ends), inherited)
+
+
+def _check_averaged(spec: ModelSpec, follows: Average, module: torch.nn.Module) -> None:
+    if any(parameter.dtype is not torch.float32 for parameter in module.parameters()):
+        raise ModelError(f"`{spec.name}` averages weights that are not fp32: steps of `rate: {follows.rate:g}` would be lost "
+                         f"to rounding, and it would stand still; load `{spec.base}` with `dtype: fp32`")
 
 
 def _with_settings(model: LoadedModel, settings: dict[str, Any]) -> LoadedModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,27 @@ def copy_weights(source: LoadedModel, target: LoadedModel) -> None:
                          f"{f' and {len(different) - 1} more' if len(different) > 1 else ''}")
     for name, tensor in taken.items():
         tensor.copy_(given[name])
+
+
+@torch.no_grad()
+def average_weights(source: LoadedModel, target: LoadedModel, rate: float) -> None:
+    """`target <- (1 - rate) target + rate source`, number by number."""
+    given = dict(source.module.named_parameters())
+    for name, tensor in target.module.named_parameters():
+        tensor.lerp_(given[name], rate)
+
+
+@torch.no_grad()
+def weights_now(model: LoadedModel) -> dict[str, torch.Tensor]:
+    """A copy of a model's weights, on the CPU."""
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.module.named_parameters()}
+
+
+@torch.no_grad()
+def put_weights(model: LoadedModel, kept: Mapping[str, torch.Tensor]) -> None:
+    """What `weights_now` of a model of the same shapes gave."""
+    for name, tensor in model.module.named_parameters():
+        tensor.copy_(kept[name])
 
 
 def save_model(model: LoadedModel, folder: Path) -> None:

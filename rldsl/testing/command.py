@@ -6,11 +6,13 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
 from rldsl.graph.spec import Spec
 from rldsl.reporting import check_path, counted, print_failure, print_findings
 from rldsl.resolve.modules import LoadFailure
 from rldsl.testing.run import TestResult, finite, run_test
+from rldsl.train.outcome import RunError
 
 BACKENDS = ("torch", "numba")
 
@@ -37,7 +39,11 @@ def run_tests(paths: Sequence[str], backend: str | None, *, as_json: bool) -> in
             print_findings(path, checked.errors, checked.sources)
             worst = 1
         else:
-            results += list(_run(checked.spec, path, chosen, quiet=as_json))
+            try:
+                results += list(_run(checked.spec, path, chosen, quiet=as_json))
+            except RunError as fault:
+                print(f"FAILED {fault}", file=sys.stderr)
+                worst = 1
     if as_json:
         print(json.dumps([_document(path, result) for path, result in results], indent=2))
     else:
@@ -48,7 +54,7 @@ def run_tests(paths: Sequence[str], backend: str | None, *, as_json: bool) -> in
 def _run(spec: Spec, path: str, backends: Sequence[str], *, quiet: bool) -> Iterator[tuple[str, TestResult]]:
     for test in spec.tests:
         for name in backends:
-            result = run_test(spec, test, name)
+            result = run_test(spec, test, name, Path(path).parent)
             if not quiet:
                 _print(spec, path, result)
             yield path, result

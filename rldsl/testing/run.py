@@ -7,12 +7,14 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from rldsl.graph.spec import ExpectSpec, Spec, TestSpec
 from rldsl.kernels.layout import Layout
+from rldsl.testing.host import host_values
 from rldsl.types import BATCH
 
 Array = npt.NDArray[np.float64]
@@ -46,11 +48,12 @@ class TestResult:
 Evaluate = Callable[[TestSpec, Mapping[int, Array], Layout], dict[int, Array]]
 
 
-def run_test(spec: Spec, test: TestSpec, backend: str) -> TestResult:
-    """All expectations of a test on one back end (`torch` or `numba`)."""
+def run_test(spec: Spec, test: TestSpec, backend: str, project: Path = Path()) -> TestResult:
+    """All expectations of a test on one back end (`torch` or `numba`); extern functions are those of the folder `project`."""
     layout = layout_of(test)
     leaves = {given.key: np.asarray(given.values, dtype=np.float64) for given in test.given}
     leaves |= {param.key: np.asarray([_start(param.value)]) for param in params_of(spec, test)}
+    leaves |= host_values(spec, test, leaves, layout, project)
     evaluate = _torch if backend == "torch" else _numba
     values = evaluate(test, leaves, layout)
     failures = [_failure(expect, values, layout, test) for expect in test.expects]

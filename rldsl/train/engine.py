@@ -19,6 +19,7 @@ from rldsl.rollouts.models import LoadedModel, load_model
 from rldsl.rollouts.signatures import ModelError
 from rldsl.rollouts.weights import copy_weights, load_weights, save_model
 from rldsl.train.checkpoint import LoadedCheckpoint
+from rldsl.train.followers import Followers
 from rldsl.train.optimizer_state import load_optimizer, save_optimizer
 from rldsl.train.outcome import RunError, place_of
 from rldsl.train.schedule import number_at
@@ -44,6 +45,10 @@ class Engine:
     spec: Spec
     models: Mapping[str, LoadedModel]
     optimizers: dict[str, torch.optim.Optimizer] = field(default_factory=dict)
+    followers: Followers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.followers = Followers(self.spec, self.models)
 
     def trained(self, model: str) -> list[tuple[str, Tensor]]:
         """The parameters that an update of a model moves, by name."""
@@ -56,7 +61,8 @@ class Engine:
             parameter.grad = None
 
     def step(self, update: Update, passes: int) -> StepReport:
-        """Clip and step, after `passes` passes of the enclosing `repeat`. A gradient that is not finite is refused."""
+        """Clip and step, after `passes` passes of the enclosing `repeat`; averages of the model follow. A gradient that is
+        not finite is refused."""
         settings = dict(update.settings)
         gradients = [parameter.grad for _, parameter in self.trained(update.model) if parameter.grad is not None]
         norm = total_norm(gradients)
@@ -70,6 +76,7 @@ class Engine:
         rate = number_at(call.get("lr"), passes)
         if norm > 0:
             self._prepared(update.model, call, rate).step()
+        self.followers.after_step(root_model(self.spec, update.model))
         return StepReport(norm, rate, norm > 0)
 
     def reset(self, model: str, to: str) -> None:
@@ -98,6 +105,7 @@ class Engine:
             save_model(self.models[name], folder / "models" / name)
         for name, optimizer in self.optimizers.items():
             save_optimizer(optimizer, folder / "trainer" / f"optimizer-{name}.safetensors")
+        self.followers.write(folder / "trainer")
 
     def read(self, checkpoint: LoadedCheckpoint) -> None:
         """What `write` wrote, to the bit."""
@@ -109,6 +117,7 @@ class Engine:
             if path.is_file():
                 self.optimizers[name] = new_optimizer(self.trained(name))
                 load_optimizer(self.optimizers[name], path)
+        self.followers.read(checkpoint.trainer)
 
     def _roots(self) -> Iterable[str]:
         return [entry.name for entry in self.spec.models if entry.name in self.models and not entry.shares_weights]

@@ -137,6 +137,8 @@ class Loop:
                 self._evaluate(step)
             case Reset():
                 self.engine.reset(step.model, step.to)
+                if self.iteration is None:
+                    self.engine.followers.after_reset()
                 self._moved()
             case Save():
                 if self.iteration is None:
@@ -224,6 +226,7 @@ class Loop:
         self.reached += 1
         self._log(iteration)
         self.iteration = None
+        self.engine.followers.after_iteration()
         self._commit(position)
         if iteration.saving or self.records.is_due(self.state):
             self._save(keep=iteration.saving)

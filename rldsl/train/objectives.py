@@ -19,13 +19,13 @@ Sight: TypeAlias = tuple[str, str, int | None]
 @dataclass(frozen=True, slots=True)
 class Objective:
     """`needs` are what must be known before an update. `sources` pairs names of inputs with nodes of the spec's
-    graph, `parameters` are inputs that are hyper-parameters."""
+    graph, `parameters` names of inputs with those of hyper-parameters."""
 
     spec: ObjectiveSpec
     compiled: CompiledObjective
     needs: Needs
     sources: tuple[tuple[str, str, int], ...]  # name, axis, node
-    parameters: tuple[str, ...]
+    parameters: tuple[tuple[str, str], ...]
     products: Products
 
     @property
@@ -73,7 +73,7 @@ def used_objectives(steps: tuple[Step, ...]) -> list[str]:
 def _compile(spec: Spec, entry: ObjectiveSpec, finder: NeedFinder, backend: BackendName) -> Objective:
     staged = compile_objective(spec, entry)
     sources = tuple((given.name, given.axis.name, given.source) for given in staged.inputs if given.source is not None)
-    parameters = tuple(given.name for given in staged.inputs if given.source is None)
+    parameters = tuple((given.name, given.parameter) for given in staged.inputs if given.source is None)
     compiled = CompiledObjective(staged, backend)
     products = Products.of(spec, staged)
     needs = finder.of_objective(staged, [key for key, _ in products.known], [read for _, read in products.live])

@@ -153,8 +153,10 @@ def _continued(ready: Ready, records: Records) -> RunState:
 
 def _write_explanation(spec: Spec, folder: RunFolder) -> None:
     """The equations that will run, for the report."""
+    from rldsl.explain.followers import follower_lines
     from rldsl.explain.report import as_document
     document = as_document(spec)
+    document["followers"] = follower_lines(spec)
     for objective in document["objectives"]:
         objective["equation"] = "\n".join(_equation_lines(objective["terms"]))
     folder.write_text("explain.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")

@@ -70,7 +70,7 @@ def _cut_tokens(world: World, values: Values, sight: Sight, part: Part) -> Respo
 def _inputs(values: Values, objective: Objective, part: Part) -> Inputs:
     known = values.columns([key for _, _, key in objective.sources])
     cut = {name: part.take(axis, np.asarray(known[key], dtype=np.float64)) for name, axis, key in objective.sources}
-    return {**cut, **{name: np.array([values.scalars.parameters[name]]) for name in objective.parameters}}
+    return {**cut, **{name: np.array([values.scalars.parameters[own]]) for name, own in objective.parameters}}
 
 
 def _vectors(values: Values, objective: Objective, part: Part) -> Vectors:

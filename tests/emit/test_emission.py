@@ -14,6 +14,7 @@ import pytest
 from rldsl.emit.combine import Combine
 from rldsl.emit.names import Names, comment, identifier
 from rldsl.emit.sources import digest
+from rldsl.emit.to_head import RowRead, RowShape, emit_sweep
 from rldsl.emit.to_numba import emit_numba
 from rldsl.emit.to_torch import emit_torch
 from rldsl.graph.model import Function, Reduction
@@ -173,3 +174,12 @@ def test_an_objective_of_nothing_live_has_no_coefficients() -> None:
     case.at_update().minimize(case.mean(total))
     combine = Combine(case.compile(), "torch")
     assert [parameter.kind for parameter in combine.parameters["coefficients"]] == []
+
+
+def test_a_sweep_writes_the_rows_of_the_groups_that_have_a_gradient_and_of_no_others() -> None:
+    """As in KTO: a response that is read frozen stands before the one that is trained."""
+    frozen, live = RowShape((RowRead("logp"),)), RowShape((RowRead("logp", gradient=True),))
+    text = emit_sweep("main", "combine", ["first", "second"], [frozen, live])
+    called = {node.func.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    imported = {alias.asname for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert {"read0", "read1", "write1"} <= called & imported and "write0" not in called | imported

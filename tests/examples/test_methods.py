@@ -68,7 +68,7 @@ def test_what_a_method_says_of_itself_holds_on_the_kernels(path: Path) -> None:
 def _check_tests(path: Path, backend: str) -> None:
     spec = spec_at(path)
     for test in spec.tests:
-        result = run_test(spec, test, backend)
+        result = run_test(spec, test, backend, path.parent)
         assert result.passed, (test.name, [(entry.expect.text, finite(entry.left), finite(entry.right))
                                            for entry in result.failures])
 

@@ -107,7 +107,7 @@ ARITY = {F.CLIP: 3, F.SELECT: 3, **dict.fromkeys((F.NEGATE, F.ABSOLUTE, F.SIGN, 
 
 
 @settings(max_examples=400, deadline=None, derandomize=True)
-@given(st.data(), st.sampled_from(list(Function)))
+@given(st.data(), st.sampled_from([function for function in Function if function not in (F.DOT, F.COSINE)]))
 def test_every_value_lies_in_the_interval(data: st.DataObject, function: Function) -> None:
     inputs = [data.draw(intervals()) for _ in range(ARITY.get(function, 2))]
     found = elementwise_interval(function, inputs)

@@ -20,7 +20,7 @@ import std.preference (dpo, dpo_mean, implicit_reward, ipo, ipo_mean, mean_impli
 import std.anchored (apo_zero)
 import std.preference_score (alpha_score, forward_kl_score, length_desensitized, log_collision, wpo_weight)
 import std.unpaired (bco, bco_shift, kto, kto_baseline)
-import std.reference_free (cpo, orpo, simpo)
+import std.reference_free (average_log_p, cpo, cpo_token_mean, odds_ratio, orpo, orpo_token_mean, simpo, sum_log_p, tpo_token_mean)
 import std.divergence (k1, k2)
 import std.regression (copg_group, regularized_reward)
 import std.supervised (dft, nll_sequence_mean, nll_token_mean)
@@ -38,8 +38,8 @@ reward correct = verify.equal(y.text, problems.answer)
 reward total = text.matching_places(y.text, problems.answer)
 """
 MARGIN = "let margin = implicit_reward(actor, ref, win) - implicit_reward(actor, ref, lose)  "
-MEANS = "let chosen = mean(logp(actor, win), per: sample)  let rejected = mean(logp(actor, lose), per: sample)  "
-SUMS = "let chosen = sum(logp(actor, win), per: sample)  let rejected = sum(logp(actor, lose), per: sample)  "
+MEANS = "let chosen = average_log_p(actor, win)  let rejected = average_log_p(actor, lose)  "
+SUMS = "let chosen = sum_log_p(actor, win)  let rejected = sum_log_p(actor, lose)  "
 LIKED = "let d = implicit_reward(actor, ref, win)  "
 ONLINE = "let s = implicit_reward(actor, ref, y)  "
 
@@ -222,8 +222,25 @@ def test_cpo_is_dpo_under_a_uniform_reference_and_nll() -> None:
           SUMS + "minimize a: mean(dpo(chosen - rejected, 0.2))  minimize b: -mean(chosen)")
 
 
+@pytest.mark.parametrize(("found", "wanted"), [
+    ("cpo_token_mean(actor, win, lose, 0.2, 0.7)",
+     SUMS + "minimize a: mean(dpo(chosen - rejected, 0.2))  minimize b: -0.7 * mean(logp(actor, win))"),
+    ("tpo_token_mean(actor, win, lose, win, 0.2, 0.7)",
+     SUMS + "minimize a: mean(dpo(chosen - rejected, 0.2))  minimize b: -0.7 * mean(logp(actor, win))"),
+    ("orpo_token_mean(actor, win, lose, 0.3)",
+     MEANS + "minimize a: 0.3 * mean(odds_ratio(chosen, rejected))  minimize b: -mean(logp(actor, win))")])
+def test_trainers_average_the_likelihood_over_tokens_and_the_preference_over_pairs(found: str, wanted: str) -> None:
+    agree(f"minimize a: {found}", wanted)
+
+
 def test_simpo_is_dpo_of_means_without_a_reference_and_target() -> None:
     agree(MEANS + "minimize a: mean(simpo(chosen, rejected, 2, 0))", MEANS + "minimize a: mean(dpo(chosen - rejected, 2))")
+
+
+def test_the_papers_average_both_over_pairs() -> None:
+    """Which is another number where answers differ in length."""
+    found = told(MEANS + "minimize a: mean(orpo(chosen, rejected, 0.3))").values["loss"]
+    assert found != pytest.approx(told("minimize a: orpo_token_mean(actor, win, lose, 0.3)").values["loss"], rel=0.01)
 
 
 def test_orpo_of_probabilities_is_what_the_paper_writes() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from rldsl.train.outcome import Ending, RunError, RunResult
 from rldsl.train.rollout_log import read_rollouts
-from tests.train.specs import GRPO, HEAD, ROLLOUT, WHOLE, lines_of, numbers_of, run, weights_of
+from tests.train.specs import GRPO, HEAD, ROLLOUT, WHOLE, lines_of, numbers_of, project_of, run, weights_of
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,16 @@ def test_parameters_follow_their_schedules_and_what_is_set(tmp_path: Path) -> No
     line = numbers_of(tmp_path / "set")[0]
     assert line["objective/entropy"] == pytest.approx(0.5 * line["entropy"])
     assert json.loads((tmp_path / "set/parameters.json").read_text())["parameters"] == {"beta": 0.5}
+
+
+def test_a_parameter_may_be_called_what_python_reserves_and_be_imported(tmp_path: Path) -> None:
+    project = project_of(tmp_path / "project")
+    (project / "bonus.rl").write_text("param beta: Real in [0, 1] = 0.2\n", encoding="utf-8")
+    text = WHOLE.replace("0.003 *", "lambda * bonus.beta *") + \
+        '\nparam lambda: Real in [0, 1] = 0.1\nimport "bonus.rl" as bonus\n'
+    run(text, tmp_path)
+    line = numbers_of(tmp_path / "run")[0]
+    assert line["objective/entropy"] == pytest.approx(0.02 * line["entropy"])
 
 
 def test_epochs_repeat_the_rows_in_another_order(tmp_path: Path) -> None:

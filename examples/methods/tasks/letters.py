@@ -27,6 +27,14 @@ def problems(count: int, letters: int = 3, seed: int = 0, held_out: bool = False
                "mistake": choose.choice(word) + wrong}
 
 
+def monitored(count: int, letters: int = 3, seed: int = 0) -> Iterator[Row]:
+    """Questions with a trace: a thought, what a monitor says of it (`.` or `!`), and the answer."""
+    choose = random.Random(seed + 2)
+    for row in problems(count, letters, seed):
+        trace = row["question"][0] + choose.choice("..!") + row["answer"]
+        yield {"question": row["question"], "answer": row["answer"], "trace": trace}
+
+
 def one_problem(count: int, letters: int = 3, seed: int = 0) -> Iterator[Row]:
     """One question as often as asked: of four, the one whose logged accuracy changed most over an earlier run."""
     pool = list(problems(4, letters, seed))
@@ -48,3 +56,39 @@ def _words(count: int, letters: int, seed: int, held_out: bool) -> Iterator[str]
     random.Random(seed).shuffle(part)
     for place in range(count):
         yield part[place % len(part)]
+
+
+def prefers(first: str, second: str, answer: str) -> float:
+    """1 where the first text is preferred: it is right and the other not, or both agree in that and it is shorter; 1/2 for a tie."""
+    own, other = (first.endswith(answer), -len(first)), (second.endswith(answer), -len(second))
+    return 1.0 if own > other else 0.5 if own == other else 0.0
+
+
+def quality(text: str, answer: str) -> float:
+    """A score in [0, 1] that hardly ever ties: right answers above wrong ones, then more known letters, then shorter texts."""
+    known = sum(letter in ALPHABET for letter in text) / max(len(text), 1)
+    return 0.5 * text.endswith(answer) + 0.4 * known + 0.1 / (1 + len(text))
+
+
+def preferences(count: int, letters: int = 3, seed: int = 0, flipped: float = 0.0) -> Iterator[Row]:
+    """Questions with a preferred and another answer; of the share `flipped` the wrong one is called preferred."""
+    choose = random.Random(seed + 3)
+    for row in problems(count, letters, seed):
+        chosen, rejected = row["solution"], row["mistake"]
+        if choose.random() < flipped:
+            chosen, rejected = rejected, chosen
+        yield {"question": row["question"], "answer": row["answer"], "chosen": chosen, "rejected": rejected}
+
+
+def resets(count: int, letters: int = 3, seed: int = 0) -> Iterator[dict[str, object]]:
+    """Preferences, with two numbers in [0, 1) for each: whether an episode begins inside the preferred answer, and where."""
+    choose = random.Random(seed + 4)
+    for row in preferences(count, letters, seed):
+        yield {**row, "coin": choose.random(), "place": choose.random()}
+
+
+def meetings(count: int, letters: int = 3, seed: int = 0) -> Iterator[dict[str, object]]:
+    """Questions with two numbers in [0, 1) for each: whether one writer goes on where another stopped, and where."""
+    choose = random.Random(seed + 5)
+    for row in problems(count, letters, seed):
+        yield {**row, "coin": choose.random(), "place": choose.random()}

@@ -42,3 +42,26 @@ def consistency(text: str, item: str) -> int:
         return 0
     chosen, other = answers[text[-1]], answers["2" if text[-1] == "1" else "1"]
     return 1 if found[1] == chosen else -1 if found[1] == other else 0
+
+
+def tagged(count: int, seed: int = 0) -> Iterator[dict[str, str]]:
+    """The same items with verdicts in brackets: what is right, what is not, and a worked judgement."""
+    for row in pairs(count, seed):
+        other = "2" if row["label"] == "1" else "1"
+        yield {"item": row["item"], "right": f"[{row['label']}]", "wrong": f"[{other}]",
+               "trace": f"{row['trace'][0]}[{row['label']}]"}
+
+
+def tail(text: str) -> str:
+    """The last 80 characters, in which a verdict has to stand."""
+    return text[-80:]
+
+
+def contrasted(count: int, seed: int = 0) -> Iterator[dict[str, str]]:
+    """Items whose prompt tells the label and does not, in both orders, with the rubric (a letter) that explains it."""
+    for row in pairs(count, seed):
+        answers = re.findall(r"[12]([abc])", row["item"])
+        word = row["item"].split(":")[0]
+        other = "2" if row["label"] == "1" else "1"
+        yield {"told": f"{row['item'][:-1]}{row['label']}>", "untold": row["item"], "label": row["label"], "other": other,
+               "swapped": f"{word}:1{answers[1]}2{answers[0]}>", "rubric": min(word), "with_label": row["label"]}

@@ -1,0 +1,66 @@
+## ProRL: reinforcement learning for thousands of steps, kept alive by a reference and optimisers that are renewed.
+## Paper: Liu et al. 2025, "ProRL: Prolonged Reinforcement Learning Expands Reasoning Boundaries in Large Language Models".
+##
+## GRPO with DAPO's wider upper bound and with prompts that are all right or all wrong left out, and a small KL to a reference.
+## When progress stalls, the reference becomes the policy and the optimiser starts anew: here a stage that is entered again, after
+## a fixed number of steps, does both.
+## The paper: ratio in 0.8 .. 1.4, 16 answers at temperature 1.2, 256 prompts of which 64 make an update batch, lr 2e-6, about 8
+## stages of more than 2000 steps in all; it resets when the validation score stalls or falls. Tasks of five kinds; one here.
+
+import std.divergence (k3, k3_of)
+import std.surrogate (clipped)
+
+param beta: Real in [0, 1] = 1e-3
+param samples: Int in [2, 64] = 16
+param prompts: Int in [2, 4096] = 8
+param steps: Int in [1, 100000] = 15
+
+data problems from python("tasks.letters:problems", count: 1024) {
+  question: Text
+  answer:   Text target
+}
+
+policy actor from tiny(layers: 2, width: 48, heads: 4, tokenizer: characters("abcd>"))
+policy ref = frozen(actor)
+
+rollout y ~ actor(problems.question) { samples: samples, max_tokens: 4, temperature: 1.2 }
+
+reward correct = text.ends_with(y.text, problems.answer)
+
+let advantage = normalize(correct, per: prompt, guard: 1e-6)
+let informative = std(correct, per: prompt) > 0
+
+objective prolonged for actor {
+  let ratio = exp(logp(actor, y, temperature: 1.2) - y.logp)
+  maximize surrogate: mean(clipped(ratio, advantage, 0.8 .. 1.4), where: informative)
+  minimize kl: beta * mean(k3(actor, ref, y))
+}
+
+train {
+  repeat 3 {
+    reset ref to actor
+    stage prolonged {
+      repeat steps {
+        draw prompts prompts
+        update actor with prolonged {
+          minibatch: 4 prompts
+          optimizer: adamw(lr: 1e-3)
+          clip_gradient: 1.0
+        }
+      }
+    }
+  }
+}
+
+test "just after a reset the KL is 0, and so is its gradient" {
+  let d = live([0, 0] @ sample)
+  expect k3_of(d) == [0, 0]
+  expect gradient(sum(k3_of(d)), of: d) == [0, 0]
+}
+
+test "a group that agrees gives no token to the mean" {
+  let correct = [[1, 1], [1, 0]] @ sample
+  let informative = std(correct, per: prompt) > 0
+  expect informative == [0, 1]
+  expect count(correct, where: informative) == 2
+}

@@ -1,0 +1,105 @@
+"""What a function of the language means, as a hash: its body over arguments that stand for any argument.
+
+A function is elaborated with symbols for its parameters, at every level at which it type-checks, so that neither the names of its
+parameters nor the way it is written enter the hash; what it calls enters by what it means. Runs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+from rldsl.canonical.meaning import Meaning, World
+from rldsl.canonical.polynomial import digest_of
+from rldsl.canonical.symbols import Arrangement, Symbols
+from rldsl.elaborate.context import Context, Environment
+from rldsl.elaborate.expressions import elaborate
+from rldsl.elaborate.naming import Naming
+from rldsl.elaborate.values import BoundsValue, FunctionValue, GraphValue, Value
+from rldsl.infer.builder import Builder
+from rldsl.resolve.modules import ModuleTable, Scope
+from rldsl.syntax import tree
+from rldsl.types import Level, Stage
+
+LEVELS = (Level.PROMPT, Level.SAMPLE, Level.BATCH)
+PLACES = (Level.TOKEN, Level.SAMPLE, Level.PROMPT, Level.BATCH)
+CALLEES = ("tanh", "mean", "min")  # a function of one value, of many, of two
+MOST_TRIES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A function by its module and name, and the hash of what it means; None where no arguments that were tried fit it."""
+
+    name: str
+    digest: str | None
+
+    @property
+    def short(self) -> str:
+        """The first eight digits of the hash."""
+        return "no hash: no arguments fit it" if self.digest is None else self.digest[:8]
+
+
+def definition_of(modules: ModuleTable, scope: Scope, function: tree.Function) -> Definition:
+    """The definition of a function."""
+    name = f"{scope.name}{'.' if scope.name.startswith('std.') else ':'}{function.name}"
+    found = [(arrangement, digest) for arrangement in _uniform(function)
+             if (digest := _digest(modules, scope, function, arrangement)) is not None]
+    if not found:
+        mixed = ((arrangement, digest) for arrangement in _mixed(function)
+                 if (digest := _digest(modules, scope, function, arrangement)) is not None)
+        found = [first] if (first := next(mixed, None)) is not None else []
+    if not found:
+        return Definition(name, None)
+    defaults = (str(index) for index, parameter in enumerate(function.parameters) if parameter.default is not None)
+    words = [f"{arrangement} {digest}" for arrangement, digest in found]
+    return Definition(name, digest_of("definition", *words, "defaults", *defaults))
+
+
+# ------------------------------------------------------------------ what is tried
+def _uniform(function: tree.Function) -> Iterator[Arrangement]:
+    """All numbers without a level at one level, for each level."""
+    free = sum(_is_free(parameter) for parameter in function.parameters)
+    for place in PLACES if free else PLACES[:1]:
+        yield from _arrangements(function, (place,) * free)
+
+
+def _mixed(function: tree.Function) -> Iterator[Arrangement]:
+    """Numbers without a level at levels of their own, or as constants: for what a function needs to know beforehand."""
+    free = sum(_is_free(parameter) for parameter in function.parameters)
+    tried = (arrangement for places in product((*PLACES, None), repeat=free) for arrangement in _arrangements(function, places))
+    return (arrangement for arrangement, _ in zip(tried, range(MOST_TRIES), strict=False))
+
+
+def _arrangements(function: tree.Function, places: tuple[Level | None, ...]) -> Iterator[Arrangement]:
+    kinds = [parameter.type.element if parameter.type is not None else "" for parameter in function.parameters]
+    for levels in product(LEVELS, repeat=kinds.count("Level")):
+        for is_sampled in (True, False) if "Response" in kinds else (True,):
+            for callees in product(CALLEES, repeat=kinds.count("Function")):
+                yield Arrangement(places, levels, is_sampled, callees)
+
+
+def _is_free(parameter: tree.Parameter) -> bool:
+    return parameter.type is None or (parameter.type.element in ("Real", "Int", "Bool") and parameter.type.level is None)
+
+
+# ------------------------------------------------------------------ one of them
+def _digest(modules: ModuleTable, scope: Scope, function: tree.Function, arrangement: Arrangement) -> str | None:
+    ctx = Context(modules, scope, Builder(stage=Stage.UPDATE), {}, Naming(scope))
+    symbols = Symbols(ctx, arrangement)
+    local: dict[str, Value] = {"#": FunctionValue(function, scope)}
+    local |= {f"#{index}": symbols.value(index, parameter) for index, parameter in enumerate(function.parameters)}
+    call = tree.Call(tree.Name("#"), tuple(tree.Argument(tree.Name(f"#{index}")) for index in range(len(function.parameters))))
+    result = elaborate(ctx, Environment(scope, local, trained=symbols.trained), call)
+    if ctx.found:
+        return None
+    params = {spec.name: spec.value for spec in ctx.tables.params.values()}
+    meaning = Meaning(ctx.builder.graph(), World(params=params, is_symbolic=True))
+    match result:
+        case GraphValue(key=key):
+            return meaning.digest(key)
+        case BoundsValue(low=low, high=high):
+            return digest_of("bounds", meaning.digest(low), meaning.digest(high))
+        case _:
+            return None
