@@ -3,7 +3,7 @@
 ## Whose answers are read decides as much as the divergence: a `response` of the data, or a rollout of the student's own. A
 ## teacher that only writes answers is learned from by `nll` of `supervised` (sequence-level distillation).
 
-import std.divergence (k2_of)
+import std.divergence (js_straight_through_of, k2_of)
 
 ## KL(teacher||student), exact over the vocabulary: cross-entropy with soft labels; covers all that the teacher may say. A
 ## `temperature` softens both; for gradients of the size of those at 1, multiply by its square.
@@ -15,6 +15,22 @@ fn forward_kl(teacher: Policy, student: Policy, y: Response, temperature: Real) 
 ## own rollouts, on-policy distillation. Gu et al. 2023 (MiniLLM), of each token alone. TRL: `beta` 1.
 fn reverse_kl(teacher: Policy, student: Policy, y: Response, temperature: Real) -> Real @ token =
   kl(student, teacher, y, temperature: temperature)
+
+## The Jensen-Shannon divergence of both, exact over the vocabulary: half KL(teacher||m) and half KL(student||m), m their even
+## mixture. Agarwal et al. 2023, "On-Policy Distillation of Language Models" (GKD), equation 1 at beta 1/2. TRL: `beta` 0.5.
+fn jensen_shannon(
+  teacher: Policy,
+  student: Policy,
+  y: Response,
+  temperature: Real
+) -> Real @ token = js(student, teacher, y, temperature: temperature)
+
+## The generalised Jensen-Shannon divergence from sampled tokens of the student's own: `share KL(teacher||m) + (1 - share)
+## KL(student||m)`, `m = share teacher + (1 - share) student`, `share` in (0, 1); unbiased in value and, as a loss, in gradient.
+## `log_ratio` is `k1(student, teacher, y)`. Ibid., whose beta is `share` and whose sum is over the vocabulary. TRL takes the
+## KL divergences for beta 0 and 1, of which this is not the limit: there it is 0.
+fn sampled_generalized_jsd(log_ratio: Real @ token, share: Real in (0, 1)) -> Real @ token =
+  js_straight_through_of(log_ratio, 1 - share)
 
 ## On-policy distillation from the teacher's log-probabilities of the sampled tokens alone, to be minimised: `-A log p`,
 ## `A_t = sum_k discount^k (log teacher - log p)_{t + k}`, frozen. Its expected gradient is that of the reverse KL of each
@@ -48,6 +64,14 @@ test "with discount 0 the gradient is that of k2" {
   let teacher = [[-0.5, -4, -1.5], [-0.1]] @ token
   let by_reward = gradient(sum(on_policy_distillation(log_p, teacher, 0)), of: log_p)
   expect by_reward == gradient(sum(k2_of(log_p - teacher)), of: log_p) within 1e-12
+}
+
+test "a token twice as likely to the student, with a share of 1/4" {
+  # p / m = 1 / (3/4 + 1/4 / 2) = 8/7: 1/4 * 1/2 * log(4/7) + 3/4 * log(8/7), slope 3/4 * log(8/7)
+  let log_ratio = live([[0.6931471806]] @ token)
+  let loss = sampled_generalized_jsd(log_ratio, 0.25)
+  expect loss == [[0.0301965703]] within 1e-9
+  expect gradient(sum(loss), of: log_ratio) == [[0.1001485446]] within 1e-9
 }
 
 test "KDRL distils where it is needed" {

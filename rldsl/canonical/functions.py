@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import isqrt
 
 from rldsl.canonical import polynomial as poly
-from rldsl.canonical.polynomial import ONE, ZERO, Atom, Polynomial
+from rldsl.canonical.polynomial import NEVER, ONE, ZERO, Atom, Marks, Polynomial
 from rldsl.graph.model import Function
 
 MOST_POWER = 16
@@ -19,17 +19,23 @@ MINUS = Fraction(-1)
 
 
 def function_of(function: Function, inputs: Sequence[Polynomial], *, may_be_absent: bool = True) -> Polynomial:
-    """The polynomial of an elementwise function. `may_be_absent` is asked of the first input of `else` and `is_missing`."""
-    if function is Function.OTHERWISE:
-        return _otherwise(*inputs) if may_be_absent else inputs[0]
-    if function is Function.IS_MISSING:
-        return _atom("is missing", *inputs, optional=False) if may_be_absent else ZERO
-    return _RULES[function](*inputs)
+    """The polynomial of an elementwise function, absent where an input is. `may_be_absent` is asked of the first input of `else`
+    and `is_missing`."""
+    marks = NEVER.union(*(part.marks for part in inputs))
+    match function:
+        case Function.OTHERWISE:
+            return _otherwise(*inputs) if may_be_absent or inputs[0].marks else inputs[0]
+        case Function.IS_MISSING:
+            return _atom("is missing", *inputs, marks=NEVER) if may_be_absent or inputs[0].marks else ZERO
+        case Function.SELECT:
+            return _select(*inputs)
+        case _:
+            return poly.absent_with(_RULES[function](*inputs), marks)
 
 
-def _atom(head: str, *parts: Polynomial, optional: bool | None = None) -> Polynomial:
-    may = any(part.optional for part in parts) if optional is None else optional
-    return poly.of_atom(Atom((head,), parts, poly.finest(part.axis for part in parts), may))
+def _atom(head: str, *parts: Polynomial, marks: Marks | None = None, is_optional: bool = False) -> Polynomial:
+    absent_with = NEVER.union(*(part.marks for part in parts)) if marks is None else marks
+    return poly.of_atom(Atom((head,), parts, poly.finest(part.axis for part in parts), absent_with, is_optional))
 
 
 # ------------------------------------------------------------------ arithmetic
@@ -200,21 +206,23 @@ def _connective(head: str) -> Callable[..., Polynomial]:
 
 # ------------------------------------------------------------------ choices
 def _select(condition: Polynomial, chosen: Polynomial, other: Polynomial) -> Polynomial:
+    """Of the branch that is not taken nothing is asked, so that where a choice is absent is its own matter."""
     if condition.number is not None:
         return chosen if condition.number else other
     if chosen == other:
-        return chosen
+        return poly.absent_with(chosen, condition.marks)
     atom = _only_atom(condition)
     if atom is not None and atom.head in (("not",), ("is not positive",)):
         return _select(_not(condition), other, chosen)
     if chosen == ONE and other == ZERO:
         return condition
     factor = chosen.lead if chosen.addends else other.lead
-    return poly.scale(_atom("where", condition, poly.scale(chosen, 1 / factor), poly.scale(other, 1 / factor)), factor)
+    parts = condition, poly.scale(chosen, 1 / factor), poly.scale(other, 1 / factor)
+    return poly.scale(_atom("where", *parts, marks=condition.marks, is_optional=bool(chosen.marks | other.marks)), factor)
 
 
 def _otherwise(x: Polynomial, alternative: Polynomial) -> Polynomial:
-    return _atom("else", x, alternative, optional=alternative.optional)
+    return _atom("else", x, alternative, marks=NEVER, is_optional=bool(alternative.marks))
 
 
 _RULES: Mapping[Function, Callable[..., Polynomial]] = {
@@ -229,4 +237,4 @@ _RULES: Mapping[Function, Callable[..., Polynomial]] = {
     Function.LESS: _less, Function.LESS_EQUAL: _less_equal, Function.GREATER: lambda x, y: _less(y, x),
     Function.GREATER_EQUAL: lambda x, y: _less_equal(y, x), Function.EQUAL: _equal,
     Function.NOT_EQUAL: lambda x, y: _not(_equal(x, y)), Function.AND: _connective("and"), Function.OR: _connective("or"),
-    Function.NOT: _not, Function.SELECT: _select}
+    Function.NOT: _not}

@@ -142,9 +142,9 @@ class Meaning:
                 return self._linear(node, self.head(node.operation), inputs)
             case Rank():
                 scaled = poly.scale(inputs[0], 1 / abs(inputs[0].lead))
-                return self._atom(node, self.head(node.operation), [scaled], optional=False)
+                return self._atom(node, self.head(node.operation), [scaled], is_optional=False)
             case Position() | Pick():
-                return self._atom(node, self.head(node.operation), inputs, optional=False)
+                return self._atom(node, self.head(node.operation), inputs, is_optional=False)
             case _:
                 assert_never(node.operation)
 
@@ -154,14 +154,14 @@ class Meaning:
         return type(operation).__name__.lower(), *(self.names.axis(value) if isinstance(value, Axis) else _plain(value)
                                                    for value in said)
 
-    def _atom(self, node: Node, head: tuple[str, ...], inputs: list[Polynomial], *, optional: bool | None = None) -> Polynomial:
-        may = any(part.optional for part in inputs) if optional is None else optional
-        return poly.of_atom(Atom(head, tuple(inputs), node.type.axis, may))
+    def _atom(self, node: Node, head: tuple[str, ...], inputs: list[Polynomial], *, is_optional: bool) -> Polynomial:
+        return poly.of_atom(Atom(head, tuple(inputs), node.type.axis, is_optional=is_optional))
 
     def _linear(self, node: Node, head: tuple[str, ...], inputs: list[Polynomial]) -> Polynomial:
         """A scan, a mirrored pair, or a shift that fills with 0: a factor stands before it."""
         factor = Fraction(1) if isinstance(node.operation, Shift) and inputs[1].number != 0 else inputs[0].lead
-        return poly.scale(self._atom(node, head, [poly.scale(inputs[0], 1 / factor), *inputs[1:]]), factor)
+        scaled = [poly.scale(inputs[0], 1 / factor), *inputs[1:]]
+        return poly.scale(self._atom(node, head, scaled, is_optional=any(part.marks for part in inputs)), factor)
 
     # ------------------------------------------------------------ what comes from outside
     def _leaf(self, leaf: Leaf, node: Node, frozen: bool) -> Polynomial:
@@ -170,7 +170,7 @@ class Meaning:
                 value = self.world.params[leaf.owner]
                 if isinstance(value, (bool, int, float)):
                     return poly.number(value)
-                return self._atom(node, ("schedule", repr(value)), [])
+                return self._atom(node, ("schedule", repr(value)), [], is_optional=False)
             case SourceKind.STATE:
                 owner = self.names.states.get(leaf.owner, leaf.owner)
             case SourceKind.DATA | SourceKind.RECORDED:
@@ -178,12 +178,12 @@ class Meaning:
             case _:
                 owner = leaf.owner
         frozen_mark = ("frozen",) if frozen and self.world.is_symbolic else ()
-        return self._atom(node, (leaf.kind.value, owner, leaf.field, *frozen_mark), [], optional=node.type.optional)
+        return self._atom(node, (leaf.kind.value, owner, leaf.field, *frozen_mark), [], is_optional=node.type.optional)
 
     def _read(self, read: Read, node: Node, inputs: list[Polynomial], frozen: bool) -> Polynomial:
         mark = ("frozen",) if frozen and node.type.is_live else ()
         head = ("read", *self._said(read), *mark)
-        return self._atom(node, head, inputs)
+        return self._atom(node, head, inputs, is_optional=node.type.optional)
 
     def _said(self, read: Read) -> tuple[str, ...]:
         """Every field of a read, models and responses by their words. The context is an input, and its key no part of it."""
@@ -208,7 +208,7 @@ class Meaning:
         if call.name == "text.concat":
             inputs = [entry for part in inputs for entry in _joined_texts(part)]
         head = ("call", name, *(call.names if call.name != "text.concat" else ()), *settings)
-        return self._atom(node, head, inputs, optional=node.type.optional)
+        return self._atom(node, head, inputs, is_optional=node.type.optional)
 
     def _nearby(self, node: Node) -> set[Axis]:
         return {*node.type.axis.chain(), *(axis for key in node.inputs for axis in self.graph[key].type.axis.chain())}
@@ -221,9 +221,9 @@ class Meaning:
         source = self.graph[node.inputs[0]].type
         mask = inputs[1] if operation.masked else None
         level = inputs[-1] if len(inputs) > 1 + operation.masked else None
-        is_full = not inputs[0].optional and mask is None and operation.to != source.axis
+        is_full = not inputs[0].marks and mask is None and operation.to != source.axis
         least = self.world.samples.get(source.axis, 0) if is_full else 0
-        span = Span(source.axis, operation.to, self._axes(source.axis, operation.to), mask, least)
+        span = Span(source.axis, operation.to, self._axes(source.axis, operation.to), mask, least=least)
         return reduced(operation.reduction, inputs[0], span, level, source.element is Element.BOOL)
 
 

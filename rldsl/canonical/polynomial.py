@@ -2,6 +2,9 @@
 
 An atom is what no rule takes apart: a read, a leaf, `exp` of a polynomial, a reduction. Atoms, and so polynomials, are
 equal where their digests are, which are made from digests of their parts and depend on nothing else.
+
+Where a value may be absent is part of it: marks name what it is absent with, atoms that may be absent and counts that may be 0
+and that it is divided by. What is divided by a count of nothing is taken to be absent.
 """
 
 from __future__ import annotations
@@ -16,20 +19,29 @@ from rldsl.types import BATCH, Axis
 
 MOST_MONOMIALS = 48  # of a product that is multiplied out; beyond it sums stay factors
 
+Mark: TypeAlias = tuple[str, Axis]
+"""The digest of what may be absent or nothing, and the axis on which it is."""
+Marks: TypeAlias = frozenset[Mark]
+NEVER: Marks = frozenset()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Atom:
-    """`head` says what it is and its constants, `parts` what it is of, `axis` where it stands. `optional`: it may be
-    absent, so that sums of several values may not be taken apart around it."""
+    """`head` says what it is and its constants, `parts` what it is of, `axis` where it stands. It is absent with its `marks`,
+    and with one of its own if `is_optional`. `is_count`: a number of places that may be 0."""
 
     head: tuple[str, ...]
     parts: tuple[Polynomial, ...] = ()
     axis: Axis = BATCH
-    optional: bool = False
+    marks: Marks = NEVER
+    is_optional: bool = False
+    is_count: bool = False
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "digest", digest_of(repr(self.head), *(part.digest for part in self.parts)))
+        if self.is_optional:
+            object.__setattr__(self, "marks", self.marks | {(self.digest, self.axis)})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Atom) and self.digest == other.digest
@@ -44,14 +56,15 @@ Monomial: TypeAlias = tuple[tuple[Atom, int], ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Polynomial:
-    """Monomials with their coefficients, none 0, sorted by the digests of the atoms: numbers first."""
+    """Monomials with their coefficients, none 0, sorted by the digests of the atoms: numbers first. Absent with its marks."""
 
     addends: tuple[tuple[Monomial, Fraction], ...]
+    marks: Marks = NEVER
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
         words = (f"{coefficient} {_name(monomial)}" for monomial, coefficient in self.addends)
-        object.__setattr__(self, "digest", digest_of("sum", *words))
+        object.__setattr__(self, "digest", digest_of("sum", *words, "absent with", *sorted(digest for digest, _ in self.marks)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Polynomial) and self.digest == other.digest
@@ -62,6 +75,8 @@ class Polynomial:
     @property
     def number(self) -> Fraction | None:
         """The number that it is, or None."""
+        if self.marks:
+            return None
         if not self.addends:
             return Fraction(0)
         monomial, coefficient = self.addends[0]
@@ -79,11 +94,6 @@ class Polynomial:
     def atoms(self) -> Iterable[Atom]:
         """The atoms of all monomials, with repeats."""
         return (atom for monomial, _ in self.addends for atom, _ in monomial)
-
-    @property
-    def optional(self) -> bool:
-        """Whether it may be absent."""
-        return any(atom.optional for atom in self.atoms)
 
     @property
     def axis(self) -> Axis:
@@ -106,10 +116,13 @@ def _name(monomial: Monomial) -> str:
 
 
 # ------------------------------------------------------------------ making
-def polynomial(addends: Mapping[Monomial, Fraction]) -> Polynomial:
-    """The polynomial of these addends; those with coefficient 0 go."""
+def polynomial(addends: Mapping[Monomial, Fraction], marks: Marks = NEVER) -> Polynomial:
+    """The polynomial of these addends; those with coefficient 0 go, what they are absent with stays. Whatever is computed
+    from what is absent everywhere is that."""
+    if not NOTHING.isdisjoint(marks):
+        return ABSENT
     kept = [(monomial, coefficient) for monomial, coefficient in addends.items() if coefficient]
-    return Polynomial(tuple(sorted(kept, key=lambda addend: _name(addend[0]))))
+    return Polynomial(tuple(sorted(kept, key=lambda addend: _name(addend[0]))), marks)
 
 
 def number(value: float | Fraction) -> Polynomial:
@@ -117,21 +130,35 @@ def number(value: float | Fraction) -> Polynomial:
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         return scale(of_atom(Atom(("infinity",))), Fraction(1 if value > 0 else -1))
     if value != value:
-        return of_atom(Atom(("absent",), optional=True))
+        return ABSENT
     exact = value if isinstance(value, Fraction) else Fraction(repr(value) if isinstance(value, float) else int(value))
     return polynomial({(): exact})
 
 
-def of_atom(atom: Atom, exponent: int = 1) -> Polynomial:
-    """A power of an atom."""
-    return Polynomial(((((atom, exponent),), Fraction(1)),)) if exponent else ONE
+def of_atom(atom: Atom) -> Polynomial:
+    """An atom alone."""
+    return of_monomial(((atom, 1),))
 
 
 def of_monomial(monomial: Monomial, coefficient: Fraction = Fraction(1)) -> Polynomial:
     """One addend."""
-    return polynomial({monomial: coefficient})
+    return polynomial({monomial: coefficient}, marks_of(monomial))
 
 
+def marks_of(monomial: Monomial) -> Marks:
+    """What a product is absent with: its factors, and counts that it is divided by."""
+    counts = {(atom.digest, atom.axis) for atom, exponent in monomial if exponent < 0 and atom.is_count}
+    return NEVER.union(*(atom.marks for atom, _ in monomial), counts)
+
+
+def absent_with(x: Polynomial, marks: Marks) -> Polynomial:
+    """The same, absent with more."""
+    return x if marks <= x.marks else polynomial(dict(x.addends), x.marks | marks)
+
+
+_ABSENT = Atom(("absent",), is_optional=True)
+NOTHING = _ABSENT.marks
+ABSENT = Polynomial(((((_ABSENT, 1),), Fraction(1)),), NOTHING)
 ZERO = polynomial({})
 ONE = polynomial({(): Fraction(1)})
 
@@ -143,12 +170,12 @@ def add(*parts: Polynomial) -> Polynomial:
     for part in parts:
         for monomial, coefficient in part.addends:
             addends[monomial] = addends.get(monomial, Fraction(0)) + coefficient
-    return polynomial(addends)
+    return polynomial(addends, NEVER.union(*(part.marks for part in parts)))
 
 
 def scale(x: Polynomial, by: Fraction) -> Polynomial:
     """A multiple."""
-    return x if by == 1 else polynomial({monomial: coefficient * by for monomial, coefficient in x.addends})
+    return x if by == 1 else polynomial({monomial: coefficient * by for monomial, coefficient in x.addends}, x.marks)
 
 
 def subtract(x: Polynomial, y: Polynomial) -> Polynomial:
@@ -165,7 +192,7 @@ def as_factor(x: Polynomial) -> Polynomial:
     """The same as one monomial: a sum becomes an atom of its own."""
     if len(x.addends) < 2:
         return x
-    return scale(of_atom(Atom(("sum",), (monic(x),), x.axis, x.optional)), x.lead)
+    return scale(of_atom(Atom(("sum",), (monic(x),), x.axis, x.marks)), x.lead)
 
 
 def multiply(x: Polynomial, y: Polynomial) -> Polynomial:
@@ -177,20 +204,22 @@ def multiply(x: Polynomial, y: Polynomial) -> Polynomial:
         for second, other in y.addends:
             joined = _joined(first, second)
             addends[joined] = addends.get(joined, Fraction(0)) + one * other
-    return polynomial(addends)
+    return polynomial(addends, x.marks | y.marks)
 
 
 def inverse(x: Polynomial) -> Polynomial:
     """`1 / x`, equal wherever x is not 0."""
     if not x.addends:
-        return of_atom(Atom(("inverse of 0",)))
+        return absent_with(of_atom(Atom(("inverse of 0",))), x.marks)
     [(monomial, coefficient)] = as_factor(x).addends
-    return of_monomial(_joined(tuple((atom, -exponent) for atom, exponent in monomial), ()), 1 / coefficient)
+    inverted = of_monomial(_joined(tuple((atom, -exponent) for atom, exponent in monomial), ()), 1 / coefficient)
+    counts = {(atom.digest, atom.axis) for atom, exponent in monomial if exponent > 0 and atom.is_count}
+    return absent_with(inverted, x.marks | counts)
 
 
 def power(x: Polynomial, exponent: int) -> Polynomial:
     """A whole power."""
-    found = ONE
+    found = absent_with(ONE, x.marks)
     for _ in range(abs(exponent)):
         found = multiply(found, x)
     return found if exponent >= 0 else inverse(found)
@@ -198,17 +227,18 @@ def power(x: Polynomial, exponent: int) -> Polynomial:
 
 def exponential(x: Polynomial) -> Polynomial:
     """`exp(x)`; of a sum it is one atom, so that products of exponentials are exponentials of sums."""
-    rest, powers = {}, ONE
+    rest, powers = dict[Monomial, Fraction](), absent_with(ONE, x.marks)
     for monomial, coefficient in x.addends:
         logarithm = _logarithm_in(monomial)
         if logarithm is not None and coefficient.denominator == 1 and abs(coefficient) <= MOST_MONOMIALS:
             powers = multiply(powers, power(logarithm, int(coefficient)))
         else:
             rest[monomial] = coefficient
-    if not rest:
-        return powers
-    inner = polynomial(rest)
-    return multiply(of_atom(Atom(("exp",), (inner,), inner.axis, inner.optional)), powers)
+    return multiply(_of_exponent(polynomial(rest, x.marks)), powers) if rest else powers
+
+
+def _of_exponent(x: Polynomial) -> Polynomial:
+    return of_atom(Atom(("exp",), (x,), x.axis, x.marks))
 
 
 def _logarithm_in(monomial: Monomial) -> Polynomial | None:
@@ -229,5 +259,5 @@ def _joined(first: Monomial, second: Monomial) -> Monomial:
         inner = add(*(scale(atom.parts[0], Fraction(exponent)) for atom, exponent in exponentials.items()))
         kept = {atom: exponent for atom, exponent in kept.items() if atom not in exponentials}
         if inner.addends:
-            kept[Atom(("exp",), (inner,), inner.axis, inner.optional)] = 1
+            kept[Atom(("exp",), (inner,), inner.axis, inner.marks)] = 1
     return tuple(sorted(kept.items(), key=lambda factor: factor[0].digest))

@@ -115,8 +115,8 @@ def written_value(ctx: Context, env: Environment, expr: tree.ListOf, *, live: bo
     counts, values = _flatten(nested, depth)
     if counts is None:
         ctx.report(error("RL040", f"this list does not fit `{expr.level}`", expr.span, "its nesting or its entries",
-                         why=f"a value per {expr.level} is a list of numbers, nested {depth} deep at most (prompts, samples,"
-                         " tokens).", fix="`[[0.1, 0.2], [0.3]] @ token`: one prompt, two samples"))
+                         why=f"a value per {expr.level} is a list of numbers or of texts, nested {depth} deep at most (prompts,"
+                         " samples, tokens).", fix="`[[0.1, 0.2], [0.3]] @ token`: one prompt, two samples"))
         return FailedValue()
     axes = (PROMPT, SAMPLE, TOKEN)[:depth]
     for axis, count in zip(axes, counts, strict=True):
@@ -125,7 +125,25 @@ def written_value(ctx: Context, env: Environment, expr: tree.ListOf, *, live: bo
                              why=f"a test has one layout; here {count}, before {written.counts[axis]}.",
                              fix="write lists of the same shape"))
             return FailedValue()
-    return GraphValue(_given(ctx, expr, axes[-1], tuple(values), live))
+    if any(isinstance(value, str) for value in values):
+        return _given_texts(ctx, expr, axes[-1], values, live)
+    return GraphValue(_given(ctx, expr, axes[-1], tuple(value for value in values if not isinstance(value, str)), live))
+
+
+def _given_texts(ctx: Context, expr: tree.ListOf, axis: Axis, values: list[float | str], live: bool) -> Value:
+    texts = tuple(value if isinstance(value, str) else None for value in values)
+    written = ctx.test
+    assert isinstance(written, Written)
+    if live or any(not isinstance(value, str) and not math.isnan(value) for value in values):
+        said = "texts have no gradient" if live else "numbers and texts in one list"
+        ctx.report(error("RL040", said, expr.span, "this list", why="a list holds numbers, or texts, or `absent` among them.",
+                         fix='`["ab", absent] @ sample`'))
+        return FailedValue()
+    name = f"given_{len(written.given)}"
+    kind = Type(Element.TEXT, EVERYTHING, axis, stage=Stage.DATA, optional=None in texts)
+    key = ctx.builder.add(Leaf(SourceKind.GIVEN, "test", name), type=kind, span=expr.span)
+    written.given.append(GivenValue(key, name, axis, (), False, texts))
+    return GraphValue(key)
 
 
 def _given(ctx: Context, expr: tree.ListOf, axis: Axis, values: tuple[float, ...], live: bool) -> int:
@@ -160,7 +178,7 @@ def _wrap(expr: tree.ListOf, depth: int) -> tree.ListOf:
     return expr
 
 
-def _flatten(expr: tree.ListOf, depth: int) -> tuple[list[tuple[int, ...]] | None, list[float]]:
+def _flatten(expr: tree.ListOf, depth: int) -> tuple[list[tuple[int, ...]] | None, list[float | str]]:
     counts: list[tuple[int, ...]] = []
     rows: list[tree.Expr] = [expr]
     for _ in range(depth):
@@ -169,10 +187,20 @@ def _flatten(expr: tree.ListOf, depth: int) -> tuple[list[tuple[int, ...]] | Non
         lists = [row for row in rows if isinstance(row, tree.ListOf)]
         counts.append(tuple(len(row.items) for row in lists))
         rows = [item for row in lists for item in row.items]
-    values = [math.nan if isinstance(row, tree.Name) and row.text == "absent" else literal_number(row) for row in rows]
+    values = [_entry(row) for row in rows]
     if any(value is None for value in values):
         return None, []
     return counts, [value for value in values if value is not None]
+
+
+def _entry(row: tree.Expr) -> float | str | None:
+    match row:
+        case tree.Name(text="absent"):
+            return math.nan
+        case tree.String(value=text):
+            return text
+        case _:
+            return literal_number(row)
 
 
 def gradient_leaf(ctx: Context, env: Environment, call: tree.Call, scalar: int, of: int) -> Value:

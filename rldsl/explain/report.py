@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from textwrap import indent
 from typing import Any
 
+from rldsl.canonical.uses import LibraryUses
 from rldsl.explain.cost import Cost, cost_of
 from rldsl.explain.equation import Equation, Style, equation_of
 from rldsl.explain.followers import follower_lines
@@ -31,18 +32,19 @@ VECTORS = "vectors of the whole update batch are multiplied: it is computed at o
 
 
 def text(spec: Spec) -> str:
-    """The explanation, for people."""
+    """The explanation, for people. `uses` names the imported functions, each with the hash of what it means."""
     parts = [f"{spec.source.name}  sha256 {spec.source.digest[:16]}"]
     if followers := follower_lines(spec):
         parts.append("models that follow\n" + indent("\n".join(followers), "  "))
     if spec.rewards:
         parts.append("rewards\n" + indent(_table(_value_lines(spec.graph, [(entry.name, entry.key) for entry in spec.rewards])),
                                           "  "))
-    parts += [_objective(spec, objective) for objective in spec.objectives]
+    uses = LibraryUses(spec)
+    parts += [_objective(spec, objective, uses) for objective in spec.objectives]
     return "\n\n".join(parts)
 
 
-def _objective(spec: Spec, objective: ObjectiveSpec) -> str:
+def _objective(spec: Spec, objective: ObjectiveSpec, uses: LibraryUses) -> str:
     staged = compile_objective(spec, objective)
     lines = [f"objective {objective.name} for {objective.model}", ""]
     definitions: dict[str, str] = {}
@@ -51,6 +53,8 @@ def _objective(spec: Spec, objective: ObjectiveSpec) -> str:
         lines.append(f"  {'maximize' if term.maximize else 'minimize'} {equation.left} = {equation.right}")
         definitions |= dict(equation.definitions)
     lines += ["", *(f"    {name} = {right}" for name, right in definitions.items()), ""]
+    used = [f"  uses {entry.name} {entry.short}" for entry in uses.of(objective)]
+    lines += [*used, ""] if used else []
     named = [(entry.name, entry.key) for entry in objective.lets]
     named += [(term.label, term.key) for term in objective.terms]
     lines.append(indent(_table(_value_lines(spec.graph, named)), "  "))
@@ -133,11 +137,12 @@ def latex(spec: Spec) -> str:
 
 def as_document(spec: Spec) -> dict[str, Any]:
     """The explanation as plain data; kept in run folders as `explain.json`."""
+    uses = LibraryUses(spec)
     return {"spec": spec.source.name, "sha256": spec.source.digest,
-            "objectives": [_objective_document(spec, objective) for objective in spec.objectives]}
+            "objectives": [_objective_document(spec, objective, uses) for objective in spec.objectives]}
 
 
-def _objective_document(spec: Spec, objective: ObjectiveSpec) -> dict[str, Any]:
+def _objective_document(spec: Spec, objective: ObjectiveSpec, uses: LibraryUses) -> dict[str, Any]:
     staged = compile_objective(spec, objective)
     return {
         "name": objective.name, "model": objective.model, "coupling": staged.coupling.word,
@@ -146,6 +151,7 @@ def _objective_document(spec: Spec, objective: ObjectiveSpec) -> dict[str, Any]:
                    "text": _equation(equation_of(spec.graph, term.label, term.key, Style.TEXT)),
                    "latex": _equation(equation_of(spec.graph, term.label, term.key, Style.LATEX)),
                    "type": str(spec.graph[term.key].type)} for term in objective.terms],
+        "uses": [{"name": entry.name, "sha256": entry.digest} for entry in uses.of(objective)],
         "kernels": [{"model": cost.model, "response": cost.response, "reads": list(cost.reads), "schedule": cost.schedule,
                      "gemm_passes": cost.gemm_passes} for cost in cost_of(spec, staged)],
     }

@@ -234,13 +234,15 @@ class ExpectSpec:
 
 @dataclass(frozen=True, slots=True)
 class GivenValue:
-    """A value written in a test: nested lists flattened, packed. `key` is its leaf (GIVEN, or a PROBE read if live)."""
+    """A value written in a test: nested lists flattened, packed. `key` is its leaf (GIVEN, or a PROBE read if live).
+    Of texts `values` is empty and `texts` holds them, with None for what is absent."""
 
     key: int
     name: str
     axis: Axis
     values: tuple[float, ...]
     live: bool
+    texts: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a test asks of the host: text functions, verifiers and extern functions, called once, before either back end runs.
+"""What a test asks of the host: text functions, verifiers, extern functions and majorities, once, before either back end runs.
 
 The values are handed to both back ends, so that a test compares what is computed from them and not who called."""
 
@@ -15,33 +15,44 @@ import numpy.typing as npt
 from rldsl.graph.model import Foreign, Node
 from rldsl.graph.spec import Spec, TestSpec
 from rldsl.kernels.layout import Layout
+from rldsl.train.host import most_frequent
 from rldsl.train.outcome import RunError, place_of
-from rldsl.types import NUMERIC
+from rldsl.types import NUMERIC, Element
 
 Array = npt.NDArray[np.float64]
 
 
 def host_values(spec: Spec, test: TestSpec, leaves: Mapping[int, Array], layout: Layout, project: Path) -> dict[int, Array]:
-    """The numbers that calls of a test gave, by node. Functions of the project are looked up in the folder `project`.
+    """The numbers that follow from calls and from texts, by node. Functions of the project are looked up in the folder
+    `project`.
 
     Raises `RunError` where a call fails: a test says what comes out, not that something may go wrong.
     """
-    called = [node for node in test.graph.nodes if isinstance(node.operation, Foreign)]
-    if not called:
+    asked = [node for node in test.graph.nodes if node.type.element in NUMERIC and _is_of_the_host(test, node)]
+    if not asked:
         return {}
     from rldsl.emit.evaluate import evaluate
     from rldsl.rewards.run import HostCalls
+    known = {**leaves, **{given.key: list(given.texts) for given in test.given if given.texts}}
     host = HostCalls(spec.externs, project, workers=1)
     try:
-        found = evaluate(test.graph, [node.key for node in called], layout, leaves,
-                         foreign=lambda node, inputs: _called(spec, test, host, node, inputs))
+        found = evaluate(test.graph, [node.key for node in asked], layout, known,
+                         foreign=lambda node, inputs: _called(spec, test, host, layout, node, inputs))
     finally:
         host.close()
-    return {node.key: np.asarray(found[node.key], dtype=np.float64) for node in called if node.type.element in NUMERIC}
+    return {node.key: np.asarray(found[node.key], dtype=np.float64) for node in asked}
 
 
-def _called(spec: Spec, test: TestSpec, host: Any, node: Node, inputs: Any) -> Any:
+def _is_of_the_host(test: TestSpec, node: Node) -> bool:
+    """Whether a number comes from a call, or from texts: neither back end computes those."""
+    return isinstance(node.operation, Foreign) or any(test.graph[key].type.element is Element.TEXT for key in node.inputs)
+
+
+def _called(spec: Spec, test: TestSpec, host: Any, layout: Layout, node: Node, inputs: Any) -> Any:
     assert isinstance(node.operation, Foreign)
+    if node.operation.name == "majority":
+        settings = dict(node.operation.settings)
+        return most_frequent(inputs[0], layout.bounds(str(settings["from"]), str(settings["per"])))
     outcome = host.call(node.operation, [_column(entry) for entry in inputs])
     for failure in outcome.failed.values():
         name = node.operation.name.removeprefix("extern:")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rldsl.graph.model import Foreign, Node
 from rldsl.rewards.outcome import is_absent
@@ -71,7 +72,11 @@ def _majority(values: Values, node: Node, texts: list[Any]) -> list[Any]:
     operation = node.operation
     assert isinstance(operation, Foreign)
     settings = dict(operation.settings)
-    bounds = values.layout.bounds(str(settings["from"]), str(settings["per"]))
+    return most_frequent(texts, values.layout.bounds(str(settings["from"]), str(settings["per"])))
+
+
+def most_frequent(texts: Sequence[Any], bounds: npt.NDArray[np.int64]) -> list[Any]:
+    """Of each group, between one bound and the next, the most frequent text, the first of ties; None for an empty group."""
     found: list[Any] = []
     for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         there = Counter(text for text in texts[start:stop] if text is not None)

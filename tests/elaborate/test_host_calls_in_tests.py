@@ -46,6 +46,29 @@ def test_a_test_calls_extern_functions_and_text_functions(backend: str, tmp_path
     assert run_test(spec, spec.tests[0], backend, tmp_path).passed
 
 
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+def test_texts_are_written_at_levels_and_a_majority_is_taken_over_them(backend: str, tmp_path: Path) -> None:
+    spec = checked(EXTERN + '''
+        test "texts" {
+          let said = [["a", "b", "b"], ["i", absent], [absent]] @ sample
+          let most = majority(said, per: prompt)
+          let w = live([[1, 2, 3], [4, 5], [6]] @ sample)
+          expect verify.equal(said, most) == [[0, 1, 1], [1, absent], [absent]]
+          expect vowels(said + "e", 1) == [[2, 1, 1], [2, absent], [absent]]
+          expect gradient(sum((verify.equal(said, most) else 0) * w), of: w) == [[0, 1, 1], [1, 0], [0]]
+        }''', tmp_path)
+    result = run_test(spec, spec.tests[0], backend, tmp_path)
+    assert result.passed, [(entry.expect.text, entry.left, entry.right) for entry in result.failures]
+
+
+@pytest.mark.parametrize(("written", "said"), [
+    ('[1, "a"] @ sample', "numbers and texts in one list"), ('live(["a"] @ sample)', "texts have no gradient")])
+def test_numbers_and_texts_do_not_mix_in_a_list_and_texts_are_not_live(written: str, said: str, tmp_path: Path) -> None:
+    text = f'test "mixed" {{ let x = {written} expect verify.equal(x, x) == [1, 1] }}\n'
+    result = check_source(Source("mine.rl", text), project_loader(tmp_path))
+    assert [(entry.code, entry.title) for entry in result.errors] == [("RL040", said)]
+
+
 def test_a_wrong_expectation_of_a_call_is_told_with_what_came_out(tmp_path: Path) -> None:
     spec = checked(EXTERN + 'test "wrong" { expect vowels("banana", 1) == 4 }', tmp_path)
     failure = run_test(spec, spec.tests[0], "torch", tmp_path).failures[0]

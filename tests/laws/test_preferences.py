@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rldsl.types import Version
 from tests.laws.scenes import Law, Outcome, Scene, distance, law, outcome, scene_of
-from tests.laws.test_expectations import CURRENT, PREFIXES, WEIGHT, all_answers, same
+from tests.laws.test_expectations import CURRENT, PREFIXES, WEIGHT, all_answers, same, tables
 
 HEAD = """
 import std.preference (dpo, dpo_mean, implicit_reward, ipo, ipo_mean, mean_implicit_reward, robust_dpo)
@@ -24,7 +24,7 @@ import std.reference_free (average_log_p, cpo, cpo_token_mean, odds_ratio, orpo,
 import std.divergence (k1, k2)
 import std.regression (copg_group, regularized_reward)
 import std.supervised (dft, nll_sequence_mean, nll_token_mean)
-import std.distillation (forward_kl, on_policy_distillation, reverse_kl)
+import std.distillation (forward_kl, jensen_shannon, on_policy_distillation, reverse_kl, sampled_generalized_jsd)
 import std.transport (aot, aot_unpaired)
 import std.pairing (is_apart, of_best, of_worst)
 data problems from jsonl("problems.jsonl") { question: Text  answer: Text target }
@@ -319,6 +319,26 @@ def test_distilling_from_sampled_tokens_follows_the_exact_reverse_kl_of_each(see
     sampled = expected("minimize a: sum(w * on_policy_distillation(logp(actor, y), logp(ref, y), 0))", seed)
     assert same(sampled, expected("minimize a: sum(w * reverse_kl(ref, actor, y, 1))", seed))
     assert same(sampled, expected("minimize a: sum(w * k2(actor, ref, y))", seed))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
+def test_the_generalized_divergence_of_samples_follows_the_exact_one(share: float, seed: int) -> None:
+    """Value and gradient, by sums over the vocabulary after each beginning; at an even share the language's own."""
+    body = f"minimize a: sum(w * sampled_generalized_jsd(k1(actor, ref, y), {share}))"
+    policy, teacher, _ = tables(seed)
+    live = policy.clone().requires_grad_()
+    s, t = torch.log_softmax(live, -1), torch.log_softmax(teacher, -1)
+    m = torch.logaddexp(t + math.log(share), s + math.log1p(-share))
+    each = share * (t.exp() * (t - m)).sum(1) + (1 - share) * (s.exp() * (s - m)).sum(1)
+    reached = torch.cat([torch.ones(1, dtype=torch.float64), s[0].exp().detach()])  # how probable each beginning is
+    loss = (reached * each).sum()
+    loss.backward()
+    assert live.grad is not None
+    assert outcome(spec(WEIGHT + body), all_answers(seed)[0]).values["loss"] == pytest.approx(float(loss.detach()), rel=1e-12)
+    assert same(expected(body, seed), live.grad)
+    exact = expected("minimize a: sum(w * jensen_shannon(ref, actor, y, 1))", seed)
+    assert same(exact, live.grad) == (share == 0.5)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -92,3 +92,29 @@ def meetings(count: int, letters: int = 3, seed: int = 0) -> Iterator[dict[str, 
     choose = random.Random(seed + 5)
     for row in problems(count, letters, seed):
         yield {**row, "coin": choose.random(), "place": choose.random()}
+
+
+def judged(count: int, letters: int = 3, seed: int = 0) -> Iterator[Row]:
+    """Answers to be judged, half of them right in turn, with the label (`+` or `-`) and a worked judgement."""
+    for place, row in enumerate(problems(count, letters, seed)):
+        answer, label = (row["solution"], "+") if place % 2 else (row["mistake"], "-")
+        yield {"item": f"{row['question']}{answer}/", "label": label, "trace": row["answer"] + label}
+
+
+def unlabelled(count: int, letters: int = 3, seed: int = 7) -> Iterator[Row]:
+    """Questions alone."""
+    for row in problems(count, letters, seed):
+        yield {"question": row["question"]}
+
+
+def paraphrased(count: int, letters: int = 3, seed: int = 0) -> Iterator[Row]:
+    """Questions in two orders of the same letters."""
+    for row in problems(count, letters, seed):
+        yield {"question": row["question"], "paraphrase": row["question"][:-1][::-1] + ">"}
+
+
+def taught(count: int, letters: int = 3, seed: int = 0) -> Iterator[Row]:
+    """Questions with the reasoning of two teachers: one repeats the word, the other thinks of the answer alone."""
+    for row in problems(count, letters, seed):
+        yield {"question": row["question"], "answer": row["answer"], "result": row["answer"],
+               "first_reasoning": row["question"][:-1], "second_reasoning": row["answer"]}

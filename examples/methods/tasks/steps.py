@@ -60,3 +60,9 @@ def still_works(text: str, token: int, question: str) -> float:
     line = text[:token].count("|")
     lines = text.split("|")
     return float(line < len(question) - 1 and line < len(lines) and lines[line] == question[line])
+
+
+def is_sound(text: str, token: int, question: str) -> bool:
+    """Whether the thought in which a token stands names letters of the question alone."""
+    steps = text.split("|")
+    return not _is_wrong(steps[min(text[:token].count("|"), len(steps) - 1)], question)
