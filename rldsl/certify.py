@@ -223,9 +223,9 @@ def _outcome(objective: CompiledObjective, case: _Case, rows: Mapping[GroupKey, 
         cut = objective.pieces(batch, rows=most_rows)
         runs = list(cut)
         for run in runs if cut.passes == 2 else []:
-            objective.read_piece(batch, run, _of_run(live, run), _direct_of_run(objective, direct, run))
+            objective.read_piece(batch, run, _of_run(objective, live, run), _direct_of_run(objective, direct, run))
     for run in runs:
-        objective.piece(batch, run, _of_run(live, run), _direct_of_run(objective, direct, run)).backward()
+        objective.piece(batch, run, _of_run(objective, live, run), _direct_of_run(objective, direct, run)).backward()
     found = {"loss": np.array([objective.finish(batch)["loss"]]), "divergences": _divergences(batch)}
     for name in ("hidden", "weight", "logits"):
         found |= _gradients(f"by {name}", [getattr(entry, name) for entry in live.values()])
@@ -245,8 +245,9 @@ def _gradients(name: str, tensors: Sequence[Tensor | None]) -> dict[str, Numbers
     return {name: np.concatenate(given)} if given else {}
 
 
-def _of_run(rows: Mapping[GroupKey, Rows], run: Run) -> dict[GroupKey, Rows]:
-    return {key: entry[run.tokens[key[1]]] for key, entry in rows.items()}
+def _of_run(objective: CompiledObjective, rows: Mapping[GroupKey, Rows], run: Run) -> dict[GroupKey, Rows]:
+    responses = {group.rows: group.response for group in objective.staged.groups}
+    return {key: entry[run.tokens[responses[key]]] for key, entry in rows.items()}
 
 
 def _direct_of_run(objective: CompiledObjective, direct: Mapping[int, Tensor], run: Run) -> dict[int, Tensor]:

@@ -42,7 +42,7 @@ let judge_advantage = normalize(agrees, per: prompt, guard: 1e-4)
 let liked = first(approved, per: prompt)
 let advantage = normalize(liked, per: prompt, guard: 1e-4)
 
-## 1 for the label, less `penalty` for each token beyond two, up to ten
+## 1 for the label, less `penalty` for each token beyond two, up to ten of them.
 fn judgement(right: Real, length: Real, penalty: Real) -> Real =
   right - penalty * clip(length - 2, 0 .. 10)
 

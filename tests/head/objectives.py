@@ -40,6 +40,10 @@ OBJECTIVES = {
     "plain": f"""objective main for actor {{
       maximize surrogate: mean(clipped(exp({LOGP} - y.logp), advantage, 0.8 .. 1.2))
     }}""",
+    "elsewhere": f"""objective main for actor {{
+      maximize surrogate: mean(clipped(exp({LOGP} - y.logp), advantage, 0.8 .. 1.2))
+      maximize elsewhere: 0.1 * mean(advantage * logp(actor, y given problems.answer, temperature: 0.7))
+    }}""",
     "sample": f"""objective main for actor {{
       maximize surrogate: mean(clipped(exp(mean({LOGP} - y.logp, per: sample)), advantage, 0.8 .. 1.2))
     }}""",

@@ -244,7 +244,7 @@ def test_scores_are_those_of_float64(chunk_bytes: int) -> None:
     assert all(np.abs(found[kind] - exact.numpy()).max() <= 2e-6 for kind, exact in zip(kinds, wanted, strict=True))
 
 
-@pytest.mark.parametrize("name", ["token", "batch", "pairs", "exact", "value", "preferred", "scored"])
+@pytest.mark.parametrize("name", ["token", "batch", "pairs", "exact", "value", "preferred", "scored", "elsewhere"])
 def test_certificates_say_what_was_compared(name: str) -> None:
     """All agree, and the report can be kept."""
     report = certify(compiled(name), seed=1)

@@ -107,14 +107,9 @@ def unlabelled(count: int, letters: int = 3, seed: int = 7) -> Iterator[Row]:
         yield {"question": row["question"]}
 
 
-def paraphrased(count: int, letters: int = 3, seed: int = 0) -> Iterator[Row]:
-    """Questions in two orders of the same letters."""
-    for row in problems(count, letters, seed):
-        yield {"question": row["question"], "paraphrase": row["question"][:-1][::-1] + ">"}
 
 
-def taught(count: int, letters: int = 3, seed: int = 0) -> Iterator[Row]:
-    """Questions with the reasoning of two teachers: one repeats the word, the other thinks of the answer alone."""
+def guided(count: int, letters: int = 3, seed: int = 0) -> Iterator[Row]:
+    """Questions with a hint: the letters of the word in order, ended by `!>`."""
     for row in problems(count, letters, seed):
-        yield {"question": row["question"], "answer": row["answer"], "result": row["answer"],
-               "first_reasoning": row["question"][:-1], "second_reasoning": row["answer"]}
+        yield {"question": row["question"], "answer": row["answer"], "guidance": "".join(sorted(row["question"][:-1])) + "!>"}
