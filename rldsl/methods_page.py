@@ -14,8 +14,20 @@ from pathlib import Path
 from rldsl.assets import asset_path
 from rldsl.compiler import check_source
 from rldsl.explain.equation import Style, equation_of
-from rldsl.graph.model import Foreign, Leaf, Pick, Rank, Read, Reduce, Reduction, Scan, Shift, SourceKind
-from rldsl.graph.spec import ObjectiveSpec, Reset, Role, Spec, StageStep, Step, When
+from rldsl.graph.model import (
+    Foreign,
+    Leaf,
+    Mirror,
+    Pick,
+    Rank,
+    Read,
+    Reduce,
+    Reduction,
+    Scan,
+    Shift,
+    SourceKind,
+)
+from rldsl.graph.spec import Average, ObjectiveSpec, Reset, Role, Spec, StageStep, Step, Stored, When
 from rldsl.loading import library_source, project_loader
 from rldsl.passes import compile_objective
 from rldsl.resolve.modules import LoadFailure
@@ -26,7 +38,7 @@ from rldsl.syntax.parse import parse
 
 FOLDER = ("examples", "methods")
 READS = {"entropy": "exact entropy", "kl": "exact KL", "js": "exact Jensen-Shannon", "tv": "exact total variation",
-         "logz": "log-partition", "value": "a critic's value"}
+         "logz": "log-partition", "value": "a critic's value", "score": "a scorer's number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +129,9 @@ def _models(spec: Spec) -> Iterator[str]:
     yield from _counted(sum(model.role is Role.CRITIC for model in own), "critic")
     for role in (Role.SCORER, Role.EMBEDDER, Role.JUDGE):
         yield from _counted(sum(model.role is role for model in own), role.value)
-    yield from _counted(sum(model.frozen for model in spec.models), "snapshot")
+    yield from _counted(sum(model.frozen and model.follows is None for model in spec.models), "snapshot")
+    yield from _counted(sum(isinstance(model.follows, Average) for model in spec.models), "moving average")
+    yield from _counted(sum(isinstance(model.follows, Stored) for model in spec.models), "stored version")
     yield from _counted(sum(model.shares_weights for model in spec.models), "role of the same weights",
                         "roles of the same weights")
     yield from ["several trained models"] if len({_root(spec, name) for name in trained}) > 1 else []
@@ -151,6 +165,10 @@ def _operations(spec: Spec) -> Iterator[str]:
                 found.add("quantile")
             case Rank():
                 found.add("rank")
+            case Mirror():
+                found.add("others")
+            case Leaf(kind=SourceKind.RECORDED, field="uniform"):
+                found.add("random numbers")
             case Scan():
                 found.add("scan")
             case Shift():

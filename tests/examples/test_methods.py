@@ -122,5 +122,5 @@ def test_a_method_has_a_spec_or_a_gap_and_a_part_left_out_has_both() -> None:
 
 def test_what_a_spec_uses_is_read_off_its_imports_and_its_graph() -> None:
     method = read_method(next(path for path in METHODS if path.stem == "m165-forking_tokens"))
-    assert library_uses(method) == ["std.surrogate: dual_clipped", "prelude: normalize"]
-    assert construct_uses(method.spec) == ["rollout", "exact entropy", "rank", "text.ends_with"]
+    assert library_uses(method) == ["std.entropy: forking_tokens", "std.surrogate: dual_clipped", "prelude: normalize"]
+    assert construct_uses(method.spec) == ["rollout", "exact entropy", "quantile", "text.ends_with"]
