@@ -75,3 +75,7 @@ test "detectors that say 0.9 and 0.5 of one text, 0.2 and 0.4 of another" {
   expect human == [0.3, 0.7] within 1e-12
   expect human - mean(human, per: prompt) == [-0.2, 0.2] within 1e-12
 }
+
+test "two detectors of one text, each asked once" {
+  expect unlike_machine(by_repetition("mmab"), by_letters("mmab")) == 0.5833333333 within 1e-9
+}

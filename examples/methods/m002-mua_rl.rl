@@ -96,3 +96,8 @@ test "the right database without the words is worth nothing" {
   let said = [1, 0, 1] @ sample
   expect task_reward(same > 0, said > 0) == [1, 0, 0]
 }
+
+test "an episode is judged by what it leaves behind, not by how it got there" {
+  let actions = ["+a!", "-b+b+a!", "+c!"] @ sample
+  expect task_reward(same_database(actions, "+a"), text.contains(actions, "!")) == [1, 1, 0]
+}

@@ -83,3 +83,9 @@ test "what does not render is not similar, whatever the judge says" {
   let renders = [1, 0] @ sample
   expect vision(0.9, renders > 0) == [0.9, 0]
 }
+
+test "an answer without code has similarity 0 though the judge says one half" {
+  let said = ["=xyx", "=xyy", "nothing"] @ sample
+  expect judge(said, "dld>") == [1, 0.6666666667, 0.5] within 1e-9
+  expect vision(judge(said, "dld>"), renders(said)) == [1, 0.6666666667, 0] within 1e-9
+}

@@ -83,3 +83,9 @@ test "what all votes flag the majority flags, and what that flags the union" {
   expect (flagged >= 2) == [0, 0, 1, 1, 1]
   expect (flagged >= 1) == [0, 1, 1, 1, 1]
 }
+
+test "the votes of the critic on an answer whose second step names a letter that is not there" {
+  let place = position([0, 0, 0, 0, 0] @ token)
+  expect in_wrong_step("ab|c", place, "ab>", 0) == [0, 0, 0, 1, 1]
+  expect in_wrong_step("ab|c", place, "ab>", 2) == [0, 0, 0, 0, 0]
+}

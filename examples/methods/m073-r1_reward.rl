@@ -103,3 +103,10 @@ test "2 deviations are left as they are" {
   expect max(z) == 2.0412414523 within 1e-9
   expect without_outliers(z, 3, per: batch) == z
 }
+
+test "the three verdicts on a question, by their texts" {
+  # of `a` and `b` the smaller is the first: consistent, inconsistent, wrong
+  let said = ["a1", "b1", "b2"] @ sample
+  let earned = verdict_reward(is_formed(said), is_right(said, "1"), consistency(said, "ab:1a2b>"))
+  expect earned == [2, 1, 0.5]
+}

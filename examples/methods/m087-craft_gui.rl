@@ -106,3 +106,9 @@ test "a tap in the box scores 1, outside it the share of its type, another actio
 test "format is a share of the whole" {
   expect with_format(0.5, 1, 0.2) == 0.6 within 1e-12
 }
+
+test "of a tap at column 3 and row 1, texts that tap there, beside it, far away, and scroll" {
+  let said = ["t31", "t20", "t13", "su."] @ sample
+  let score = operation(is_same_type(said, "t31"), argument(said, "t31"), 0.5)
+  expect score == [1, 1, 0.5, 0]
+}

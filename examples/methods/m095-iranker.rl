@@ -88,3 +88,8 @@ test "a right name in a broken layout with four bad tags is -1, no name at all -
   let choice = [1, -1] @ sample
   expect exclusion(choice, choice > 2, 4) == [-1, -3]
 }
+
+test "the same by texts, of the candidates c, a and b" {
+  let said = ["(b)[b]", "(a)[a]", "(d)[d]", "b"] @ sample
+  expect exclusion(choice(said, "cab>", "a"), layout(said), bad_tags(said)) == [1, 0, -0.5, -3]
+}

@@ -95,3 +95,10 @@ test "found first it is 1, and an answer without a search is 0" {
   let complete = [1, 0] @ sample
   expect search_reward(1, 1, 1, complete > 0) == [1, 0] within 1e-12
 }
+
+test "the right page found second and first, by the calls" {
+  let first = ["?b", "?a"] @ sample
+  let order = ndcg(first, "?a", "a")
+  expect search_reward(is_right("=1", "1"), 1, order, answers("=1") > 0)
+    == [0.9261859507, 1] within 1e-9
+}

@@ -85,3 +85,8 @@ test "an answer of 10 tokens is too long at 8 and not at 12" {
   expect (length <= length_limit(-1, 8, 16)) == [0]
   expect (length <= length_limit(0, 8, 16)) == [1]
 }
+
+test "a right answer that is longer than the limit is wrong" {
+  let said = ["bbba", "ba"] @ sample
+  expect (text.ends_with(said, "a") and text.length(said) <= length_limit(-1, 2, 6)) == [0, 1]
+}

@@ -82,3 +82,7 @@ test "with reward 0 or 1 the gradient is the mean of the accepted ones' likeliho
   expect gradient(-accepted_mean(log_p, first_accepted([0, 0, 0] @ sample)), of: log_p)
     == [[0, 0], [0], [0]]
 }
+
+test "an evaluation is right by its verdict alone" {
+  expect is_right(["a1", "b2", "12", "a"] @ sample, "1") == [1, 0, 0, 0]
+}

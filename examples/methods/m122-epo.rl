@@ -89,3 +89,9 @@ test "a strategy of twice the length and the same mean counts the same" {
   let log_p = [[-1, -2], [-1, -2, -1, -2]] @ token
   expect strategy_term(log_p, 0.5) == [-0.75, -0.75]
 }
+
+test "a strategy is critical where it names the goal for the first time" {
+  let before = ["", "a", "ab"] @ sample
+  expect critical("b", before, "b") == [1, 1, 0]
+  expect achieved("abb", "b") == 0.6666666667 within 1e-9
+}

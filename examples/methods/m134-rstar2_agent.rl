@@ -171,3 +171,7 @@ test "one failed call of four and one answer" {
   expect penalty(4, 1, 1, 2) == 0.25
   expect penalty(0, 0, 0, 2) == 1.5
 }
+
+test "the same by texts: four calls of which one cannot be read, and one answer" {
+  expect penalty(calls("?a?b?c?x"), failed_calls("?a?b?c?x"), answers("=1"), 2) == 0.25
+}

@@ -94,3 +94,9 @@ test "4 right and 3 wrong of 7 have mean 1/7 and two advantages" {
       0.8571428571
     ] within 1e-9
 }
+
+test "verdicts are read in the last 80 characters" {
+  let said = ["a[1]", "a[2]", "[1][2]", "a"] @ sample
+  expect verdict_reward(text.contains(tail(said), "[1]"), text.contains(tail(said), "[2]"))
+    == [1, -1, -1, -1]
+}

@@ -78,3 +78,9 @@ test "with lambda 0 the middle does not count" {
   expect gradient(both(mean(next), mean(middle), 0), of: middle) == [0, 0]
   expect gradient(both(mean(next), mean(middle), 0.5), of: middle) == [0.25, 0.25]
 }
+
+test "of a reference in three parts, the first and the first two are beginnings of it, the second is not" {
+  expect is_prefix("A", "A. B. C.") == 1
+  expect is_prefix("A B", "A. B. C.") == 1
+  expect is_prefix("B", "A. B. C.") == 0
+}

@@ -72,3 +72,9 @@ test "a single failure earns 0.3, and a group without a success nothing" {
   let success = [[0, 1], [0, 0]] @ sample
   expect self_referential(distance, success) == [[0.3, 1], [0, 0]] within 1e-12
 }
+
+test "walks of one task by their distance from the two that succeeded" {
+  let walk = [["ru", "ur", "r", "ll"]] @ sample
+  let success = [1, 1, 0, 0] @ sample
+  expect distance(walk, "11>", success) == [0, 0, 1, 3.1622776602] within 1e-9
+}

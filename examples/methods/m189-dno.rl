@@ -103,3 +103,8 @@ test "a preference that runs in a circle makes all win rates equal" {
   let step = others(place, per: prompt) - place
   expect win_rate(where(step == 1 or step == -2, 1, 0)) == [0.5, 0.5, 0.5]
 }
+
+test "an answer wins over wrong ones, and over longer right ones" {
+  let said = ["ba", "a", "b"] @ sample
+  expect win_rate(prefers(said, others(said, per: prompt), "a")) == [0.5, 1, 0]
+}

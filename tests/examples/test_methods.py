@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from rldsl.certify import certify
+from rldsl.compiler import check_source
 from rldsl.graph.model import Pick, Rank
 from rldsl.graph.spec import Spec
+from rldsl.loading import project_loader
 from rldsl.methods_page import construct_uses, library_uses, method_paths, read_gaps, read_method
 from rldsl.program import Program
 from rldsl.source import Source
@@ -102,6 +105,23 @@ def test_the_kernels_of_a_method_agree_with_the_reference(path: Path) -> None:
 def ranks_reads(spec: Spec) -> bool:
     """Whether tokens are chosen by the order of what is read: of entropies near 0 the order is that of their rounding."""
     return any(isinstance(node.operation, Rank | Pick) and node.type.stage is Stage.UPDATE for node in spec.graph.nodes)
+
+
+def test_a_verdict_is_asked_for_once_for_each_text_however_often_it_is_used(tmp_path: Path) -> None:
+    path = next(path for path in METHODS if path.stem == "m001-authormist")
+    shutil.copytree(path.parent / "tasks", tmp_path / "tasks")
+    with (tmp_path / "tasks" / "paraphrases.py").open("a", encoding="utf-8") as module:
+        module.write(f"\n\n_asked = by_letters\n\n\ndef by_letters(text):\n    with open({str(tmp_path / 'log')!r}, 'a') as log:\n"
+                     "        log.write(text + chr(10))\n    return _asked(text)\n")
+    text = path.read_text(encoding="utf-8") + "\nreward letters = by_letters(y.text)\nreward both = human + letters\n"
+    spec = check_source(Source("twice.rl", text), project_loader(tmp_path)).spec
+    assert spec is not None
+    reward = Program(spec, project=tmp_path).reward("both")
+    found = reward(["aa", "mn", "aa", "ab"])
+    reward.close()
+    # by letters 0, 1, 0, 0; by repetition 1, 0, 1, 0
+    assert list(found) == [0.5, 1.5, 0.5, 1.0]
+    assert sorted((tmp_path / "log").read_text(encoding="utf-8").split()) == ["aa", "ab", "mn"]
 
 
 # ------------------------------------------------------------------ the page
