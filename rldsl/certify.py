@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from rldsl.batch import GroupKey, Numbers, Run, UpdateBatch, whole
-from rldsl.emit.to_head import DIVERGENCES
+from rldsl.graph.divergences import DIVERGENCES
 from rldsl.graph.model import ReadKind
-from rldsl.graph.staged import Input, StagedObjective
+from rldsl.graph.staged import HeadGroup, Input, StagedObjective
 from rldsl.kernels.layout import Layout
 from rldsl.kernels.rows import Rows
 from rldsl.program import CompiledObjective
@@ -117,7 +117,7 @@ def _case(staged: StagedObjective, kind: str, rng: np.random.Generator) -> _Case
         key = group.rows
         hidden[key] = Rows(targets, states[0], weight,
                            others={name: (state, weight) for name, state in zip(group.others, states[1:], strict=True)})
-        shaped = [_shaped(state @ weight.t(), targets, kind) for state in states]
+        shaped = _all_shaped([state @ weight.t() for state in states], targets, kind, bounded=not _is_heavy(group))
         logits[key] = Rows(targets, logits=shaped[0], others=dict(zip(group.others, shaped[1:], strict=True)))
     extreme = kind in ("large logits", "far from zero", "masked")
     forms = {"logits": logits} if extreme else {"logits": logits, "hidden": hidden}
@@ -142,6 +142,20 @@ def _layout(staged: StagedObjective, rng: np.random.Generator, largest: int) -> 
             parents[axis.name], counts[axis.name] = axis.parent.name, below
             sizes[axis.name] = int(below.sum())
     return Layout.of(parents, counts)
+
+
+def _is_heavy(group: HeadGroup) -> bool:
+    """Whether a divergence of the group grows as a power of the ratio of two probabilities."""
+    return any(read.read.kind is ReadKind.ALPHA and not 0 < (read.read.parameter or 0) < 1 for read in group.reads)
+
+
+def _all_shaped(rows: Sequence[Tensor], targets: Tensor, kind: str, bounded: bool) -> list[Tensor]:
+    """The rows of the policy, then those of the others. Where powers of ratios are read, large rows differ by ordinary
+    amounts: e^10000 is no number in any format."""
+    own = _shaped(rows[0], targets, kind)
+    if kind == "large logits" and not bounded:
+        return [own, *(own + (other - rows[0]) for other in rows[1:])]
+    return [own, *(_shaped(other, targets, kind) for other in rows[1:])]
 
 
 def _shaped(logits: Tensor, targets: Tensor, kind: str) -> Tensor:

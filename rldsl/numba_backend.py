@@ -130,7 +130,7 @@ def _row_kernel(shape: RowShape, temperature: float) -> RowKernel:
     alone = RowShape(tuple(replace(read, gradient=False) for read in shape.reads), shape.others)
     score = load_module(emit_rows(alone), "rows").read
     write = module.write if shape.has_gradient else None
-    return RowKernel(module.read, write, score, shape.width, 1.0 / temperature)
+    return RowKernel(module.read, write, score, shape.width, 1.0 / temperature, shape.parameters)
 
 
 def _needed(rows: Rows, shape: RowShape) -> Rows:

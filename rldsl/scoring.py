@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from rldsl.emit.load import load_module
-from rldsl.emit.to_head import DIVERGENCES, RowRead, RowShape, emit_rows
+from rldsl.emit.to_head import RowRead, RowShape, emit_rows
+from rldsl.graph.divergences import DIVERGENCES, row_divergence
 from rldsl.graph.model import ReadKind
 from rldsl.kernels.head import GroupRun, Numbers, RowKernel, read_rows
 from rldsl.kernels.rows import Rows
@@ -19,19 +20,21 @@ CHUNK_BYTES = 128 << 20
 _WORKSPACES = Workspaces()
 
 
-def score_rows(kinds: Sequence[ReadKind], rows: Rows, *, temperature: float = 1.0,
-               chunk_bytes: int = CHUNK_BYTES) -> dict[ReadKind, Numbers]:
+def score_rows(kinds: Sequence[ReadKind], rows: Rows, *, temperature: float = 1.0, weight: float = 0.5,
+               alpha: float | None = None, chunk_bytes: int = CHUNK_BYTES) -> dict[ReadKind, Numbers]:
     """Each kind, one number a token, by chunks: one GEMM over the rows (2THV), and no more memory than a chunk.
 
-    A divergence is from the rows to the one policy of `rows.others`.
+    A divergence is from the rows to the one policy of `rows.others`; `weight` is that of the rows in JS, `alpha` the
+    parameter of the alpha divergence.
     """
     others = tuple(rows.others.values())
     if len(others) > 1:
         raise ValueError(f"a divergence is of two policies: score {sorted(rows.others)} one by one")
-    reads = tuple(_row_read(kind, bool(others)) for kind in dict.fromkeys(kinds))
+    parameters = {ReadKind.JS: weight, ReadKind.ALPHA: alpha}
+    reads = tuple(_row_read(kind, bool(others), parameters.get(kind)) for kind in dict.fromkeys(kinds))
     shape = RowShape(reads, len(others))
     read = load_module(emit_rows(shape), "rows").read
-    kernel = RowKernel(read, None, read, shape.width, 1.0 / temperature)
+    kernel = RowKernel(read, None, read, shape.width, 1.0 / temperature, shape.parameters)
     found = tuple(np.zeros(len(rows.targets)) for _ in reads)
     with torch.no_grad(), _WORKSPACES.lend() as workspace:
         group = GroupRun(kernel, "scored", source_of(rows.policy, rows.places),
@@ -41,11 +44,14 @@ def score_rows(kinds: Sequence[ReadKind], rows: Rows, *, temperature: float = 1.
     return dict(zip(dict.fromkeys(kinds), found, strict=True))
 
 
-def _row_read(kind: ReadKind, has_other: bool) -> RowRead:
+def _row_read(kind: ReadKind, has_other: bool, parameter: float | None) -> RowRead:
     if kind in DIVERGENCES:
         if not has_other:
             raise ValueError(f"`{kind}` needs the rows of another policy")
-        return RowRead(DIVERGENCES[kind], 0)
+        if kind is ReadKind.ALPHA and parameter in (None, 0.0, 1.0):
+            raise ValueError(f"`{kind}` needs `alpha`, which is neither 0 nor 1")
+        name, given = row_divergence(kind, parameter, of_second=False)
+        return RowRead(name, 0, parameter=given)
     if kind not in (ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.LOGZ):
         raise ValueError(f"`{kind}` is not read of a vocabulary row")
     return RowRead(kind.value)

@@ -144,7 +144,7 @@ class TorchBackend:
 
     def _reads(self, group: HeadGroup, rows: Rows, logits: Tensor) -> list[Tensor]:
         others = [self._other(rows.others[name], rows.places) for name in group.others]
-        kinds = [(read.kind, read.other) for read in row_shape(group).reads]
+        kinds = [(read.kind, read.other, read.parameter) for read in row_shape(group).reads]
         return dense_reads(logits, others, rows.targets, group.temperature, kinds)
 
     def _leaves(self, rows: Rows) -> _Leaves:

@@ -32,6 +32,12 @@ fn mixture_of_three(
 fn geometric(p: Policy, q: Policy, y: Response, weight: Real in (0, 1)) -> Real @ token =
   geometric_of(logp(p, y), logp(q, y), weight)
 
+## The geometric mixture as a distribution, exact over the vocabulary: `geometric` less the logarithm of its normaliser
+## `sum p^weight q^(1 - weight)`, which is `1 - weight (1 - weight) alpha_divergence(p, q, y, alpha: weight)`.
+fn normalised_geometric(p: Policy, q: Policy, y: Response, weight: Real in (0, 1)) -> Real @ token =
+  geometric(p, q, y, weight)
+  - log1p(-weight * (1 - weight) * alpha_divergence(p, q, y, alpha: weight))
+
 ## The weighted mean of two log-probabilities.
 fn geometric_of(first: Real, second: Real, weight: Real in (0, 1)) -> Real =
   weight * first + (1 - weight) * second

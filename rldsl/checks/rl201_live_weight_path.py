@@ -21,7 +21,7 @@ from rldsl.graph.model import Function, Node, Read, ReadKind
 from rldsl.graph.spec import TermSpec
 
 CHECK = Check("RL201", "live-weight-path", Severity.ERROR, "a live path through an advantage or importance weight")
-WEIGHTS = frozenset({ReadKind.VALUE, ReadKind.ENTROPY, ReadKind.KL, ReadKind.JS, ReadKind.TV})
+WEIGHTS = frozenset({ReadKind.VALUE, ReadKind.ENTROPY, ReadKind.KL, ReadKind.JS, ReadKind.TV, ReadKind.ALPHA})
 
 
 def run(facts: Facts) -> Iterator[Diagnostic]:

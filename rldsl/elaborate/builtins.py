@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rldsl.elaborate.arguments import Slot, slots
+from rldsl.graph.divergences import DIVERGENCES
 from rldsl.graph.model import Function, ReadKind, Reduction
 from rldsl.rewards.signatures import PRIMITIVES
 
@@ -13,8 +14,8 @@ UNARY = {function.value: function for function in (
 REDUCTIONS = {reduction.value: reduction for reduction in Reduction}
 
 READS = {kind.value: kind for kind in (ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.LOGZ, ReadKind.VALUE, ReadKind.SCORE,
-                                       ReadKind.HIDDEN, ReadKind.KL, ReadKind.JS, ReadKind.TV)}
-TWO_MODELS = frozenset({ReadKind.KL, ReadKind.JS, ReadKind.TV})
+                                       ReadKind.HIDDEN, ReadKind.KL, ReadKind.JS, ReadKind.TV, ReadKind.ALPHA)}
+TWO_MODELS = DIVERGENCES
 
 SIGNATURES: dict[str, tuple[Slot, ...]] = {
     **{name: slots("x") for name in UNARY},
@@ -29,7 +30,9 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     "embed": slots("model, response"),
     "dot": slots("x, y"),
     "cosine": slots("x, y"),
-    **{name: slots("model, other, response, temperature:?") for name in ("kl", "js", "tv")},
+    **{name: slots("model, other, response, temperature:?") for name in ("kl", "tv")},
+    "js": slots("model, other, response, weight:?, temperature:?"),
+    "alpha_divergence": slots("model, other, response, alpha:, temperature:?"),
     "clip": slots("x, bounds"),
     "where": slots("condition, then, otherwise"),
     "is_missing": slots("x"),

@@ -17,8 +17,9 @@ from rldsl.elaborate.values import FailedValue, GraphValue, ModelValue, Response
 from rldsl.graph.model import Function, Read, ReadKind, Reduction
 from rldsl.graph.spec import Role
 from rldsl.syntax import tree
-from rldsl.types import Axis, Element, Version
+from rldsl.types import Axis, Element, Version, format_number
 
+MOST_ALPHA = 100  # in size: beyond, not even a ratio of 2 can be raised to it in float32
 ROLES = {ReadKind.VALUE: (Role.CRITIC,), ReadKind.SCORE: (Role.SCORER,),
          ReadKind.HIDDEN: (Role.EMBEDDER, Role.POLICY, Role.CRITIC, Role.SCORER)}
 GIVES = {Role.POLICY: "probabilities of tokens", Role.JUDGE: "probabilities of tokens",
@@ -32,14 +33,15 @@ def call_read(ctx: Context, env: Environment, call: tree.Call, bound: Bound, kin
     other = _model(ctx, env, bound["other"], kind) if kind in TWO_MODELS else ""
     response = _response(ctx, env, bound["response"], kind)
     temperature = _temperature(ctx, env, bound.get("temperature"))
-    if model is None or other is None or response is None or temperature is None:
+    parameter = _parameter(ctx, env, bound, kind)
+    if model is None or other is None or response is None or temperature is None or isinstance(parameter, FailedValue):
         return FailedValue()
     axis = _axis(ctx, env, call, bound.get("per"), kind, response)
     if axis is None:
         return FailedValue()
     return GraphValue(_read(ctx, env, call, axis, Read(
         kind, model, response.name, version_of(ctx, env, model), temperature, other or None,
-        version_of(ctx, env, other) if other else None), response))
+        version_of(ctx, env, other) if other else None, parameter=parameter), response))
 
 
 def call_embed(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -> Value:
@@ -148,6 +150,32 @@ def _temperature(ctx: Context, env: Environment, expr: tree.Expr | None) -> floa
                      "not known before anything runs" if number is None else "out of range",
                      why="logits are divided by it.", fix="`temperature: 1.0`"))
     return None
+
+
+def _parameter(ctx: Context, env: Environment, bound: Bound, kind: ReadKind) -> float | None | FailedValue:
+    """The weight of the first policy in `js`, 1/2 if none is written; `alpha`. Known when a spec is compiled."""
+    expr = bound.get("weight" if kind is ReadKind.JS else "alpha")
+    if expr is None:
+        return 0.5 if kind is ReadKind.JS else None
+    key = numeric(ctx, env, expr)
+    if ctx.type_of(key).is_error:
+        return FailedValue()
+    number = constant_number(ctx, key)
+    is_weight = kind is ReadKind.JS
+    if number is not None and (0 < number < 1 if is_weight else abs(number) <= MOST_ALPHA and number not in (0, 1)):
+        return number
+    shown = "not known before anything runs" if number is None else f"here it is {format_number(number)}"[:40]
+    if is_weight:
+        ctx.report(error("RL020", "a weight in a mixture lies between 0 and 1", env.span(expr), shown,
+                         others=env.labels(expr, "in here"),
+                         why="`js` is 0 at both ends: the mixture is then one of the two policies.",
+                         fix="`weight: 0.5`; near 0, `js / weight` is `kl(p, q, y)`"))
+    else:
+        ctx.report(error("RL020", "`alpha` is a number, and neither 0 nor 1", env.span(expr), shown,
+                         others=env.labels(expr, "in here"),
+                         why=f"it is an exponent, at most {MOST_ALPHA} in size; at 1 and 0 the divergence becomes a KL.",
+                         fix="`kl(p, q, y)` is its limit at 1, `kl(q, p, y)` that at 0"))
+    return FailedValue()
 
 
 def _read(ctx: Context, env: Environment, call: tree.Call, axis: Axis, read: Read, response: ResponseValue) -> int:

@@ -159,9 +159,10 @@ class Writer:
                 return self.call("product" if read.kind is ReadKind.PRODUCT else "hidden", [read.model, of])
             case _ if read.other is not None:
                 other = f"\\pi_{{\\mathrm{{{_escape(read.other)}}}}}" if latex else f"pi_{read.other}"
-                return self.call(read.kind.value.upper(), [f"{who} || {other}".replace("||", "\\|" if latex else "||"), of])
+                both = f"{who} || {other}".replace("||", "\\|" if latex else "||")
+                return self.call(*_divergence(read, [both, of + heat]))
             case _:
-                return self.call(read.kind.value, [who, of])
+                return self.call(read.kind.value, [who, of + heat])
 
     # ------------------------------------------------------------ forms
     def brackets(self, text: str) -> str:
@@ -234,6 +235,17 @@ _INFIX = {
 _NAMES = {Function.MINIMUM: "min", Function.MAXIMUM: "max"}
 _SPECIAL = str.maketrans({"_": "\\_", "%": "\\%", "&": "\\&", "#": "\\#", "$": "\\$", "{": "\\{", "}": "\\}",
                           "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "\\": "\\textbackslash{}", "\n": " "})
+
+
+def _divergence(read: Read, arguments: list[str]) -> tuple[str, list[str], str]:
+    """Name, arguments and what stands below the name: `JS_{0.3}`, `D_{alpha 0.5}`."""
+    match read.kind, read.parameter:
+        case ReadKind.ALPHA, float(alpha):
+            return "D", arguments, f"alpha {format_number(alpha)}"
+        case ReadKind.JS, float(weight) if weight != 0.5:
+            return "JS", arguments, format_number(weight)
+        case _:
+            return read.kind.value.upper(), arguments, ""
 
 
 def _escape(text: str) -> str:

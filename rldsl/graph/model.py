@@ -86,13 +86,14 @@ class SourceKind(StrEnum):
 
 
 class ReadKind(StrEnum):
-    """What is read from a model at each token (or other place). The first six need the vocabulary distribution of the row."""
+    """What is read from a model at each token (or other place). The first seven need the vocabulary distribution of the row."""
 
     LOGP = "logp"          # log-probability of the token that stands there
     ENTROPY = "entropy"    # of the next-token distribution, nats
     KL = "kl"              # KL(model || other), exact over the vocabulary
-    JS = "js"              # Jensen-Shannon divergence of model and other, nats
+    JS = "js"              # Jensen-Shannon divergence of model (with the weight that the read has) and other, nats
     TV = "tv"              # total variation distance of model and other
+    ALPHA = "alpha_divergence"  # (1 - sum model^a other^(1 - a)) / (a (1 - a))
     LOGZ = "logz"          # log of the partition sum of the logits
     VALUE = "value"        # a critic's value of the state before the token
     SCORE = "score"        # a scorer's head at the last token of each place of the read's axis
@@ -204,7 +205,8 @@ class Size:
 class Read:
     """A model read: @ token of `response`, unless `tokens` says that it stands above them, and which they are. `other` is
     the second model of a divergence. No inputs, or the context text of `response given context`. `other_version` is its
-    version. `probe` names the value for PROBE, `source` the node for PRODUCT, of which `response` is one of several."""
+    version. `parameter` is the weight of the first model in JS, alpha in ALPHA. `probe` names the value for PROBE,
+    `source` the node for PRODUCT, of which `response` is one of several."""
 
     kind: ReadKind
     model: str
@@ -216,6 +218,7 @@ class Read:
     probe: str | None = None
     context: int | None = None
     tokens: Axis | None = None
+    parameter: float | None = None
     source: int | None = None
 
 

@@ -61,8 +61,8 @@ def infer_interval(operation: Operation, inputs: Sequence[Type]) -> Interval:
             return NOT_NEGATIVE
         case Size(axis=axis, to=to):
             return NOT_NEGATIVE if may_be_empty(axis, to) else Interval(1.0, math.inf)
-        case Read(kind=kind):
-            return read_interval(kind)
+        case Read(kind=kind, parameter=parameter):
+            return read_interval(kind, parameter)
         case Leaf() | Foreign():
             return EVERYTHING
         case _:
@@ -76,15 +76,19 @@ def constant_interval(value: float | bool | str) -> Interval:
     return point(float(value) + 0.0)
 
 
-def read_interval(kind: ReadKind) -> Interval:
-    """What a model read can be."""
+def read_interval(kind: ReadKind, parameter: float | None = None) -> Interval:
+    """What a model read can be. Policies that share no token are farthest apart: JS is then the entropy of its weights."""
     match kind:
         case ReadKind.LOGP:
             return NOT_POSITIVE
         case ReadKind.ENTROPY | ReadKind.KL:
             return NOT_NEGATIVE
         case ReadKind.JS:
-            return Interval(0.0, math.log(2.0))
+            weight = 0.5 if parameter is None else parameter
+            return Interval(0.0, -weight * math.log(weight) - (1 - weight) * math.log1p(-weight))
+        case ReadKind.ALPHA:
+            inside = parameter is not None and 0 < parameter < 1
+            return Interval(0.0, 1 / (parameter * (1 - parameter))) if inside and parameter is not None else NOT_NEGATIVE
         case ReadKind.TV:
             return UNIT
         case (ReadKind.LOGZ | ReadKind.VALUE | ReadKind.SCORE | ReadKind.HIDDEN | ReadKind.PRODUCT | ReadKind.PROBE):

@@ -84,7 +84,7 @@ def infer_stage(operation: Operation, inputs: Sequence[Type], context: Stage) ->
 def read_type(read: Read, axis: Axis, inputs: Sequence[Type] = ()) -> Type:
     """The type of a model read on the token axis of its response."""
     element = Element.VECTOR if read.kind is ReadKind.HIDDEN else Element.REAL
-    return Type(element, read_interval(read.kind), axis, live=infer_live(read, inputs),
+    return Type(element, read_interval(read.kind, read.parameter), axis, live=infer_live(read, inputs),
                 stage=infer_stage(read, inputs, Stage.CONSTANT),
                 provenance=infer_provenance(read, inputs, axis))
 

@@ -34,13 +34,15 @@ TASKS = 8                  # ranges for each thread, so that none waits long for
 
 @dataclass(frozen=True, slots=True)
 class RowKernel:
-    """The compiled rows of one group. `read` may leave exponentials in the row for `write`; `score` reads alone."""
+    """The compiled rows of one group. `read` may leave exponentials in the row for `write`; `score` reads alone.
+    `parameters` are those of divergences that have one."""
 
     read: Function
     write: Function | None
     score: Function
     width: int
     inverse: float
+    parameters: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ class _Chunk:
     def reading(self, group: GroupRun, reads: tuple[Numbers, ...]) -> tuple[Any, ...]:
         """What the compiled `read` takes after the range of tokens."""
         return (self.start, self.logits, self.highs, self.statistics, self.targets, self.places, group.kernel.inverse,
-                *self.others, *reads)
+                *group.kernel.parameters, *self.others, *reads)
 
 
 def _load(group: GroupRun, start: int, stop: int, workspace: Workspace) -> _Chunk:

@@ -11,7 +11,8 @@ from rldsl.graph.staged import HeadGroup, LiveRead, StagedObjective
 from rldsl.passes.draft import Draft
 from rldsl.types import BATCH, Axis, Version
 
-_VOCABULARY = frozenset({ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.KL, ReadKind.JS, ReadKind.TV, ReadKind.LOGZ})
+_VOCABULARY = frozenset({ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.KL, ReadKind.JS, ReadKind.TV, ReadKind.ALPHA,
+                         ReadKind.LOGZ})
 
 
 def assemble(draft: Draft) -> StagedObjective:

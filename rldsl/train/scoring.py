@@ -14,8 +14,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from rldsl.graph.divergences import DIVERGENCES, row_divergence
 from rldsl.graph.model import Read, ReadKind
-from rldsl.kernels.dense import dense_reads
+from rldsl.kernels.dense import RowKind, dense_reads
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.score import head_of, hidden_rows, scores, states, values
 from rldsl.rollouts.tokens import ResponseTokens
@@ -25,7 +26,6 @@ Numbers = npt.NDArray[np.float64]
 LOGITS: Final = 2**23     # formed at once, of each model
 LEAST_TOKENS: Final = 256
 MOST_TOKENS: Final = 2**14
-DIVERGENCES: Final = {ReadKind.KL: "kl", ReadKind.JS: "js", ReadKind.TV: "tv"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,7 @@ def score_reads(seen: Scored, others: Mapping[str, Scored], reads: Sequence[Read
     """Reads of the vocabulary distribution of one model at one temperature, one number a token for each read."""
     temperature, = {read.temperature for read in reads}
     names = list(others)
-    kinds = [(DIVERGENCES[read.kind], names.index(str(read.other))) if read.kind in DIVERGENCES
-             else (read.kind.value, None) for read in reads]
+    kinds = [_row_kind(read, names) for read in reads]
     budget = max(LEAST_TOKENS, min(MOST_TOKENS, LOGITS // head_of(seen.model)[0].shape[0]))
     parts: list[list[Tensor]] = [[] for _ in reads]
     for run in _runs(seen.tokens, budget):
@@ -65,6 +64,13 @@ def score_reads(seen: Scored, others: Mapping[str, Scored], reads: Sequence[Read
         for part, found in zip(parts, dense_reads(logits, beside, targets, temperature, kinds), strict=True):
             part.append(found)
     return [_as_numbers(part) for part in parts]
+
+
+def _row_kind(read: Read, others: Sequence[str]) -> RowKind:
+    if read.kind not in DIVERGENCES:
+        return read.kind.value, None, None
+    kind, parameter = row_divergence(read.kind, read.parameter, of_second=False)
+    return kind, others.index(str(read.other)), parameter
 
 
 @torch.no_grad()

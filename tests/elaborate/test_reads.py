@@ -52,6 +52,35 @@ def test_a_score_stands_at_the_answers_and_a_value_at_the_tokens(expression: str
     assert type_of(expression) == wanted
 
 
+@pytest.mark.parametrize(("expression", "wanted"), [
+    ("js(ref, actor, y)", "Real in [0, 0.6931471805599453] @ y.token"),
+    ("js(ref, actor, y, weight: 0.5)", "Real in [0, 0.6931471805599453] @ y.token"),
+    ("alpha_divergence(ref, actor, y, alpha: 0.2)", "Real in [0, 6.249999999999999] @ y.token"),
+    ("alpha_divergence(ref, actor, y, alpha: -2, temperature: 2)", "Real in [0, inf) @ y.token"),
+])
+def test_divergences_have_the_range_of_their_parameter(expression: str, wanted: str) -> None:
+    assert type_of(expression) == wanted
+
+
+def test_a_parameter_of_a_divergence_may_be_a_parameter_of_the_spec() -> None:
+    spec, errors = checked("param b: Real in (0, 1) = 0.2\nlet one = js(ref, actor, y)\nlet other = js(ref, actor, y, weight: b)\n")
+    assert spec is not None and not errors
+    reads = {node.operation for node in spec.graph.nodes if getattr(node.operation, "kind", None) == "js"}
+    assert {read.parameter for read in reads} == {0.5, 0.2}  # two reads, not one
+
+
+@pytest.mark.parametrize(("call", "said"), [
+    ("js(ref, actor, y, weight: 0)", "lies between 0 and 1"), ("js(ref, actor, y, weight: 1)", "lies between 0 and 1"),
+    ("js(ref, actor, y, weight: mean(y.length))", "lies between 0 and 1"),
+    ("alpha_divergence(ref, actor, y, alpha: 0)", "neither 0 nor 1"),
+    ("alpha_divergence(ref, actor, y, alpha: 1)", "neither 0 nor 1"),
+    ("alpha_divergence(ref, actor, y, alpha: 101)", "neither 0 nor 1"),
+])
+def test_a_parameter_that_makes_no_divergence_is_refused(call: str, said: str) -> None:
+    _, errors = checked(f"let found = {call}\n")
+    assert [entry.code for entry in errors] == ["RL020"] and said in errors[0].title
+
+
 def test_a_score_is_live_in_its_own_objective_alone() -> None:
     spec, errors = checked("""
 let before = score(rm, y)

@@ -63,6 +63,15 @@ OBJECTIVES = {
       minimize forward: mean(kl(actor, ref, y))
       minimize backward: 0.5 * mean(kl(ref, actor, y))
     }""",
+    "generalised": """objective main for actor {
+      minimize first: mean(js(ref, actor, y, weight: 0.2)) + 0.5 * mean(js(actor, ref, y, weight: 0.9))
+      minimize second: mean(alpha_divergence(actor, ref, y, alpha: 0.7)) + mean(alpha_divergence(ref, actor, y, alpha: 0.95))
+      minimize third: 0.3 * mean(alpha_divergence(actor, ref, y, alpha: 0.4, temperature: 0.7))
+    }""",
+    "heavy": """objective main for actor {
+      minimize pearson: 0.1 * mean(alpha_divergence(actor, ref, y, alpha: 2))
+      minimize neyman: 0.1 * mean(alpha_divergence(actor, ref, y, alpha: -1))
+    }""",
     "value": """objective main for baseline {
       let gap = value(baseline, y) - advantage
       minimize loss: mean(gap * gap)

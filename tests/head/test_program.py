@@ -232,19 +232,29 @@ def test_runs_of_a_trainer_give_weights_their_gradient_once() -> None:
 def test_scores_are_those_of_float64(chunk_bytes: int) -> None:
     """Every kind, by chunks."""
     rows = ragged("exact", repeat=20).rows[KEY]
-    kinds = [ReadKind.KL, ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.LOGZ, ReadKind.JS, ReadKind.TV]
-    found = score_rows(kinds, rows, temperature=0.7, chunk_bytes=chunk_bytes)
+    kinds = [ReadKind.KL, ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.LOGZ, ReadKind.JS, ReadKind.TV, ReadKind.ALPHA]
+    found = score_rows(kinds, rows, temperature=0.7, weight=0.2, alpha=0.25, chunk_bytes=chunk_bytes)
     assert list(found) == kinds and rows.hidden is not None and rows.weight is not None
     other, weight = rows.others["ref"][:2]
     with torch.no_grad():
         logits, others = ((state.double() @ weight.double().t()) for state in (rows.hidden, other))
-        named = [(kind.value, 0 if kind in (ReadKind.KL, ReadKind.JS, ReadKind.TV) else None) for kind in kinds]
+        named = [("kl", 0, None), ("logp", None, None), ("entropy", None, None), ("logz", None, None), ("js", 0, 0.2),
+                 ("tv", 0, None), ("reverse_alpha", 0, 0.25)]
         wanted = dense_reads(logits, [others], rows.targets, 0.7, named)
     # A logit is a float32 sum of 16 products of size 1: 4e-7; reads move as their logits do.
     assert all(np.abs(found[kind] - exact.numpy()).max() <= 2e-6 for kind, exact in zip(kinds, wanted, strict=True))
 
 
-@pytest.mark.parametrize("name", ["token", "batch", "pairs", "exact", "value", "preferred", "scored", "elsewhere"])
+def test_an_alpha_divergence_is_not_scored_without_its_alpha() -> None:
+    """Nor at 0 or 1, where it is a KL."""
+    rows = ragged("exact").rows[KEY]
+    for alpha in (None, 0.0, 1.0):
+        with pytest.raises(ValueError, match="needs `alpha`"):
+            score_rows([ReadKind.ALPHA], rows, alpha=alpha)
+
+
+@pytest.mark.parametrize("name", ["token", "batch", "pairs", "exact", "generalised", "heavy", "value", "preferred", "scored",
+                                  "elsewhere"])
 def test_certificates_say_what_was_compared(name: str) -> None:
     """All agree, and the report can be kept."""
     report = certify(compiled(name), seed=1)

@@ -75,7 +75,10 @@ def test_the_interval_of_a_reduction() -> None:
 def test_the_interval_of_a_read() -> None:
     assert [str(read_interval(kind)) for kind in (ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.KL, ReadKind.TV)] == [
         "(-inf, 0]", "[0, inf)", "[0, inf)", "[0, 1]"]
-    assert read_interval(ReadKind.JS).high == math.log(2)
+    assert read_interval(ReadKind.JS).high == math.log(2) == read_interval(ReadKind.JS, 0.5).high
+    assert read_interval(ReadKind.JS, 0.1).high == pytest.approx(0.3250829734)  # -0.1 ln 0.1 - 0.9 ln 0.9
+    assert str(read_interval(ReadKind.ALPHA, 0.5)) == "[0, 4]"
+    assert str(read_interval(ReadKind.ALPHA, 2.0)) == str(read_interval(ReadKind.ALPHA, -0.5)) == "[0, inf)"
     assert read_interval(Read(ReadKind.VALUE, "v", "y", Version.CURRENT).kind) == EVERYTHING
 
 

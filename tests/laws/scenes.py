@@ -19,6 +19,7 @@ from torch import Tensor
 from rldsl.batch import GroupKey, Run
 from rldsl.compiler import check_source
 from rldsl.emit.evaluate import evaluate
+from rldsl.graph.divergences import row_divergence
 from rldsl.graph.model import Foreign, Freeze, Leaf, Node, Read, ReadKind, SourceKind
 from rldsl.graph.order import ancestors
 from rldsl.graph.spec import ObjectiveSpec, Schedule, Spec
@@ -341,7 +342,9 @@ def reader(scene: Scene) -> Callable[[Node, Any], Tensor]:
         if operation.kind is ReadKind.VALUE:
             return scene[names[0]]
         own, *others = (scene[name] for name in names)
-        kind = (operation.kind.value, 0 if others else None)
+        name, parameter = (operation.kind.value, None) if not others else \
+            row_divergence(operation.kind, operation.parameter, of_second=False)
+        kind = (name, 0 if others else None, parameter)
         return dense_reads(own, others, scene["targets", operation.response], operation.temperature, [kind])[0]
     return read
 

@@ -43,6 +43,10 @@ BODIES = {
         minimize b: 0.1 * mean((bare - frozen(logp(actor, y))) ^ 2)  maximize c: 0.1 * mean(entropy(actor, y))""",
     "exact divergences": """minimize forward: mean(kl(actor, ref, y))  minimize backward: 0.5 * mean(kl(ref, actor, y))
         minimize middle: 0.3 * mean(js(actor, ref, y))  minimize total: 0.2 * mean(tv(actor, ref, y))""",
+    "generalised divergences": """minimize student: mean(js(ref, actor, y, weight: 0.1))
+        minimize own: mean(js(actor, ref, y, weight: 0.1))
+        minimize bent: 0.2 * mean(alpha_divergence(ref, actor, y, alpha: 0.3))
+        minimize half: 0.2 * mean(alpha_divergence(actor, ref, y, alpha: 0.5, temperature: 0.7))""",
     "estimators": """minimize first: mean(k1(actor, ref, y))  minimize second: mean(k2(actor, ref, y))
         minimize third: mean(k3(actor, ref, y))  maximize entropy: 0.1 * mean(entropy(actor, y))""",
     "gated entropy": """let h = entropy(actor, y)

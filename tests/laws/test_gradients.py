@@ -51,7 +51,9 @@ def test_it_is_so_on_many_scenes(name: str, seed: int) -> None:
 @pytest.mark.parametrize("read", [
     "logp(actor, y)", "logp(actor, y, temperature: 0.5)", "entropy(actor, y)", "entropy(actor, y, temperature: 2)",
     "kl(actor, ref, y)", "kl(ref, actor, y)", "kl(actor, ref, y, temperature: 2)", "js(actor, ref, y)", "js(ref, actor, y)",
-    "tv(actor, ref, y)"])
+    "tv(actor, ref, y)", "js(actor, ref, y, weight: 0.2)", "js(ref, actor, y, weight: 0.2)",
+    "alpha_divergence(actor, ref, y, alpha: 0.7)", "alpha_divergence(actor, ref, y, alpha: 0.2)",
+    "alpha_divergence(ref, actor, y, alpha: -0.5)", "alpha_divergence(ref, actor, y, alpha: 1.5, temperature: 2)"])
 def test_every_logit_has_the_gradient_of_its_finite_difference(read: str) -> None:
     """One logit after the other, weighted differently at each token."""
     law = form(f"minimize a: mean(advantage * {read})")
