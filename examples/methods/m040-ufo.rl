@@ -86,8 +86,8 @@ objective values for v {
 train {
   repeat steps {
     draw prompts prompts
-    update actor with ufo { minibatch: 8 prompts, optimizer: adamw(lr: 1e-3), clip_gradient: 1.0 }
-    update v with values { minibatch: 8 prompts, optimizer: adamw(lr: 1e-3), clip_gradient: 1.0 }
+    update actor with ufo { minibatch: 4 prompts, optimizer: adamw(lr: 1e-3), clip_gradient: 1.0 }
+    update v with values { minibatch: 4 prompts, optimizer: adamw(lr: 1e-3), clip_gradient: 1.0 }
   }
 }
 

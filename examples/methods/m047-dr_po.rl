@@ -74,8 +74,8 @@ train {
   stage ppo {
     repeat steps {
       draw prompts prompts
-      update actor with ppo { minibatch: 8 prompts, optimizer: adamw(lr: 1e-3), clip_gradient: 1.0 }
-      update v with values { minibatch: 8 prompts, optimizer: adamw(lr: 1e-3), clip_gradient: 1.0 }
+      update actor with ppo { minibatch: 4 prompts, optimizer: adamw(lr: 1e-3), clip_gradient: 1.0 }
+      update v with values { minibatch: 4 prompts, optimizer: adamw(lr: 1e-3), clip_gradient: 1.0 }
     }
   }
 }

@@ -100,12 +100,12 @@ train {
     repeat steps {
       draw prompts prompts
       update actor with aggrevated {
-        minibatch: 8 prompts
+        minibatch: 4 prompts
         optimizer: adamw(lr: 1e-3)
         clip_gradient: 1.0
       }
       update guided with guided_values {
-        minibatch: 8 prompts
+        minibatch: 4 prompts
         optimizer: adamw(lr: 1e-3)
         clip_gradient: 1.0
       }
@@ -115,11 +115,11 @@ train {
     repeat steps {
       draw prompts prompts
       update actor with plus_plus {
-        minibatch: 8 prompts
+        minibatch: 4 prompts
         optimizer: adamw(lr: 1e-3)
         clip_gradient: 1.0
       }
-      update v with values { minibatch: 8 prompts, optimizer: adamw(lr: 1e-3), clip_gradient: 1.0 }
+      update v with values { minibatch: 4 prompts, optimizer: adamw(lr: 1e-3), clip_gradient: 1.0 }
     }
   }
 }

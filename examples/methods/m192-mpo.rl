@@ -88,11 +88,11 @@ train {
     repeat steps {
       draw prompts prompts
       update actor with hard_prompts {
-        minibatch: 8 prompts
+        minibatch: 4 prompts
         optimizer: adamw(lr: 1e-3)
         clip_gradient: 1.0
       }
-      update v with values { minibatch: 8 prompts, optimizer: adamw(lr: 1e-3), clip_gradient: 1.0 }
+      update v with values { minibatch: 4 prompts, optimizer: adamw(lr: 1e-3), clip_gradient: 1.0 }
     }
   }
 }
