@@ -163,7 +163,9 @@ def declare_response(ctx: Context, env: Environment, item: tree.Response) -> Val
     if text is None or prompt is None or model is None:
         return FailedValue()
     rows = ctx.type_of(text).axis
-    if rows != ctx.type_of(prompt).axis:
+    if rows.is_within(ctx.type_of(prompt).axis):
+        prompt = ctx.builder.spread(prompt, rows, item.span)
+    else:
         ctx.report(error("RL033", "answer and prompt stand on different rows", item.span,
                          f"{rows} and {ctx.type_of(prompt).axis}"[:40], why="each answer needs its own prompt.",
                          fix="take both from the same data set"))

@@ -102,6 +102,24 @@ train { repeat 20 { draw 16 prompts
     assert not list((tmp_path / "run/rollouts").iterdir())
 
 
+def test_a_text_that_was_sampled_is_an_answer_to_the_prompt_of_its_row(tmp_path: Path) -> None:
+    """The question spreads to each of its samples; a whole answer has the log-probability that the sampler gave it."""
+    text = HEAD.replace('characters("a', 'characters("<pa') + ROLLOUT + """
+response again = y.text given problems.question
+let whole = y.finished and not text.contains(y.text, "<")
+objective same for actor {
+  let gap = sum(logp(actor, again), per: sample) - sum(y.logp, per: sample)
+  minimize gap: mean(abs(gap), where: whole)
+  minimize square: mean(gap * gap, where: whole)
+}
+train { repeat 1 { draw 8 prompts  update actor with same { optimizer: adamw(lr: 1e-2) } } }
+"""
+    run(text, tmp_path)
+    line = numbers_of(tmp_path / "run")[0]
+    assert line["completions/clipped_ratio"] < 0.9
+    assert line["loss"] == pytest.approx(0, abs=1e-4)
+
+
 def test_parameters_follow_their_schedules_and_what_is_set(tmp_path: Path) -> None:
     text = WHOLE.replace("0.003 *", "beta *").replace("lr: 1e-2", "lr: linear(1e-2 -> 0, steps: 4)") \
         + "\nparam beta: Real in [0, 1] = linear(0.1 -> 0, steps: 4)\n"
