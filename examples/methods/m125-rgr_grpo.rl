@@ -9,6 +9,7 @@
 ## The paper: 8 answers, no KL, gamma in (0, 1) (0.1 here), lr 1e-6, 96 prompts, temperature 1. Both kinds of last answer are drawn
 ## here and one of them is used. Stands in: three questions about a text for the judge.
 
+import std.choice (text_of)
 import std.surrogate (unclipped)
 
 param gamma: Real in (0, 1) = 0.1
@@ -31,7 +32,7 @@ rollout fresh ~ actor(questions.question) { samples: 1, max_tokens: 4 }
 reward drawn = graded(y.text, questions.question)
 reward drawn_fresh = graded(fresh.text, questions.question)
 
-let best = chosen_text(y.text, top(drawn, 1, per: prompt))
+let best = text_of(y.text, top(drawn, 1, per: prompt), per: prompt) else ""
 let lacks = failed(best, questions.question)
 let is_refined = text.length(lacks) > 0
 
@@ -60,10 +61,6 @@ fn graded(said: Text, question: Text) -> Real =
 ## The share of weights 3, 2 and 1 that is satisfied, and 1 where every fact is; `a_fact` and so on say which are facts.
 fn rubric_reward(a: Real, b: Real, c: Real, a_fact: Real, b_fact: Real, c_fact: Real) -> Real =
   where(a >= a_fact and b >= b_fact and c >= c_fact, 1, (3 * a + 2 * b + c) / 6)
-
-## The text of the member of each prompt's group that is chosen.
-fn chosen_text(x: Text, chosen: Bool) -> Text =
-  majority(text.prefix(x, where(chosen, 1, absent)), per: prompt) else ""
 
 ## The mean of a group and one more.
 fn joined_mean(x: Real @ sample, last: Real @ prompt) -> Real @ prompt =

@@ -8,6 +8,7 @@
 ## The paper: values start at 0, alpha 0.2 to 0.5 and the temperature `tau` tuned for each domain; with GRPO, RLOO or PPO.
 ## Here a row of the data is a slot: a question of each category and a number that chooses.
 
+import std.choice (text_where)
 import std.surrogate (clipped)
 
 param alpha: Real in (0, 1] = 0.5
@@ -39,7 +40,9 @@ let is_hard = slots.chance >= 1 - hard_share
 let is_middle = not is_easy and not is_hard
 
 rollout y ~ actor(
-  only(slots.easy, is_easy) + only(slots.middle, is_middle) + only(slots.hard, is_hard)
+  text_where(is_easy, slots.easy)
+    + text_where(is_middle, slots.middle)
+    + text_where(is_hard, slots.hard)
 ) { samples: samples, max_tokens: 4 }
 
 reward correct =
@@ -62,9 +65,6 @@ hard_value <- next_value(hard_value, mean(abs(advantage), where: is_hard), alpha
 ## The probability of an arm: a softmax of three values by a temperature.
 fn share(own: Real, a: Real, b: Real, c: Real, tau: Real) -> Real =
   exp(own / tau) / (exp(a / tau) + exp(b / tau) + exp(c / tau))
-
-## A text where it is chosen, else nothing.
-fn only(x: Text, chosen: Bool) -> Text = text.prefix(x, where(chosen, 1, 0))
 
 ## One step towards what an arm earned; a value stays where the arm was not drawn.
 fn next_value(value: Real, earned: Real, alpha: Real) -> Real =
