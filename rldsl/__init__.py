@@ -14,10 +14,11 @@ from rldsl.diagnostics import Diagnostic, SpecError
 
 if TYPE_CHECKING:
     from rldsl.compiler import CheckResult
+    from rldsl.difference import Difference
     from rldsl.program import Program
 
 __version__ = "0.1.0"
-__all__ = ["Diagnostic", "Program", "SpecError", "__version__", "check", "compile", "load"]
+__all__ = ["Diagnostic", "Program", "SpecError", "__version__", "check", "compile", "diff", "load"]
 
 
 def check(text: str, *, project: Path | str | None = None,
@@ -49,6 +50,25 @@ def load(path: Path | str, *, overrides: Mapping[str, str] | None = None, backen
     file = Path(path)
     return compile(file.read_text(encoding="utf-8"), project=file.parent, overrides=overrides, backend=backend,
                    name=str(path))
+
+
+def diff(before: str | Path, after: str | Path, *, project: Path | str | None = None,
+         overrides: Mapping[str, str] | None = None) -> Difference:
+    """In what two specs differ: in what they optimise, not in how they are written; and in the settings around it.
+
+    A text is compiled as `check` does; a `Path` is read, and its folder is the project. Raises `SpecError`, with all
+    diagnostics, if one of them has errors, and `OSError` where a file cannot be read.
+    """
+    from rldsl.diagnostics.render import render_diagnostics
+    from rldsl.difference import compare_specs
+    specs = []
+    for spec, name in ((before, "<before>"), (after, "<after>")):
+        result = _checked(spec.read_text(encoding="utf-8"), str(spec), spec.parent, overrides) if isinstance(spec, Path) \
+            else _checked(spec, name, project, overrides)
+        if result.errors or result.spec is None:
+            raise SpecError(result.errors, "\n" + render_diagnostics(result.errors, result.sources, color=False))
+        specs.append(result.spec)
+    return compare_specs(*specs)
 
 
 def _checked(text: str, name: str, project: Path | str | None, overrides: Mapping[str, str] | None) -> CheckResult:

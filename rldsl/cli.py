@@ -1,4 +1,4 @@
-"""The entry point of `rldsl`. `check` of plain files takes a short way that imports no command-line library."""
+"""The entry point of `rldsl`. `check` and `diff` of plain files take a short way that imports no command-line library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 FAULT, USAGE, BUG, INTERRUPTED = 1, 2, 70, 130
-# What the extra `torch` installs; the core (check, fmt, explain, new) needs none of it.
+# What the extra `torch` installs; the core (check, fmt, explain, diff, new) needs none of it.
 EXTRA = frozenset({"torch", "numba", "numpy", "transformers", "tokenizers", "safetensors", "pyarrow", "tensorboard",
                    "jsonschema", "math_verify"})
 
@@ -50,26 +50,32 @@ def _status(arguments: Sequence[str]) -> int | str | None:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    if _is_plain_check(arguments):
+    if _is_plain(arguments, "diff", ("--json",)) and len(files := _files(arguments)) == 2:
+        from rldsl.difference.command import diff_files
+        return diff_files(files[0], files[1], {}, as_json="--json" in arguments)
+    if _is_plain(arguments, "check", ("--json", "--pedantic")):
         from rldsl.reporting import check_files
-        files = [Path(argument) for argument in arguments[1:] if not argument.startswith("--")]
-        return check_files(files, {}, as_json="--json" in arguments, pedantic="--pedantic" in arguments)
+        return check_files(_files(arguments), {}, as_json="--json" in arguments, pedantic="--pedantic" in arguments)
     from rldsl.commands import app
     app(args=list(arguments), prog_name="rldsl")
     return 0
 
 
-def _is_plain_check(arguments: Sequence[str]) -> bool:
+def _is_plain(arguments: Sequence[str], command: str, options: tuple[str, ...]) -> bool:
     """`check FILE… [--json] [--pedantic]` and nothing else; the full parser has every other form."""
-    if not arguments or arguments[0] != "check":
+    if not arguments or arguments[0] != command:
         return False
-    files = [argument for argument in arguments[1:] if argument not in ("--json", "--pedantic")]
+    files = [argument for argument in arguments[1:] if argument not in options]
     return bool(files) and not any(file.startswith("-") for file in files)
+
+
+def _files(arguments: Sequence[str]) -> list[Path]:
+    return [Path(argument) for argument in arguments[1:] if not argument.startswith("--")]
 
 
 def _missing(package: str, arguments: Sequence[str]) -> str:
     return (f"error: `rldsl {arguments[0] if arguments else ''}` needs {package}, which is not installed\n"
-            " why: check, fmt, explain and new do without it; what trains, tests or certifies does not.\n"
+            " why: check, fmt, explain, diff and new do without it; what trains, tests or certifies does not.\n"
             " fix: pip install 'rldsl[torch]'")
 
 

@@ -9,11 +9,12 @@ from typing import Annotated, Optional
 import typer
 
 EXIT_CODES = "Exit codes: 0 fine · 1 the spec or the run is at fault · 2 the command is · 3 a guard stopped the run."
+DIFF_CODES = "Exit codes: 0 fine, the same mathematics · 1 they differ · 2 a spec or the command is at fault."
 
 
-def _teaching(*examples: str) -> str:
+def _teaching(*examples: str, codes: str = EXIT_CODES) -> str:
     """Examples above the exit codes."""
-    return "\n  ".join(("[bold]Examples[/bold]", *examples)) + f"\n\n{EXIT_CODES}"
+    return "\n  ".join(("[bold]Examples[/bold]", *examples)) + f"\n\n{codes}"
 
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
@@ -62,6 +63,16 @@ def explain(subject: Annotated[str, typer.Argument(help="A `.rl` file, or the co
     chosen = next((form for form, asked in (("latex", latex), ("dot", dot), ("svg", svg), ("graph", graph),
                                             ("json", as_json)) if asked), "text")
     raise typer.Exit(explain_subject(subject, overrides(sets), chosen))
+
+
+@app.command(epilog=_teaching("rldsl diff before.rl after.rl", "rldsl diff examples/grpo.rl examples/dapo.rl --json",
+                              codes=DIFF_CODES))
+def diff(before: Annotated[Path, typer.Argument(help="A `.rl` file.", allow_dash=True)],
+         after: Annotated[Path, typer.Argument(help="The `.rl` file to compare with it.", allow_dash=True)],
+         as_json: Json = False, sets: Sets = None) -> None:
+    """Say in what two specs differ: in what they optimise, not in how they are written; then in settings. Imports no torch."""
+    from rldsl.difference.command import diff_files
+    raise typer.Exit(diff_files(before, after, overrides(sets), as_json=as_json))
 
 
 @app.command("compile", epilog=_teaching("rldsl compile mine.rl --certify", "rldsl compile mine.rl --out kernels/mine"))

@@ -1,0 +1,29 @@
+# compared with grpo.rl: from GRPO to DAPO
+import std.surrogate (clipped)
+
+data problems from jsonl("train.jsonl") {
+  question: Text
+  answer:   Text target
+}
+
+policy actor from tiny(layers: 2, width: 96, heads: 4, tokenizer: characters("abc>"))
+
+rollout y ~ actor(problems.question) { samples: 16, max_tokens: 64 }
+
+reward correct = verify.equal(y.text, problems.answer)
+reward short = where(y.length < 32, 1, 0)
+reward total = 0.8 * correct + 0.2 * short
+
+let advantage = (total - mean(total, per: prompt)) / (std(total, per: prompt) + 1e-6)
+
+objective grpo for actor {
+  let ratio = exp(logp(actor, y) - y.logp)
+  maximize surrogate: mean(clipped(ratio, advantage, 0.8 .. 1.28))
+}
+
+train {
+  repeat 100 {
+    draw 64 prompts
+    update actor with grpo { minibatch: 16 prompts, optimizer: adamw(lr: 2e-6), clip_gradient: 1.0 }
+  }
+}
