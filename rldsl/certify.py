@@ -214,14 +214,16 @@ def _compare(compiled: CompiledObjective, reference: CompiledObjective, case: _C
         for name, wanted in exact.items():
             change, error = _distance(moved[name], wanted), _distance(got[name], wanted)
             roundings = 16.0 + (0.0 if form == "logits" else vocabulary**0.5)
-            largest = max(_distance(wanted, 0.0), 0.0 if name == "loss" else spread)
+            largest = max(_distance(wanted[np.isfinite(wanted)], 0.0), 0.0 if name == "loss" else spread)
             tolerance = MARGIN * change + ROUNDING * roundings * largest + 1e-12
             found.append(Comparison(case.kind, f"{name} ({label})", tokens, vocabulary, error, tolerance))
     return found
 
 
 def _distance(found: Numbers, wanted: Numbers | float) -> float:
-    return float(np.abs(found - wanted).max(initial=0.0))
+    """The largest difference; the same infinity on both sides is none."""
+    with np.errstate(invalid="ignore"):
+        return float(np.where(found == wanted, 0.0, np.abs(found - wanted)).max(initial=0.0))
 
 
 def _outcome(objective: CompiledObjective, case: _Case, rows: Mapping[GroupKey, Rows], *, disturb: bool = False,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from rldsl.certify import certify
+from rldsl.certify import _distance, certify
 from rldsl.graph.model import ReadKind
 from rldsl.kernels import projection
 from rldsl.kernels.dense import dense_reads
@@ -278,3 +278,12 @@ def test_a_certificate_is_refused_where_numbers_differ() -> None:
     finally:
         wrong.meaning = kept
     assert not report.passed and "DOES NOT AGREE" in str(report)
+
+
+def test_the_same_infinity_is_no_difference_and_any_other_number_is() -> None:
+    """A loss such as an odds ratio is infinite where a probability rounds to 1; so is the reference."""
+    infinite = np.array([np.inf, 1.0])
+    assert _distance(infinite, np.array([np.inf, 1.5])) == 0.5
+    assert _distance(infinite, np.array([2.0, 1.0])) == np.inf
+    assert _distance(infinite, np.array([-np.inf, 1.0])) == np.inf
+    assert np.isnan(_distance(np.array([np.nan]), np.array([1.0])))
