@@ -7,11 +7,11 @@ import re
 import sys
 from pathlib import Path
 
-from rldsl.assets import asset_names, asset_path, asset_text
+from rldsl.assets import asset_path
 from rldsl.checks import modules
 from rldsl.checks.structure import FINDINGS
 from rldsl.methods_page import methods_page
-from rldsl.rewards.signatures import PRIMITIVES
+from rldsl.stdlib_page import stdlib_page
 
 MARK = "<!-- made by `make docs` from the code; do not edit -->\n\n"
 
@@ -36,34 +36,15 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def library_page() -> str:
-    """docs/library.md: every function of the standard library with its comment, and the host primitives."""
-    lines = [MARK, "# The standard library\n\n", "Written in `.rl`; each function has tests in its file. `rldsl test "
-             "std.advantage` runs them.\n"]
-    for name in asset_names("stdlib", ".rl"):
-        lines.append(f"\n## std.{name.removesuffix('.rl')}\n")
-        text = asset_text("stdlib", name)
-        for comment, signature in re.findall(r"((?:^##[^\n]*\n)+)(fn [^{]+?\) -> [^=]+?) =", text, re.MULTILINE):
-            line = " ".join(signature.split()).replace("( ", "(").replace(" )", ")")
-            lines.append(f"\n```rl\n{line}\n```\n\n{_plain(comment)}\n")
-    lines.append("\n## On the host\n\nVerifiers and text functions, run once for each iteration.\n\n"
-                 "| call | gives | what |\n|---|---|---|\n")
-    for primitive in PRIMITIVES.values():
-        arguments = ", ".join(parameter.name + ("" if parameter.is_required else "?") for parameter in primitive.parameters)
-        gives = primitive.result.value + (" or absent" if primitive.optional else "")
-        lines.append(f"| `{primitive.name}({arguments})` | {gives} | {_cell(primitive.doc)} |\n")
-    return "".join(lines)
-
-
-def _plain(comment: str) -> str:
-    return "\n".join(line.removeprefix("##").strip() for line in comment.strip().splitlines())
+def _stdlib_page() -> str:
+    return stdlib_page(MARK)
 
 
 def _methods_page() -> str:
     return methods_page(MARK)
 
 
-PAGES = {"checks.md": checks_page, "library.md": library_page, "methods.md": _methods_page}
+PAGES = {"checks.md": checks_page, "methods.md": _methods_page, "stdlib.md": _stdlib_page}
 
 
 def main() -> None:

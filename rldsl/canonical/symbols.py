@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
 
 from rldsl.elaborate.context import Context, Environment
+from rldsl.elaborate.parameters import ROLES
 from rldsl.elaborate.typing import interval_of
 from rldsl.elaborate.values import BoundsValue, BuiltinValue, GraphValue, LevelValue, ModelValue, ResponseValue, Value
 from rldsl.graph.model import SourceKind
@@ -14,21 +17,31 @@ from rldsl.types import BATCH, BINARY, EVERYTHING, Axis, Element, Level, Stage, 
 
 ROWS = Axis("#", Level.PROMPT, "#", BATCH)
 ELEMENTS = {"Real": Element.REAL, "Int": Element.INT, "Bool": Element.BOOL, "Text": Element.TEXT, "Json": Element.JSON}
-ROLES = {"Policy": Role.POLICY, "Model": Role.POLICY, "Critic": Role.CRITIC}
+
+
+class Fixed(Enum):
+    """A constant in place of a symbol: for what a function needs to know when it is compiled."""
+
+    WHOLE = "whole"
+    SHARE = "share"
+
+
+Place: TypeAlias = Level | Fixed
+"""The level at which a number without one stands, or which constant it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """Where numbers without a level stand (None: a constant), which levels `Level` parameters are, whether responses are
-    sampled or given, which functions of the language `Function` parameters are."""
+    """Where numbers without a level stand, which levels `Level` parameters are, whether responses are sampled or given, which
+    functions of the language `Function` parameters are."""
 
-    places: tuple[Level | None, ...]
+    places: tuple[Place, ...]
     levels: tuple[Level, ...]
     is_sampled: bool
     callees: tuple[str, ...]
 
     def __str__(self) -> str:
-        words = [place.word if place is not None else "constant" for place in self.places]
+        words = [place.word if isinstance(place, Level) else place.value for place in self.places]
         words += [f"per {level.word}" for level in self.levels]
         return " ".join([*words, "sampled" if self.is_sampled else "given", *self.callees])
 
@@ -52,8 +65,10 @@ class Symbols:
         name = f"#{index}"
         element = parameter.type.element if parameter.type is not None else "Real"
         match element:
-            case "Policy" | "Model" | "Critic":
-                return self._model(name, ROLES[element])
+            case "Model":
+                return self._model(name, Role.POLICY)
+            case _ if element in ROLES:
+                return self._model(name, ROLES[element][0])
             case "Response":
                 return self._response(name)
             case "Level":
@@ -97,13 +112,14 @@ class Symbols:
             axis = self._axis({level.word: level for level in Level}.get(written.level.rsplit(".", 1)[-1], Level.TOKEN))
         else:
             place = self.places.pop(0)
-            if place is None:
-                return self._constant(index, element)
+            if isinstance(place, Fixed):
+                return self._constant(index, element, place)
             axis = self._axis(place)
         return self._leaf(name, Type(element, interval, axis, stage=Stage.CONSTANT if axis == BATCH else Stage.DATA))
 
-    def _constant(self, index: int, element: Element) -> int:
-        return self.ctx.builder.constant(True if element is Element.BOOL else 2 + index)
+    def _constant(self, index: int, element: Element, place: Fixed) -> int:
+        number = 2 + index if place is Fixed.WHOLE else (1 + index) / 64
+        return self.ctx.builder.constant(True if element is Element.BOOL else number)
 
     def _axis(self, level: Level) -> Axis:
         match level:
