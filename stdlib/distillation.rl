@@ -25,6 +25,17 @@ fn jensen_shannon(
   temperature: Real
 ) -> Real @ token = js(student, teacher, y, temperature: temperature)
 
+## The generalised Jensen-Shannon divergence, exact over the vocabulary: `share KL(teacher||m) + (1 - share) KL(student||m)`,
+## `m = share teacher + (1 - share) student`, `share` in (0, 1) and known when the spec is compiled. Ibid., equation 1, whose
+## beta is `share`; over `share` it tends to the forward KL at 0. TRL: `beta`, but for its ends, where TRL takes the KLs.
+fn generalized_jsd(
+  teacher: Policy,
+  student: Policy,
+  y: Response,
+  share: Real in (0, 1),
+  temperature: Real
+) -> Real @ token = js(teacher, student, y, weight: share, temperature: temperature)
+
 ## The generalised Jensen-Shannon divergence from sampled tokens of the student's own: `share KL(teacher||m) + (1 - share)
 ## KL(student||m)`, `m = share teacher + (1 - share) student`, `share` in (0, 1); unbiased in value and, as a loss, in gradient.
 ## `log_ratio` is `k1(student, teacher, y)`. Ibid., whose beta is `share` and whose sum is over the vocabulary. TRL takes the

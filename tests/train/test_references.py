@@ -87,6 +87,7 @@ def test_divergences_with_a_parameter_are_read_at_the_top_level(values: Values) 
 
 
 DISTILLED = HEAD + """
+import std.distillation (generalized_jsd)
 policy teacher from tiny(layers: 1, width: 16, heads: 2, tokenizer: characters("abcd>"), initial: 0.5)
 rollout y ~ actor(problems.question) { samples: 4, max_tokens: 3 }
 objective distil for actor { minimize gap: mean(READ) }
@@ -96,7 +97,7 @@ train { repeat 20 { draw 12 prompts  update actor with distil { minibatch: 6 pro
 """
 
 
-@pytest.mark.parametrize("read", ["kl(teacher, actor, y)", "kl(actor, teacher, y)", "js(teacher, actor, y, weight: 0.1)",
+@pytest.mark.parametrize("read", ["kl(teacher, actor, y)", "kl(actor, teacher, y)", "generalized_jsd(teacher, actor, y, 0.1, 1)",
                                   "alpha_divergence(teacher, actor, y, alpha: 0.5)"])
 def test_a_teacher_that_is_never_trained_is_approached_over_the_whole_vocabulary(tmp_path: Path, read: str) -> None:
     """On the policy's own answers; the teacher stays what it was."""
