@@ -5,12 +5,17 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 # Such as `--index-url URL`, for another build of torch than the one that pip takes by itself.
 TORCH_OPTIONS ?=
+# The environment of `make oracles`: that of development, and on top of it the peers that the library is compared with. What has no
+# present version of a peer any more is compared with the last one that had it, in a folder of its own.
+ORACLES ?= .venv-oracles
+PEERS := verl==0.9.1 liger-kernel==0.8.5 openrlhf==0.11.2 torchrl==0.14.1
+OLDER_PEERS := trl-1.0.0 openrlhf-0.8.11
 SPEC ?= examples/quickstart.rl
 SEED ?= 0
 # Two processes; tests/conftest.py gives each one thread.
 PYTEST := $(BIN)/python -m pytest tests -n 2 --dist loadfile
 
-.PHONY: help setup run check test fast lint types golden bench docs clean
+.PHONY: help setup run check test fast lint types golden bench docs oracles clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,5 +60,22 @@ bench: setup  ## every benchmark, as ratios against named alternatives
 docs: setup  ## regenerate the pages that come from the code
 	$(BIN)/python -m rldsl.docs
 
+# Peers come without what they ask for beside it (`--no-deps`: GPU libraries, another torch); `.[oracles]` has what their losses import.
+$(ORACLES)/.ready: pyproject.toml Makefile $(VENV)/.ready
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))' || \
+		{ echo "verl wants Python below 3.13: make oracles PYTHON=python3.12 VENV=.venv312"; exit 1; }
+	$$($(BIN)/python -c 'import sys; print(sys._base_executable)') -m venv $(ORACLES)
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		> "$$($(ORACLES)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/development.pth"
+	$(BIN)/python -m pip list --format=freeze --exclude-editable | grep -E '^(torch|transformers|numpy|numba)==' > $(ORACLES)/constraints.txt
+	$(ORACLES)/bin/python -m pip install --quiet -c $(ORACLES)/constraints.txt -e ".[oracles]"
+	$(ORACLES)/bin/python -m pip install --quiet --no-deps $(PEERS)
+	for peer in $(OLDER_PEERS); do \
+		$(ORACLES)/bin/python -m pip install --quiet --no-deps --target $(ORACLES)/$$peer "$${peer%-*}==$${peer##*-}" || exit 1; done
+	@touch $@
+
+oracles: $(ORACLES)/.ready  ## the library against the code of TRL, verl and others; writes docs/oracles.md (WORDS=… compares a part)
+	$(ORACLES)/bin/python -W ignore -m tests.oracles $(WORDS)
+
 clean:  ## caches and the virtual environment
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache dist build
+	rm -rf $(VENV) $(ORACLES) .pytest_cache .mypy_cache .ruff_cache dist build

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from math import inf, isfinite, isnan
 
 import torch
 from torch import Tensor
@@ -28,12 +29,14 @@ EXACT = 64 * ULP
 # The kernels read rows of float32 logits, add them up in float32 and store float32 gradients: an ulp of float32 is 2^-23, a
 # row has 7 of them, and a ratio of probabilities multiplies the error of its logarithm.
 SINGLE = 64 * 2.0**-23
+# Where a formula multiplies a log-ratio by 20, it multiplies its rounding by as much.
+TWENTYFOLD = 20 * EXACT
 SEEDS = (0, 1, 2)
 
 Name = tuple[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """`entries` of the library (`module.function`, the first is what it is about), `body` of an objective for `trains`, and
     `theirs`, which hands a peer its padded numbers and returns its scalar.
@@ -62,8 +65,11 @@ class Comparison:
         for entry in self.entries:
             module, function = entry.split(".")
             modules[module].append(function)
-        imports = [f"import std.{module} ({', '.join(sorted(set(functions)))})"
-                   for module, functions in modules.items() if module != "prelude"]
+        imports = [
+            f"import std.{module} ({', '.join(sorted(set(functions)))})"
+            for module, functions in modules.items()
+            if module != "prelude"
+        ]
         return "\n".join([*imports, HEAD, f"objective main for {self.trains} {{\n  {self.body}\n}}\n"])
 
     @property
@@ -96,9 +102,13 @@ class Difference:
 
     def joined(self, other: Difference) -> Difference:
         """The larger of each."""
-        return Difference(max(self.value, other.value), max(self.relative_value, other.relative_value),
-                          max(self.gradient, other.gradient), max(self.relative_gradient, other.relative_gradient),
-                          max(self.kernels, other.kernels))
+        return Difference(
+            max(self.value, other.value),
+            max(self.relative_value, other.relative_value),
+            max(self.gradient, other.gradient),
+            max(self.relative_gradient, other.relative_gradient),
+            max(self.kernels, other.kernels),
+        )
 
     @property
     def relative(self) -> float:
@@ -141,8 +151,13 @@ def ours(comparison: Comparison, numbers: World, backend: str) -> Outcome:
     loss, values = objective.loss(objective.batch(numbers.layout_of(program.spec), inputs), rows, direct)
     if loss.requires_grad:
         loss.backward()
-    return Outcome(values["loss"], {name: torch.zeros_like(leaf, dtype=torch.float64) if leaf.grad is None
-                                    else leaf.grad.double() for name, leaf in leaves.items()})
+    return Outcome(
+        values["loss"],
+        {
+            name: torch.zeros_like(leaf, dtype=torch.float64) if leaf.grad is None else leaf.grad.double()
+            for name, leaf in leaves.items()
+        },
+    )
 
 
 # ------------------------------------------------------------------ theirs
@@ -164,8 +179,13 @@ def theirs(comparison: Comparison, numbers: World) -> Outcome:
         value = comparison.theirs(padded)
     names = list(padded.leaves)
     found = torch.autograd.grad(value, [padded.leaves[name] for name in names], allow_unused=True)
-    return Outcome(float(value.detach()), {name: torch.zeros_like(padded.leaves[name], dtype=torch.float64) if gradient is None
-                                           else gradient.double() for name, gradient in zip(names, found, strict=True)})
+    return Outcome(
+        float(value.detach()),
+        {
+            name: torch.zeros_like(padded.leaves[name], dtype=torch.float64) if gradient is None else gradient.double()
+            for name, gradient in zip(names, found, strict=True)
+        },
+    )
 
 
 # ------------------------------------------------------------------ both
@@ -174,7 +194,8 @@ def difference(comparison: Comparison, shape: str, seed: int) -> Difference:
     numbers = world(shape, seed)
     peer, reference, kernels = theirs(comparison, numbers), ours(comparison, numbers, "torch"), ours(comparison, numbers, "numba")
     value, gradient, relative = _apart(reference, peer)
-    relative_value = value / max(abs(peer.value), 1.0)  # a value near 0 is what is left of terms of the order of 1
+    # A value near 0 is what is left of terms of the order of 1.
+    relative_value = value / max(abs(peer.value), 1.0) if isfinite(peer.value) else inf
     if comparison.only_gradient:
         value = relative_value = 0.0
     return Difference(value, relative_value, gradient, relative, _apart(kernels, reference)[2])
@@ -190,7 +211,7 @@ def _apart(one: Outcome, other: Outcome) -> tuple[float, float, float]:
         largest = max(largest, float(b.abs().max()) if b.numel() else 0.0)
         apart = max(apart, float(torch.nan_to_num(a - b, nan=torch.inf).abs().max()) if b.numel() else 0.0)
     value = abs(one.value - other.value)
-    return (float("inf") if value != value else value), apart, apart / max(largest, 1e-6)
+    return (inf if isnan(value) else value), apart, apart / max(largest, 1e-6)
 
 
 def measured(comparison: Comparison) -> Difference:

@@ -7,22 +7,44 @@ outputs) is set on a bare instance of its own class: no model is loaded and noth
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import sys
 import warnings
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from types import SimpleNamespace
+from importlib.metadata import PackageNotFoundError, distributions, version
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-PACKAGES = {"TRL": "trl", "verl": "verl"}
+PACKAGES = {
+    "TRL": "trl",
+    "verl": "verl",
+    "OpenRLHF": "openrlhf",
+    "Liger": "liger-kernel",
+    "TorchRL": "torchrl",
+    "torch": "torch",
+    "TRL 1.0": "trl-1.0.0",
+    "OpenRLHF 0.8": "openrlhf-0.8.11",
+}
+OLDER = ("TRL 1.0", "OpenRLHF 0.8")  # versions that had what the present one dropped, each in a folder of the environment
+_MODULES: dict[str, dict[str, ModuleType]] = {}
+
+
+def _folder(peer: str) -> Path:
+    return Path(sys.prefix) / PACKAGES[peer]
 
 
 @cache
 def version_of(peer: str) -> str | None:
     """The version that is installed, or None."""
+    if peer in OLDER:
+        return next((entry.version for entry in distributions(path=[str(_folder(peer))])), None)
     try:
         return version(PACKAGES[peer])
     except PackageNotFoundError:
@@ -42,10 +64,70 @@ def peer_module(name: str) -> Any:
         return importlib.import_module(name)
 
 
+@cache
+def older_module(peer: str, name: str) -> Any:
+    """A module of an older version of a peer, beside the present one."""
+    with _instead_of(name.split(".", maxsplit=1)[0], peer), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module(name)
+
+
+@cache
+def loss_module(peer: str, name: str) -> Any:
+    """A module without the starts of the packages that it is in, which ask for what only a GPU has (`deepspeed`)."""
+    package, *inner = name.split(".")
+    with _instead_of(package, peer), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = None if peer in OLDER else importlib.util.find_spec(package)
+        folder = _folder(peer) / package if found is None or found.origin is None else Path(found.origin).parent
+        for depth in range(len(inner)):
+            parent = ModuleType(".".join([package, *inner[:depth]]))
+            parent.__path__ = [str(folder.joinpath(*inner[:depth]))]
+            sys.modules[parent.__name__] = parent
+        with _standing_in("deepspeed"):
+            return importlib.import_module(name)
+
+
+@contextmanager
+def _standing_in(name: str) -> Iterator[None]:
+    """An empty module, where there is no such module."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = ModuleType(name)
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+@contextmanager
+def _instead_of(package: str, peer: str) -> Iterator[None]:
+    """The modules of a package are those of the older version."""
+    present = _taken(package)
+    sys.modules.update(_MODULES.get(peer, {}))
+    before = list(sys.path)
+    sys.path[:0] = [str(_folder(peer))] if peer in OLDER else []
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+        _MODULES[peer] = _taken(package)
+        sys.modules.update(present)
+
+
+def _taken(package: str) -> dict[str, ModuleType]:
+    """The modules of a package, out of those that are imported."""
+    names = [name for name in sys.modules if name == package or name.startswith(f"{package}.")]
+    return {name: sys.modules.pop(name) for name in names}
+
+
 class Accelerator:
     """One process: what is gathered is what there is."""
 
     num_processes = 1
+    process_index = 0
+    use_distributed = False
     sync_gradients = True
     is_main_process = True
     device = torch.device("cpu")
@@ -81,9 +163,18 @@ class Model:
 def bare(kind: type, **attributes: Any) -> Any:
     """An instance of a peer's class on which nothing is set but what is given: its methods are the peer's own."""
     made = object.__new__(kind)
-    made.__dict__.update({"accelerator": Accelerator(), "model": Model(None), "aux_loss_enabled": False,
-                          "current_gradient_accumulation_steps": 1, "_metrics": defaultdict(lambda: defaultdict(list)),
-                          "_total_train_tokens": 0, "_tp_size": 1, **attributes})
+    made.__dict__.update(
+        {
+            "accelerator": Accelerator(),
+            "model": Model(None),
+            "aux_loss_enabled": False,
+            "current_gradient_accumulation_steps": 1,
+            "_metrics": defaultdict(lambda: defaultdict(list)),
+            "_total_train_tokens": 0,
+            "_tp_size": 1,
+            **attributes,
+        }
+    )
     return made
 
 

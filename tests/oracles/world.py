@@ -55,8 +55,13 @@ let token_weight = abs(value(v, y))
 let old_value = 0 + value(v, y)
 let draw = 1 * sigmoid(value(v, y))
 """
-PARENTS = {"problems": "batch", "y.sample": "problems", "y.token": "y.sample", "pairs": "batch",
-           **{f"{name}.token": "pairs" for name in GIVEN}}
+PARENTS = {
+    "problems": "batch",
+    "y.sample": "problems",
+    "y.token": "y.sample",
+    "pairs": "batch",
+    **{f"{name}.token": "pairs" for name in GIVEN},
+}
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,13 @@ class Shape:
     @cached_property
     def layout(self) -> Layout:
         """Of every axis that `HEAD` declares."""
-        counts = {"problems": (len(self.samples),), "y.sample": self.samples, "y.token": self.answers,
-                  "pairs": (len(self.given["win"]),), **{f"{name}.token": self.given[name] for name in GIVEN}}
+        counts = {
+            "problems": (len(self.samples),),
+            "y.sample": self.samples,
+            "y.token": self.answers,
+            "pairs": (len(self.given["win"]),),
+            **{f"{name}.token": self.given[name] for name in GIVEN},
+        }
         return Layout.of(PARENTS, counts)
 
 
@@ -92,7 +102,7 @@ class World:
     targets: Mapping[str, Tensor]
     logits: Mapping[tuple[str, str], Tensor]
     inputs: Mapping[str, tuple[str, Tensor]]  # the axis, and packed numbers on it
-    values: Mapping[str, Tensor]              # of the critic, by response
+    values: Mapping[str, Tensor]  # of the critic, by response
 
     @property
     def layout(self) -> Layout:
@@ -127,24 +137,29 @@ def world(shape: str, seed: int) -> World:
     return World(SHAPES[shape], targets, logits, _inputs(layout, random, targets, logits), values)
 
 
-def _inputs(layout: Layout, random: np.random.Generator, targets: Mapping[str, Tensor],
-            logits: Mapping[tuple[str, str], Tensor]) -> dict[str, tuple[str, Tensor]]:
+def _inputs(
+    layout: Layout, random: np.random.Generator, targets: Mapping[str, Tensor], logits: Mapping[tuple[str, str], Tensor]
+) -> dict[str, tuple[str, Tensor]]:
     """Rewards are multiples of 1/8, as rewards often are: ties, and groups in which all are the same, occur."""
+
     def on(axis: str, values: np.ndarray) -> tuple[str, Tensor]:
         return axis, torch.from_numpy(np.asarray(values, np.float64))
 
     answers, tokens, rows = layout.size("y.sample"), layout.size("y.token"), layout.size("pairs")
-    found = {"y_logp": ("y.token", chosen(logits["behaviour", "y"], targets["y"])),
-             "old": ("y.token", chosen(logits["proximal", "y"], targets["y"])),
-             "total": on("y.sample", random.integers(-8, 9, answers) / 8),
-             "second": on("y.sample", random.integers(-8, 9, answers) / 4),
-             "success": on("y.sample", random.integers(0, 2, answers)),
-             "advantage": on("y.sample", random.integers(-8, 9, answers) / 8),
-             "greedy": on("problems", random.integers(-8, 9, layout.size("problems")) / 8),
-             "pairs_liked": on("pairs", random.permutation(np.arange(rows) % 2)),
-             "pairs_margin": on("pairs", random.random(rows)), "pairs_label": on("pairs", random.random(rows)),
-             "token_weight": on("y.token", np.exp(0.6 * random.standard_normal(tokens))),
-             "draw": on("y.token", random.permutation(tokens) / max(tokens, 1))}
+    found = {
+        "y_logp": ("y.token", chosen(logits["behaviour", "y"], targets["y"])),
+        "old": ("y.token", chosen(logits["proximal", "y"], targets["y"])),
+        "total": on("y.sample", random.integers(-8, 9, answers) / 8),
+        "second": on("y.sample", random.integers(-8, 9, answers) / 4),
+        "success": on("y.sample", random.integers(0, 2, answers)),
+        "advantage": on("y.sample", random.integers(-8, 9, answers) / 8),
+        "greedy": on("problems", random.integers(-8, 9, layout.size("problems")) / 8),
+        "pairs_liked": on("pairs", random.permutation(np.arange(rows) > 0)),
+        "pairs_margin": on("pairs", random.random(rows)),
+        "pairs_label": on("pairs", random.random(rows)),
+        "token_weight": on("y.token", np.exp(0.6 * random.standard_normal(tokens))),
+        "draw": on("y.token", random.permutation(tokens) / max(tokens, 1)),
+    }
     for name in ("token_reward", "token_return", "token_advantage", "old_value"):
         found[name] = on("y.token", random.standard_normal(tokens))
     for response in ("y", *GIVEN):
@@ -210,11 +225,11 @@ class Padded:
         return self.pad(self._leaf("v", response, self.world.values[response]), response, fill)
 
     # ------------------------------------------------------------ frozen
-    def frozen(self, name: str, fill: float = PAD) -> Tensor:
+    def frozen(self, name: str, fill: float = PAD, width: int | None = None) -> Tensor:
         """A frozen input: padded if it is one of tokens, else one number an answer, a row or a prompt."""
         axis, packed = self.world.inputs[name]
         packed = packed.to(self.dtype)
-        return self.pad(packed, axis.removesuffix(".token"), fill) if axis.endswith(".token") else packed.clone()
+        return self.pad(packed, axis.removesuffix(".token"), fill, width) if axis.endswith(".token") else packed.clone()
 
     def tokens(self, response: str = "y", width: int | None = None) -> Tensor:
         """Padded token ids."""
