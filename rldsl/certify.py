@@ -105,7 +105,7 @@ class _Case:
 
 
 def _case(staged: StagedObjective, kind: str, rng: np.random.Generator) -> _Case:
-    layout = _layout(staged, rng, largest=1 if kind == "tiny" else 9)
+    layout = random_layout(staged, rng, largest=1 if kind == "tiny" else 9)
     vocabulary = int(rng.choice([7, 300, 2500]))
     weight = torch.from_numpy(rng.standard_normal((vocabulary, WIDTH)).astype(np.float32) / WIDTH**0.5)
     hidden, logits = {}, {}
@@ -122,11 +122,11 @@ def _case(staged: StagedObjective, kind: str, rng: np.random.Generator) -> _Case
     extreme = kind in ("large logits", "far from zero", "masked")
     forms = {"logits": logits} if extreme else {"logits": logits, "hidden": hidden}
     direct = {read.key: torch.from_numpy(rng.standard_normal(layout.size(read.axis.name))) for read in staged.direct}
-    inputs = _inputs(staged, layout, logits, 0.0 if kind == "without signal" else 1.0, rng)
+    inputs = random_inputs(staged, layout, rng, logits, 0.0 if kind == "without signal" else 1.0)
     return _Case(kind, layout, inputs, forms if staged.groups else {"direct": {}}, direct)
 
 
-def _layout(staged: StagedObjective, rng: np.random.Generator, largest: int) -> Layout:
+def random_layout(staged: StagedObjective, rng: np.random.Generator, largest: int) -> Layout:
     """Ragged: some places of every axis but the first are empty, some hold one."""
     parents, counts = {}, {}
     sizes = {BATCH.name: 1}
@@ -173,8 +173,10 @@ def _shaped(logits: Tensor, targets: Tensor, kind: str) -> Tensor:
             return logits
 
 
-def _inputs(staged: StagedObjective, layout: Layout, rows: Mapping[GroupKey, Rows], scale: float,
-            rng: np.random.Generator) -> dict[str, Numbers]:
+def random_inputs(staged: StagedObjective, layout: Layout, rng: np.random.Generator,
+                  rows: Mapping[GroupKey, Rows] | None = None, scale: float = 1.0) -> dict[str, Numbers]:
+    """Frozen inputs within the ranges of their types; log-probabilities near those of `rows`, where they are given."""
+    rows = rows or {}
     return {given.name: _input(staged, given, layout, rows, scale, rng) for given in staged.inputs}
 
 

@@ -15,7 +15,8 @@ Semantics that the rules state (and that every back end follows):
   clip, relu and sign of NaN are NaN; a comparison with NaN is false (`!=` true). That comparisons of absent values
   are absent is said by the graph itself after `expand`.
 - `std` and `var` divide by n - 1 and are absent for n < 2; the population forms divide by n.
-- A quantile interpolates linearly between the present values, as torch and numpy do.
+- A quantile interpolates linearly between the present values, as torch and numpy do; at a level outside of
+  0 .. 1, which a parameter can bring, it is NaN: a fault.
 - Of ties the first argument, or the first position, is meant: MINIMUM, MAXIMUM, Pick, Rank (stable,
   absent values last).
 """

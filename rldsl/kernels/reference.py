@@ -184,16 +184,18 @@ def segment_order(x: Tensor, owners: Tensor, keep: Tensor | None = None) -> Tens
 def quantile_places(x: Tensor, owners: Tensor, count: int, level: Tensor,
                     keep: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Between which places each segment's quantile lies, and how far from the first to the second.
-    The places are -1 in a segment without values; the fraction is NaN where a kept value is."""
+    The places are -1 in a segment without values; the fraction is NaN where a kept value is,
+    and for a level outside of 0 .. 1."""
+    inside = (level.detach() >= 0) & (level.detach() <= 1)
     ones = torch.ones_like(x.detach())
     sizes = segment_sum(ones, owners, count, keep)
-    height = level.detach() * (sizes - 1).clamp(min=0)
+    height = torch.where(inside, level.detach(), 0.0) * (sizes - 1).clamp(min=0)
     below = torch.floor(height)
     order, starts = segment_order(x, owners, keep), segment_starts(owners, count)
     lower = _placed(order, starts + below.to(torch.int64), sizes)
     upper = _placed(order, starts + torch.minimum(below + 1, sizes - 1).to(torch.int64), sizes)
     faults = segment_sum(torch.isnan(x.detach()).to(x.dtype), owners, count, keep)
-    return lower, upper, torch.where(faults > 0, math.nan, height - below)
+    return lower, upper, torch.where((faults > 0) | ~inside, math.nan, height - below)
 
 
 def _placed(order: Tensor, ranks: Tensor, sizes: Tensor) -> Tensor:

@@ -128,6 +128,14 @@ def test_absent_values_are_left_out_of_every_reduction(reduction: Reduction, exp
 
 
 # ------------------------------------------------------------------ the reference
+@pytest.mark.parametrize("level", [-0.1, 1.1, math.nan])
+def test_a_quantile_at_no_level_is_a_fault(level: float) -> None:
+    values, owners = torch.tensor([3.0, 1.0, 2.0], dtype=F64), torch.zeros(3, dtype=torch.int64)
+    found = reference.segment_quantile(values, owners, 1, torch.tensor([level], dtype=F64))
+    assert torch.isnan(found).all()
+    assert torch.isnan(reference.pick_quantile(values, owners, 1, torch.tensor([level], dtype=F64))).any()
+
+
 def test_quantiles_are_those_of_torch() -> None:
     values = torch.tensor(np.random.default_rng(0).normal(size=31), dtype=F64)
     owners = torch.zeros(31, dtype=torch.int64)

@@ -87,6 +87,9 @@ def test_selection_finds_quantiles(kernels: ModuleType) -> None:
 
 
 def test_equal_values_are_picked_in_the_order_of_their_places(kernels: ModuleType) -> None:
+    for level in (-0.1, 1.1, math.nan):  # a parameter can bring any
+        assert math.isnan(kernels.quantile(np.array([1.0, 2.0]), level))
+        assert math.isnan(kernels.pick_quantile(np.array([1.0, 2.0]), np.arange(2), level)[2])
     assert kernels.pick_quantile(np.array([1.0, 0.0, 1.0, 0.0, 1.0]), np.arange(5), 0.5)[:2] == (0, 2)
 
 
