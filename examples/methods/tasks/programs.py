@@ -41,3 +41,33 @@ def share_passed(text: str, task: str) -> float:
     wanted = int(task[1]) if task[0] == "a" else -int(task[1])
     inputs = (0, 3, -2, 1)
     return sum(abs(x + change) == abs(x + wanted) for x in inputs) / len(inputs)
+
+
+def candidates(count: int, seed: int = 0) -> Iterator[dict[str, object]]:
+    """Two candidates for a task with the shares of tests that they pass, the better one first; and a program that passes all.
+
+    A candidate that passes less than a fifth is repaired, and its score becomes the mean of those of its repairs.
+    """
+    choose = random.Random(seed)
+    for _ in range(count):
+        kind, number = choose.choice("as"), choose.choice("123")
+        task = kind + number
+        texts = [f"x{choose.choice('+-')}{choose.choice('0123')}" for _ in range(2)]
+        rates = [_traced_back(text, task, choose) for text in texts]
+        order = sorted((0, 1), key=lambda place: -rates[place])
+        yield {"item": f"{task}>", "task": task, "better": texts[order[0]], "worse": texts[order[1]],
+               "better_rate": rates[order[0]], "worse_rate": rates[order[1]],
+               "solution": f"x{'+' if kind == 'a' else '-'}{number}"}
+
+
+def _traced_back(text: str, task: str, choose: random.Random) -> float:
+    rate = share_passed(text, task)
+    if rate >= 0.2:
+        return rate
+    repairs = [text[:1] + choose.choice("+-") + text[2:], text[:2] + choose.choice("0123")]
+    return rescored([share_passed(repair, task) for repair in repairs])
+
+
+def rescored(children: list[float]) -> float:
+    """The score of a candidate that was repaired: the mean of its repairs'."""
+    return sum(children) / len(children)

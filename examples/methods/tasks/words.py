@@ -39,3 +39,9 @@ def deeper(question: str) -> str:
 def broader(question: str) -> str:
     """Another question of the same length: each letter moved on by one."""
     return "".join("abcda"["abcd".index(letter) + 1] for letter in question.rstrip(">")) + ">"
+
+
+def worked(question: str) -> str:
+    """A worked answer: the first letter, then the smallest."""
+    word = question.rstrip(">")
+    return word[:1] + min(word)
