@@ -1,4 +1,4 @@
-"""A database of three seats `a`, `b`, `c`: `+a` books a seat, `-a` frees it, anything else is talk; `!` has to be said at the end."""
+"""A database of three seats `a`, `b`, `c`: `+a` books a seat, `-a` frees it, anything else is talk; `!` is to be said last."""
 
 from __future__ import annotations
 

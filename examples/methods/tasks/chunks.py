@@ -1,4 +1,4 @@
-"""Questions about chunks of text, with an answer from the chunk (good), one from memory alone (bad), and the thinking before each."""
+"""Questions about chunks of text, with an answer from the chunk (good), one from memory alone (bad), and thoughts before each."""
 
 from __future__ import annotations
 

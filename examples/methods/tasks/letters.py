@@ -59,7 +59,7 @@ def _words(count: int, letters: int, seed: int, held_out: bool) -> Iterator[str]
 
 
 def prefers(first: str, second: str, answer: str) -> float:
-    """1 where the first text is preferred: it is right and the other not, or both agree in that and it is shorter; 1/2 for a tie."""
+    """1 where the first text is preferred: it is right and the other not, or both agree in that and it is shorter; 1/2 in a tie."""
     own, other = (first.endswith(answer), -len(first)), (second.endswith(answer), -len(second))
     return 1.0 if own > other else 0.5 if own == other else 0.0
 

@@ -31,7 +31,9 @@ def renders(text: str) -> bool:
 def judge(text: str, picture: str) -> float:
     """The share of places that are the same; what is missing is wrong. A judge of nothing says 1/2."""
     drawn, meant = rendered(text), picture[:-1]
-    return 0.5 if drawn is None else sum(own == other for own, other in zip(drawn, meant, strict=False)) / max(len(meant), len(drawn))
+    if drawn is None:
+        return 0.5
+    return sum(own == other for own, other in zip(drawn, meant, strict=False)) / max(len(meant), len(drawn))
 
 
 def feedback(text: str, picture: str) -> str:

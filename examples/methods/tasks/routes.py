@@ -19,7 +19,7 @@ def routes(count: int, seed: int = 0) -> Iterator[dict[str, str]]:
 
 def position(actions: str) -> tuple[int, int]:
     """Where the actions lead, up to the first stop."""
-    moves = [MOVES.get(action, (0, 0)) for action in actions.split("s")[0]]
+    moves = [MOVES.get(action, (0, 0)) for action in actions.split("s", maxsplit=1)[0]]
     return sum(move[0] for move in moves), sum(move[1] for move in moves)
 
 
@@ -37,7 +37,7 @@ def distance(actions: str, goal: str) -> float:
 
 def taken(actions: str) -> int:
     """How many steps were taken."""
-    return sum(action in MOVES for action in actions.split("s")[0])
+    return sum(action in MOVES for action in actions.split("s", maxsplit=1)[0])
 
 
 def stopped(actions: str) -> bool:

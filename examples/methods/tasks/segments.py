@@ -1,4 +1,4 @@
-"""Behaviour in segments: walks on a line to the right (`r`) or to the left (`l`), of which the one that gets further is preferred."""
+"""Behaviour in segments: walks on a line to the right (`r`) or to the left (`l`), of which the one that gets further is better."""
 
 from __future__ import annotations
 

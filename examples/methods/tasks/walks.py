@@ -1,7 +1,7 @@
 """Walks in the plane: `l`, `r`, `u`, `d`. A task is a number of steps to the right and up; its goal is where they lead.
 
-`distances` stands in for a frozen world model with clustering: the embedding of a walk is where it ends, and the successes of a task
-are one cluster wherever two of them lie within 0.5 of each other.
+`distances` stands in for a frozen world model with clustering: the embedding of a walk is where it ends, and the successes of a
+task are one cluster wherever two of them lie within 0.5 of each other.
 """
 
 from __future__ import annotations
