@@ -16,7 +16,7 @@ def questions(count: int, letters: int = 2, seed: int = 0) -> Iterator[dict[str,
 
 
 def worth(question: str, text: str) -> float:
-    """A grade in [0, 1]: less 0.25 for each letter between the last one and the smallest of the question, and 0.05 for each before."""
+    """A grade in [0, 1]: less 0.25 for each letter between the last one and the question's smallest, 0.05 for each before."""
     letters = [letter for letter in question if letter in "abcd"]
     if not letters or text[-1:] not in set("abcd"):
         return 0.0
