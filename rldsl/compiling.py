@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rldsl.graph.spec import Spec
@@ -48,11 +49,21 @@ def _files_of(staged: StagedObjective, spec: Spec) -> Iterator[tuple[str, str]]:
     yield f"{staged.name}_torch.py", emit_torch(staged, spec.sources)
     yield f"{staged.name}_combine_numba.py", emit_numba(staged, spec.sources).text
     shapes = [row_shape(group) for group in staged.groups]
-    modules = [f"{staged.name}_rows_{group.model}_{group.response}_numba" for group in staged.groups]
+    modules = _distinct(f"{staged.name}_rows_{group.model}_{group.response}" for group in staged.groups)
     for module, shape in zip(modules, shapes, strict=True):
         yield f"{module}.py", emit_rows(shape)
     if shapes:
         yield f"{staged.name}_sweep_numba.py", emit_sweep(staged.name, f"{staged.name}_combine_numba", modules, shapes)
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """Names of modules: those of rows that differ in temperature or context alone are numbered."""
+    met: Counter[str] = Counter()
+    found = []
+    for name in names:
+        met[name] += 1
+        found.append(f"{name}_numba" if met[name] == 1 else f"{name}__{met[name]}_numba")
+    return found
 
 
 def _certify(spec: Spec, out: Path, seed: int) -> int:

@@ -5,7 +5,8 @@ sides.
 
 Example: `policy ref = actor with { system: "…" }` and `minimize kl: mean(kl(actor, ref, y))`
 
-Instead: `policy ref = frozen(actor)`, the weights as they are when training starts.
+Instead: `policy ref = frozen(actor)`, the weights as they are when training starts; or one that follows at a distance,
+`ema(actor, rate: 0.01)`, `stored(actor, lag: 1)`.
 
 When this is wrong: where two roles of one policy are meant to agree (consistency), which is no reference.
 """

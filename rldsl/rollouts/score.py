@@ -87,6 +87,7 @@ def states(model: LoadedModel, tokens: ResponseTokens, samples: Samples, *, grad
 def _hidden(model: LoadedModel, tokens: ResponseTokens, places: Longs, *, ahead: int, grad: bool) -> Tensor:
     """One hidden state a token: that which predicts it (`ahead` 0), or that which has read it (`ahead` 1)."""
     check_vocabulary(model, tokens)
+    _check_positions(model, tokens, places)
     body = model.body
     if len(places) == 0:
         return torch.zeros((0, body.config.get_text_config().hidden_size), dtype=next(body.parameters()).dtype,
@@ -99,11 +100,23 @@ def _hidden(model: LoadedModel, tokens: ResponseTokens, places: Longs, *, ahead:
     return torch.cat(parts) if len(parts) != 1 else parts[0]
 
 
+def _check_positions(model: LoadedModel, tokens: ResponseTokens, places: Longs) -> None:
+    """Refuses samples that are longer, with their prompts, than what the model was made for."""
+    longest = int(_widths(tokens, places).max(initial=0))
+    if model.positions is not None and longest > model.positions:
+        raise ModelError(f"an answer has {longest} tokens with its prompt, and `{model.name}`, which reads it, has "
+                         f"{model.positions} positions; give it more, or draw shorter answers")
+
+
+def _widths(tokens: ResponseTokens, places: Longs) -> Longs:
+    prompt_lengths = np.array([len(ids) for ids in tokens.prompt_ids], dtype=np.int64)
+    found: Longs = prompt_lengths[tokens.prompt_of_sample[places]] + tokens.lengths[places]
+    return found
+
+
 def _pieces(tokens: ResponseTokens, places: Longs, body: Any) -> list[Longs]:
     """Samples that are computed together: all of them, unless their padded form is very large."""
-    prompt_lengths = np.array([len(ids) for ids in tokens.prompt_ids], dtype=np.int64)
-    rows = prompt_lengths[tokens.prompt_of_sample[places]] + tokens.lengths[places]
-    widest = int(rows.max(initial=1))
+    widest = int(_widths(tokens, places).max(initial=1))
     count = max(1, _BUDGET // (widest * max(widest, body.config.get_text_config().hidden_size)))
     return [places[first:first + count] for first in range(0, len(places), count)]
 

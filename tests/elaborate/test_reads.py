@@ -107,6 +107,15 @@ def test_reads_of_the_wrong_model_are_answered_with_the_right_one(body: str, cod
     assert [entry.code for entry in errors] == [code] and said in (errors[0].fix or ""), errors
 
 
+def test_a_function_may_ask_for_a_scorer() -> None:
+    function = "fn margin(judge: Scorer, a: Response, b: Response) -> Real = score(judge, a) - score(judge, b)\n"
+    pair = "response lose = pairs.rejected given pairs.prompt for rm\n"
+    spec, errors = checked(function + pair + "let found = margin(rm, win, lose)\n")
+    assert spec is not None and not errors
+    _, errors = checked(function + pair + "let found = margin(actor, win, lose)\n")
+    assert [entry.code for entry in errors] == ["RL026"] and "a Scorer" in errors[0].title
+
+
 def test_a_spec_without_policies_has_the_tokens_of_its_scorer() -> None:
     text = """
 data pairs from jsonl("pairs.jsonl") { prompt: Text  chosen: Text }

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from rldsl.certify import _distance, certify
+from rldsl.compiling import kernel_files
 from rldsl.graph.model import ReadKind
 from rldsl.kernels import projection
 from rldsl.kernels.dense import dense_reads
@@ -262,6 +263,14 @@ def test_certificates_say_what_was_compared(name: str) -> None:
     kept = json.loads(json.dumps(report.to_json()))
     assert kept["passed"] and len(kept["comparisons"]) == len(report.comparisons) >= 6
     assert "agrees with the reference" in str(report)
+
+
+def test_rows_at_two_temperatures_are_two_files() -> None:
+    """Which one name for both would have made one; the sweep imports each."""
+    files = dict(kernel_files(program("generalised").spec))
+    rows = [name for name in files if "_rows_" in name]
+    assert rows == ["main_rows_actor_y_numba.py", "main_rows_actor_y__2_numba.py"]
+    assert all(f"from {name.removesuffix('.py')} import" in files["main_sweep_numba.py"] for name in rows)
 
 
 def test_a_certificate_is_refused_where_numbers_differ() -> None:

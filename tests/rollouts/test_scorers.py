@@ -163,6 +163,13 @@ def test_models_are_read_as_what_they_are() -> None:
         scores(scorer("abcdefgh>|!"), tokens, range(1), per_token=False, grad=False)
 
 
+def test_what_is_too_long_for_a_reader_is_refused() -> None:
+    short, tokens = scorer(positions=8), answers()
+    with pytest.raises(ModelError, match=r"an answer has \d+ tokens with its prompt, and `rm`, which reads it, has 8 positions"):
+        scores(short, tokens, range(tokens.samples), per_token=False, grad=False)
+    assert len(scores(short, tokenize_given(short, ["a>"], ["abcd"]), range(1), per_token=False, grad=False)) == 1
+
+
 def test_a_snapshot_keeps_the_scores_until_it_is_reset(tmp_path: Path) -> None:
     model, tokens = scorer(), answers()
     old = load_model(spec_of("old", role=Role.SCORER, base="rm", frozen=True), seed=0, base=model)
