@@ -6,8 +6,7 @@
 ## categorical policy over the candidates, `softmax(20 similarity)`, so that the update is a cross-entropy towards that block.
 ## At inference the blocks ranked above the empty one are used.
 ## The paper: 10 candidates of BM25 and of the retriever itself, drawn anew in each of 20 epochs, similarity the cosine of two
-## embeddings, gradient clip 1. Here: 4 blocks and the empty one; the retriever reads query and block together (a scorer whose
-## number is squashed to -1 .. 1), since embeddings of two texts are not read yet.
+## embeddings, gradient clip 1. Here: 4 blocks and the empty one, each written out, since a data set has no rows within rows.
 
 import std.supervised (nll_token_mean)
 
@@ -25,14 +24,19 @@ data files from python("tasks.repository:files", count: 1024) {
 }
 
 policy writer from tiny(layers: 2, width: 48, heads: 4, tokenizer: characters("fghk=;012#>"))
-scorer retriever from tiny(layers: 2, width: 48, heads: 4, tokenizer: characters("fghk=;012#>"))
+embedder retriever from tiny(layers: 2, width: 48, heads: 4, tokenizer: characters("fghk=;012#>"))
 
-response done = files.completion given files.before
-response a = files.block_a given files.before
-response b = files.block_b given files.before
-response c = files.block_c given files.before
-response d = files.block_d given files.before
-response none = text.prefix(files.block_a, 0) + "#" given files.before
+response done = files.completion given files.before for writer
+
+# what is embedded stands by itself, after a sign that begins it
+let begin = text.prefix(files.before, 0) + "#"
+
+response query = files.before given begin for writer
+response a = files.block_a given begin for writer
+response b = files.block_b given begin for writer
+response c = files.block_c given begin for writer
+response d = files.block_d given begin for writer
+response none = begin given begin for writer
 
 let loss_a = perplexity(logp(writer, done given files.block_a + files.before))
 let loss_b = perplexity(logp(writer, done given files.block_b + files.before))
@@ -43,9 +47,6 @@ let best = min(min(min(loss_a, loss_b), min(loss_c, loss_d)), loss_none)
 
 ## The mean negative log-probability of the completion: the logarithm of its perplexity.
 fn perplexity(log_p: Real @ token) -> Real @ sample = -mean(log_p, per: sample)
-
-## A similarity in -1 .. 1, times `scale`.
-fn similarity(score: Real, scale: Real) -> Real = scale * tanh(score)
 
 ## `log(exp a + exp b)`.
 fn log_add(a: Real, b: Real) -> Real = a + softplus(b - a)
@@ -59,11 +60,12 @@ objective completion for writer {
 }
 
 objective retrieval for retriever {
-  let sa = similarity(score(retriever, a), scale)
-  let sb = similarity(score(retriever, b), scale)
-  let sc = similarity(score(retriever, c), scale)
-  let sd = similarity(score(retriever, d), scale)
-  let sn = similarity(score(retriever, none), scale)
+  let asked = embed(retriever, query)
+  let sa = scale * cosine(asked, embed(retriever, a))
+  let sb = scale * cosine(asked, embed(retriever, b))
+  let sc = scale * cosine(asked, embed(retriever, c))
+  let sd = scale * cosine(asked, embed(retriever, d))
+  let sn = scale * cosine(asked, embed(retriever, none))
   let total = log_add(log_add(log_add(sa, sb), log_add(sc, sd)), sn)
   let chosen_a = rewarded(sa, total, loss_a, best)
   let chosen_b = rewarded(sb, total, loss_b, best)
