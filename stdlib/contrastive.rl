@@ -4,12 +4,10 @@
 ## `cosine(q, p)` and `cosine(spread(q, to: pair, per: batch), others(p, per: batch))`, over a temperature. In an objective
 ## `per: batch` takes the negatives from the whole update batch, whatever it is cut into. Nats.
 
-## `log sum_j weight_j exp(x_j)` over the members of each group that are there: what all of these losses are made of. Stable for any
-## `x`; absent for a group of none. A weight of 0 masks a member.
-fn weighted_log_sum_exp(x: Real, weight: Real, per: Level) -> Real = {
-  let top = frozen(max(x, per: per))
-  log(sum(weight * exp(x - spread(top, to: x)), per: per)) + top
-}
+## `log sum_j weight_j exp(x_j)` over the members of each group that are there: what all of these losses are made of. Absent for a
+## group of none. A weight of 0 masks a member.
+fn weighted_log_sum_exp(x: Real, weight: Real, per: Level) -> Real =
+  where(count(x, per: per) > 0, log(sum(weight * exp(x), per: per)), absent)
 
 ## `log sum_j exp(x_j)`.
 fn log_sum_exp(x: Real, per: Level) -> Real = weighted_log_sum_exp(x, 1, per: per)

@@ -10,6 +10,7 @@ from rldsl.diagnostics import InternalError, Label, error
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.faults import foreign_origin, mixed_levels
 from rldsl.elaborate.lookup import lookup_field, lookup_name
+from rldsl.elaborate.stable import stable
 from rldsl.elaborate.values import (
     BoundsValue,
     BuiltinValue,
@@ -237,7 +238,8 @@ def combine(ctx: Context, env: Environment, function: Function, keys: list[int],
         return ctx.failed()
     if function in (Function.ADD, Function.SUBTRACT):
         _check_live_spread(ctx, env, types, node, parts)
-    return ctx.builder.elementwise(function, *keys, span=env.span(node))
+    better = stable(ctx.builder, function, tuple(keys), env.span(node))
+    return ctx.builder.elementwise(function, *keys, span=env.span(node)) if better is None else better
 
 
 def axes_agree(ctx: Context, env: Environment, keys: list[int], node: tree.Node, parts: list[tree.Expr]) -> bool:
