@@ -22,7 +22,7 @@ from rldsl.elaborate.values import (
 from rldsl.graph.model import Constant
 from rldsl.graph.spec import Role
 from rldsl.syntax import tree
-from rldsl.types import NUMERIC, Level
+from rldsl.types import NUMERIC, Level, format_number
 
 FUNCTIONS = (FunctionValue, BuiltinValue, HostValue, ExternValue)
 KINDS: dict[str, type | tuple[type, ...]] = {
@@ -32,6 +32,14 @@ ROLES = {"Policy": (Role.POLICY, Role.JUDGE), "Critic": (Role.CRITIC,), "Scorer"
 NUMBERS = frozenset({"Real", "Int", "Bool"})
 ELEMENTS = frozenset({"Real", "Int", "Bool", "Text", "Json"})
 TYPE_WORDS = tuple(sorted({*ELEMENTS, *KINDS}))
+EXAMPLES = {
+    "Policy": "the name of a policy, as in `policy actor from …`", "Model": "the name of a model, as in `policy actor from …`",
+    "Critic": "the name of a critic, as in `critic value from …`", "Scorer": "the name of a scorer, as in `scorer rm from …`",
+    "Embedder": "the name of an embedder, as in `embedder e from …`",
+    "Response": "the name of a rollout or a response, as in `rollout y ~ …`", "Level": "a level, such as `prompt`",
+    "Bounds": "both ends, such as `0.8 .. 1.2`", "Function": "the name of a function, such as `exp`",
+    "Real": "a number, such as `0.5`", "Int": "a whole number, such as `8`", "Bool": "a condition, such as `x > 0`",
+    "Text": "a text, such as `y.text`", "Json": "a field of the data of type `Json`"}
 
 
 def check_argument(ctx: Context, env: Environment, call: tree.Call, parameter: tree.Parameter, value: Value) -> bool:
@@ -42,7 +50,8 @@ def check_argument(ctx: Context, env: Environment, call: tree.Call, parameter: t
     if wanted.element not in TYPE_WORDS:
         return False  # said where the function is declared
     if not _kind_fits(ctx, wanted.element, value):
-        return _mismatch(ctx, env, call, parameter, _with_article(wanted.element), _found(ctx, value))
+        return _mismatch(ctx, env, call, parameter, _with_article(wanted.element), _found(ctx, value),
+                         _example(ctx, wanted.element, value))
     if isinstance(value, GraphValue):
         return _level_fits(ctx, env, call, parameter, wanted, value.key) and \
             _range_fits(ctx, env, call, parameter, wanted, value.key)
@@ -76,11 +85,22 @@ def _with_article(word: str) -> str:
     return f"an {word}" if word[0] in "AEIOU" else f"a {word}"
 
 
-def _mismatch(ctx: Context, env: Environment, call: tree.Call, parameter: tree.Parameter, wanted: str,
-              found: str) -> bool:
+def _example(ctx: Context, wanted: str, value: Value) -> str:
+    """What to write for a parameter. A width given for bounds, as methods that clip by an epsilon have it, becomes both ends
+    around 1."""
+    operation = ctx.node(value.key).operation if isinstance(value, GraphValue) else None
+    if wanted == "Bounds" and isinstance(operation, Constant) and isinstance(operation.value, (int, float)) \
+            and 0 < operation.value < 1:
+        low, high = (format_number(float(f"{1 + sign * operation.value:.12g}")) for sign in (-1, 1))
+        return f"`{low} .. {high}`: both ends themselves, not their distance from 1"
+    return EXAMPLES[wanted]
+
+
+def _mismatch(ctx: Context, env: Environment, call: tree.Call, parameter: tree.Parameter, wanted: str, found: str,
+              example: str) -> bool:
     ctx.report(error("RL026", f"`{parameter.name[:24]}` must be {wanted}"[:60], env.span(_written_for(call, parameter)),
                      f"here it is {found}"[:40], others=[Label(parameter.span, "declared here")],
-                     why=f"the function's `{parameter.name}` is declared as {wanted}.", fix=f"give {wanted}"))
+                     why=f"the function's `{parameter.name}` is declared as {wanted}.", fix=example))
     return False
 
 
@@ -97,7 +117,8 @@ def _level_fits(ctx: Context, env: Environment, call: tree.Call, parameter: tree
     found = ctx.type_of(key)
     if level is None or found.is_error or found.axis.level <= level:
         return True
-    return _mismatch(ctx, env, call, parameter, f"a value per {word} or coarser", f"@ {found.axis}")
+    return _mismatch(ctx, env, call, parameter, f"a value per {word} or coarser", f"@ {found.axis}",
+                     f"reduce it first, as in `mean(x, per: {word})`")
 
 
 def _range_fits(ctx: Context, env: Environment, call: tree.Call, parameter: tree.Parameter, wanted: tree.TypeExpr,
@@ -108,7 +129,7 @@ def _range_fits(ctx: Context, env: Environment, call: tree.Call, parameter: tree
     interval = interval_of(ctx, env, wanted.interval)
     if interval is None or interval.contains(float(operation.value)):
         return True
-    return _mismatch(ctx, env, call, parameter, f"in {interval}", str(operation.value))
+    return _mismatch(ctx, env, call, parameter, f"in {interval}", str(operation.value), f"a number in {interval}")
 
 
 # ------------------------------------------------------------------ results
