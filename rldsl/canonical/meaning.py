@@ -100,6 +100,8 @@ class Meaning:
         node = self.graph[key]
         if is_sum(node):
             return tuple((entry, frozen) for entry, _ in addends_of(self.graph, key))
+        if is_product(node):
+            return tuple((entry, frozen) for entry, _ in factors_of(self.graph, key))
         match node.operation:
             case Freeze():
                 return ((node.inputs[0], True),)
@@ -119,6 +121,9 @@ class Meaning:
         if is_sum(node):
             return poly.add(*(poly.scale(self._found[self._use(entry, frozen)], Fraction(sign))
                               for entry, sign in addends_of(self.graph, key)))
+        if is_product(node):
+            return poly.product((self._found[self._use(entry, frozen)], exponent)
+                                for entry, exponent in factors_of(self.graph, key))
         inputs = [self._found[use] for use in self._needs(key, frozen)]
         match node.operation:
             case Constant(value=value):
@@ -232,20 +237,35 @@ def is_sum(node: Node) -> bool:
     return isinstance(node.operation, Elementwise) and node.operation.function in (Function.ADD, Function.SUBTRACT)
 
 
-def addends_of(graph: Graph, key: int, *, stop: Callable[[Node], bool] = lambda node: False) -> list[tuple[int, int]]:
-    """The values that a sum adds, with their signs, through sums of sums and copies; not into values at which to `stop`."""
+def is_product(node: Node) -> bool:
+    """Whether the node multiplies or divides."""
+    return isinstance(node.operation, Elementwise) and node.operation.function in (Function.MULTIPLY, Function.DIVIDE)
+
+
+def addends_of(graph: Graph, key: int) -> list[tuple[int, int]]:
+    """The values that a sum adds, with their signs, through sums of sums and copies."""
+    return _flat(graph, key, is_sum, Function.SUBTRACT)
+
+
+def factors_of(graph: Graph, key: int) -> list[tuple[int, int]]:
+    """The values that a product multiplies, with their exponents, through products of products and copies."""
+    return _flat(graph, key, is_product, Function.DIVIDE)
+
+
+def _flat(graph: Graph, key: int, is_part: Callable[[Node], bool], turning: Function) -> list[tuple[int, int]]:
+    """What an operation in whatever nesting is of, in order; -1 for what an odd number of `turning` ones stand before."""
     found: list[tuple[int, int]] = []
     waiting = [(key, 1)]
     while waiting:
         here, sign = waiting.pop()
         node = graph[here]
-        while isinstance(node.operation, Spread) and is_sum(graph[node.inputs[0]]):
+        while isinstance(node.operation, Spread):
             node = graph[node.inputs[0]]
-        if not is_sum(node) or (here != key and stop(node)):
+        if not is_part(node):
             found.append((here, sign))
             continue
         assert isinstance(node.operation, Elementwise)
-        second = -sign if node.operation.function is Function.SUBTRACT else sign
+        second = -sign if node.operation.function is turning else sign
         waiting += [(node.inputs[1], second), (node.inputs[0], sign)]
     return found
 

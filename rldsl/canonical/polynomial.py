@@ -207,12 +207,36 @@ def multiply(x: Polynomial, y: Polynomial) -> Polynomial:
     return polynomial(addends, x.marks | y.marks)
 
 
+def product(factors: Iterable[tuple[Polynomial, int]]) -> Polynomial:
+    """The product of powers, 1 or -1, multiplied out if all of it stays small: the same in whatever order and nesting."""
+    parts = [x if exponent > 0 else inverse(x) for x, exponent in factors]
+    size = 1
+    for part in parts:
+        size *= max(1, len(part.addends))
+    if size > MOST_MONOMIALS:
+        parts = [as_factor(part) for part in parts]
+    found = _product_of_monomials([part for part in parts if len(part.addends) == 1])
+    for part in parts:
+        if len(part.addends) != 1:
+            found = multiply(found, part)
+    return found
+
+
+def _product_of_monomials(parts: list[Polynomial]) -> Polynomial:
+    """Joined at once, since there may be very many."""
+    coefficient = Fraction(1)
+    for part in parts:
+        coefficient *= part.addends[0][1]
+    joined = _joined(*(part.addends[0][0] for part in parts))
+    return polynomial({joined: coefficient}, NEVER.union(*(part.marks for part in parts)))
+
+
 def inverse(x: Polynomial) -> Polynomial:
     """`1 / x`, equal wherever x is not 0."""
     if not x.addends:
         return absent_with(of_atom(Atom(("inverse of 0",))), x.marks)
     [(monomial, coefficient)] = as_factor(x).addends
-    inverted = of_monomial(_joined(tuple((atom, -exponent) for atom, exponent in monomial), ()), 1 / coefficient)
+    inverted = of_monomial(_joined(tuple((atom, -exponent) for atom, exponent in monomial)), 1 / coefficient)
     counts = {(atom.digest, atom.axis) for atom, exponent in monomial if exponent > 0 and atom.is_count}
     return absent_with(inverted, x.marks | counts)
 
@@ -248,11 +272,12 @@ def _logarithm_in(monomial: Monomial) -> Polynomial | None:
     return None
 
 
-def _joined(first: Monomial, second: Monomial) -> Monomial:
-    """The product of two monomials, with one exponential at most."""
+def _joined(*monomials: Monomial) -> Monomial:
+    """The product of monomials, with one exponential at most."""
     exponents: dict[Atom, int] = {}
-    for atom, exponent in (*first, *second):
-        exponents[atom] = exponents.get(atom, 0) + exponent
+    for monomial in monomials:
+        for atom, exponent in monomial:
+            exponents[atom] = exponents.get(atom, 0) + exponent
     kept = {atom: exponent for atom, exponent in exponents.items() if exponent}
     exponentials = {atom: exponent for atom, exponent in kept.items() if atom.head == ("exp",)}
     if len(exponentials) > 1 or any(exponent != 1 for exponent in exponentials.values()):

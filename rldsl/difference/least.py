@@ -6,7 +6,7 @@ operations themselves differ, both are reported. Each pair of parts is reported 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 from rldsl.canonical import polynomial as poly
@@ -18,6 +18,8 @@ from rldsl.difference.side import Part, Ref, Side, View, show_number
 from rldsl.graph.model import Constant, Elementwise, Foreign, Freeze, Leaf, Read, Reduce, Spread
 
 LIKE = 0.15  # the share of common parts from which two values are taken for versions of one
+MOST_PAIRED = 24  # parts that are compared by likeness; of more the rest is said to be added or gone
+WRAPPED = 3  # how far below an operation lies what it is applied to
 ONE = Fraction(1)
 
 
@@ -99,7 +101,7 @@ class Comparison:
         """Whether one value is an operation on all of the other, such as its mean."""
         inside, outside = (self.after, self.before) if back else (self.before, self.after)
         return view.kind not in ("sum", "product") and bool(inside.node(inside.bare(inner)).inputs) \
-            and inside.of(inner).digest in outside.words(outer)
+            and outside.is_part(inside.of(inner).digest, outer, WRAPPED)
 
     def _of_two_kinds(self, first: Ref, second: Ref, *views: View) -> list[Change] | None:
         """A sum against a product, or either against something else: the other may be one of its parts, or a version of one."""
@@ -113,7 +115,9 @@ class Comparison:
         return self._products(*products) if len(left) < len(products[0].parts) or is_known else None
 
     def _shares_addend(self, first: View, second: View) -> bool:
-        return any(self._is_multiple(part, other, False) for part in first.parts for other in second.parts)
+        words = [{poly.monic(side.of(part.ref)).digest for part in view.parts}
+                 for side, view in ((self.before, first), (self.after, second))]
+        return not words[0].isdisjoint(words[1])
 
     def replaced(self, first: Ref, second: Ref) -> Change:
         """One value in place of another."""
@@ -139,25 +143,10 @@ class Comparison:
 
     def _aligned_addends(self, first: Sequence[Part], second: Sequence[Part]
                          ) -> tuple[list[Part], list[Part], list[Change]]:
-        """What is left of two sums when equal addends are gone, and the factors that changed."""
-        right = list(second)
-        left: list[Part] = []
-        changed: list[Change] = []
-        for is_exact in (True, False):
-            waiting, left = left if not is_exact else list(first), []
-            for part in waiting:
-                other = next((entry for entry in right if self._is_multiple(part, entry, is_exact)), None)
-                if other is None:
-                    left.append(part)
-                    continue
-                right.remove(other)
-                if not is_exact:
-                    changed += self._pair_of_addends(part, other)
-        return left, right, changed
-
-    def _is_multiple(self, part: Part, other: Part, is_exact: bool) -> bool:
-        values = poly.scale(self.before.of(part.ref), part.by), poly.scale(self.after.of(other.ref), other.by)
-        return values[0] == values[1] if is_exact else poly.monic(values[0]) == poly.monic(values[1])
+        """What is left of two sums when equal addends are gone, and what changed in multiples of one value."""
+        left, right, _ = self._matched(first, second, lambda side, part: poly.scale(side.of(part.ref), part.by).digest)
+        left, right, multiples = self._matched(left, right, lambda side, part: poly.monic(side.of(part.ref)).digest)
+        return left, right, [change for part, other in multiples for change in self._pair_of_addends(part, other)]
 
     def _pair_of_addends(self, part: Part, other: Part) -> list[Change]:
         found = self.changes(part.ref, other.ref)
@@ -193,19 +182,28 @@ class Comparison:
 
     def _different(self, first: Sequence[Part], second: Sequence[Part]) -> tuple[list[Part], list[Part]]:
         """What is left when parts that are equal, with equal exponents, are gone."""
-        right, left = list(second), []
-        for part in first:
-            other = next((entry for entry in right if entry.by == part.by
-                          and self.before.of(part.ref) == self.after.of(entry.ref)), None)
-            if other is None:
-                left.append(part)
-            else:
-                right.remove(other)
+        left, right, _ = self._matched(first, second, lambda side, part: f"{part.by} {side.of(part.ref).digest}")
         return left, right
+
+    def _matched(self, first: Sequence[Part], second: Sequence[Part], word: Callable[[Side, Part], str]
+                 ) -> tuple[list[Part], list[Part], list[tuple[Part, Part]]]:
+        """What is left of two lists without pairs of one word, and the pairs in their order."""
+        waiting: dict[str, list[Part]] = {}
+        for part in reversed(second):
+            waiting.setdefault(word(self.after, part), []).append(part)
+        left, pairs = list[Part](), list[tuple[Part, Part]]()
+        for part in first:
+            same = waiting.get(word(self.before, part))
+            if same:
+                pairs.append((part, same.pop()))
+            else:
+                left.append(part)
+        alone = {id(part) for parts in waiting.values() for part in parts}
+        return left, [part for part in second if id(part) in alone], pairs
 
     # ------------------------------------------------------------ likeness
     def _are_like(self, left: Sequence[Part], right: Sequence[Part]) -> bool:
-        return any(self.likeness(part.ref, other.ref) >= LIKE for part in left for other in right)
+        return any(self.likeness(part.ref, other.ref) >= LIKE for part in left[:MOST_PAIRED] for other in right[:MOST_PAIRED])
 
     def likeness(self, first: Ref, second: Ref) -> float:
         """The share of what two values are computed from that is common to both."""
@@ -235,8 +233,8 @@ class Comparison:
         """Parts that are versions of each other, the most like first; and what is alone on either side."""
         if len(left) == len(right) == 1 and (left[0].by > 0) == (right[0].by > 0):
             return [(left[0], right[0])], [], []
-        scored = sorted((-self._score(part.ref, other.ref), index, place) for index, part in enumerate(left)
-                        for place, other in enumerate(right) if (part.by > 0) == (other.by > 0))
+        scored = sorted((-self._score(part.ref, other.ref), index, place) for index, part in enumerate(left[:MOST_PAIRED])
+                        for place, other in enumerate(right[:MOST_PAIRED]) if (part.by > 0) == (other.by > 0))
         pairs: list[tuple[int, int]] = []
         for score, index, place in scored:
             is_free = all(index != pair[0] and place != pair[1] for pair in pairs)

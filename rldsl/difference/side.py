@@ -17,13 +17,14 @@ from rldsl.canonical.polynomial import Polynomial
 from rldsl.difference.correspondence import world_of
 from rldsl.difference.show import show_setting
 from rldsl.explain.equation import Style, Writer
-from rldsl.graph.model import Elementwise, Freeze, Function, Graph, Leaf, Node, Reduce, Reduction, SourceKind, Spread
+from rldsl.graph.model import Constant, Elementwise, Freeze, Function, Graph, Leaf, Node, Reduce, Reduction, SourceKind, Spread
 from rldsl.graph.order import ancestors
 from rldsl.graph.spec import Spec
-from rldsl.types import BATCH, Axis, format_number
+from rldsl.types import BATCH, Axis, Stage, format_number
 
 HIDDEN = "…"
 _OF_ONE = frozenset({Reduction.SUM, Reduction.MEAN, Reduction.MINIMUM, Reduction.MAXIMUM, Reduction.FIRST, Reduction.LAST})
+_BETWEEN = (Constant, Elementwise, Spread, Freeze)
 _MANY = {Function.MINIMUM: "min", Function.MAXIMUM: "max", Function.AND: "and", Function.OR: "or"}
 
 
@@ -70,6 +71,10 @@ class Side:
         """What it means."""
         return self.meaning.of(ref.key, ref.frozen)
 
+    def number(self, ref: Ref) -> Fraction | None:
+        """The number that constants and parameters make; None of all else."""
+        return self.of(ref).number if self.node(ref).type.stage is Stage.CONSTANT else None
+
     def node(self, ref: Ref) -> Node:
         """Its node."""
         return self.graph[ref.key]
@@ -95,10 +100,17 @@ class Side:
         return Ref(ref.key, ref.frozen and self.graph[ref.key].type.is_live)
 
     def words(self, ref: Ref) -> frozenset[str]:
-        """Digests of everything that a value is computed from, for likeness."""
+        """Digests of what a value is computed from, for likeness: all but what lies between reads, leaves and reductions."""
         if ref.key not in self._words:
-            self._words[ref.key] = frozenset(self.meaning.digest(key) for key in ancestors(self.graph, [ref.key]))
+            keys = (key for key in ancestors(self.graph, [ref.key]) if not isinstance(self.graph[key].operation, _BETWEEN))
+            self._words[ref.key] = frozenset(self.meaning.digest(key) for key in keys)
         return self._words[ref.key]
+
+    def is_part(self, digest: str, ref: Ref, depth: int) -> bool:
+        """Whether a value of that digest lies at most so many steps below."""
+        below = [Ref(key, True) for key in self.node(self.bare(ref)).inputs]
+        return depth > 0 and any(digest in (self.of(entry).digest, self.of(Ref(entry.key)).digest)
+                                 or self.is_part(digest, entry, depth - 1) for entry in below)
 
     # ------------------------------------------------------------ views
     def without(self, name: str) -> Side:
@@ -135,7 +147,7 @@ class Side:
         while waiting:
             part = waiting.pop()
             here = self.bare(part.ref)
-            known = self.of(here).number
+            known = self.number(here)
             if known is not None:
                 number += part.by * known
                 continue
@@ -158,11 +170,11 @@ class Side:
             case Function.NEGATE:
                 return [Part(inputs[0], Fraction(-1))]
             case Function.MULTIPLY:
-                numbers = [self.of(entry).number for entry in inputs]
+                numbers = [self.number(entry) for entry in inputs]
                 return next(([Part(other, number)] for number, other in zip(numbers, reversed(inputs), strict=True)
                              if number is not None), None)
-            case Function.DIVIDE if self.of(inputs[1]).number:
-                return [Part(inputs[0], 1 / (self.of(inputs[1]).number or Fraction(1)))]
+            case Function.DIVIDE if divisor := self.number(inputs[1]):
+                return [Part(inputs[0], 1 / divisor)]
             case _:
                 return None
 
@@ -173,7 +185,7 @@ class Side:
         while waiting:
             part = waiting.pop()
             here = self.bare(part.ref)
-            known = self.of(here).number
+            known = self.number(here)
             inputs = [Ref(key, here.frozen) for key in self.node(here).inputs]
             match None if here.key in self.named else self.function(here):
                 case _ if known:
