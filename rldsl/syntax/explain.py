@@ -41,6 +41,7 @@ class _Place:
 
     source: Source
     found: Token
+    seen: tuple[Token, ...]
     before: Token | None
     item: str
     name: str
@@ -72,8 +73,9 @@ def explain(source: Source, table: Table, stuck: Stuck, depth: int) -> Diagnosti
                      fix="name parts of it with `let`, or use a reduction such as `sum(x)`.")
     if place.swallowed:
         return _missing_value(place) or _misfit(place)
-    return (_unclosed(place) or _wrong_closing(place) or _known(place, texts=True) or _misspelt(place)
-            or _known(place, texts=False) or _elsewhere(place) or _missing_value(place) or _misfit(place))
+    return (_unclosed(place) or _wrong_closing(place) or _known(place, texts=True) or _missing_unit(place)
+            or _misspelt(place) or _known(place, texts=False) or _elsewhere(place)
+            or _missing_value(place) or _misfit(place))
 
 
 def too_large(source: Source, limit: int) -> Diagnostic:
@@ -88,7 +90,7 @@ def _place(source: Source, table: Table, stuck: Stuck) -> _Place:
     kinds = table.actions[stuck.states[-1]]
     fits = frozenset() if stuck.too_deep else frozenset(kind for kind in kinds if accepts(table, stuck.states, kind))
     column = source.position(found.start)[1] - 1
-    return _Place(source, found, seen[-1] if seen else None, seen[0].text if seen else "",
+    return _Place(source, found, seen, seen[-1] if seen else None, seen[0].text if seen else "",
                   seen[1].text if len(seen) > 1 else "", _innermost(seen), begins_line(source, found),
                   column > indent_of(source, seen[0] if seen else found), _swallowed(source, seen), fits)
 
@@ -196,6 +198,24 @@ def _misspelt(place: _Place) -> Diagnostic | None:
         return None
     return error(SPELLING, f"there is no `{_short(word)}` here", place.span, f"did you mean `{near[0]}`?",
                  why=f"possible here: {_listed(_expected(place))}.", fix=f"write `{near[0]}`.", edit=Edit(place.span, near[0]))
+
+
+def _missing_unit(place: _Place) -> Diagnostic | None:
+    """`draw 16` with the next statement after it, whose word may be a unit too: `update` was taken for one."""
+    since = next((index for index, token in enumerate(reversed(place.seen), 1) if token.text in ("draw", "{", "}")), 0)
+    drawn = place.seen[-since:] if since else ()
+    if place.item != "train" or len(drawn) < 2 or drawn[0].text != "draw":
+        return None
+    if drawn[-1].text == "update" and len(drawn) > 2:
+        drawn = drawn[:-1]
+    elif "prompts" not in place.fits or not (place.begins_line or place.found.text in ("}", "from", "using", *_HOMES)):
+        return None
+    if any(token.text in _UNITS for token in drawn):
+        return None
+    amount = place.source.text[drawn[1].start : drawn[-1].end]
+    written = f"draw {amount}" if len(amount) <= _SHOWN and "\n" not in amount else "draw 16"
+    return error(FORM, "a draw says what it counts", Span(place.source.name, drawn[0].start, drawn[-1].end),
+                 "prompts, or rows?", why=_form(place), fix=f"write `{written} prompts` or `{written} rows from data`.")
 
 
 def _elsewhere(place: _Place) -> Diagnostic | None:

@@ -1,0 +1,3 @@
+train {
+  repeat 200 { draw size from problems }
+}
