@@ -49,9 +49,10 @@ def bind(ctx: Context, env: Environment, call: tree.Call, parameters: Sequence[S
     missing = [slot for slot in parameters if slot.required and slot.name not in bound]
     if missing and fine:
         shown = ", ".join(f"{slot.name}: …" if slot.only_named else slot.name for slot in parameters)
+        lacking = ", ".join(f"{slot.name}: …" for slot in missing)
         ctx.report(error("RL021", f"`{name}` needs `{missing[0].name}`"[:60], env.span(call),
                          f"`{missing[0].name}` is missing here"[:40], others=env.labels(call, "in here"),
-                         why=f"its form is `{name}({shown})`.", fix=f"`{name}(…, {missing[0].name}: …)`"))
+                         why=f"its form is `{name}({shown})`.", fix=f"`{name}({'…, ' if call.arguments else ''}{lacking})`"))
     return bound if fine and not missing else None
 
 

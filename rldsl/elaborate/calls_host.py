@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rldsl.data.signatures import Form, Parameter, match_arguments
-from rldsl.diagnostics import error
+from rldsl.diagnostics import Label, error
 from rldsl.elaborate.constants import constant_number
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import as_key, elaborate, host
@@ -18,6 +19,7 @@ from rldsl.elaborate.values import (
     WordValue,
 )
 from rldsl.graph.model import Constant, Setting
+from rldsl.resolve.names import listed
 from rldsl.rewards.signatures import check_constant, primitive_for, result_of
 from rldsl.syntax import tree
 from rldsl.types import NUMERIC, UNIT, Element, Type
@@ -33,7 +35,7 @@ def call_host(ctx: Context, env: Environment, call: tree.Call, name: str) -> Val
     from rldsl.rewards.signatures import PRIMITIVES
     written = match_arguments(PRIMITIVES[name].parameters, positional, named, others=PRIMITIVES[name].others)
     if written.problems:
-        return _problems(ctx, env, call, name, written.problems)
+        return _problems(ctx, env, call, name, written.problems, _form(name, full.parameters, full.others))
     primitive = primitive_for(name, written.names)
     assert primitive is not None
     by_name = {parameter.name: parameter for parameter in primitive.parameters}
@@ -48,16 +50,29 @@ def call_host(ctx: Context, env: Environment, call: tree.Call, name: str) -> Val
             return FailedValue()
     result = result_of(primitive, settings)
     if not inputs:
-        return _problems(ctx, env, call, name, ("at least one argument has to be a value, not a constant",))
+        return _problems(ctx, env, call, name, ("at least one argument has to be a value, not a constant",),
+                         _form(name, full.parameters, full.others))
     kind = Type(result.element, result.interval, optional=result.optional)
     return GraphValue(host(ctx, env, primitive.name, inputs, tuple(settings.items()), call, kind, parts))
 
 
-def _problems(ctx: Context, env: Environment, call: tree.Call, name: str, problems: tuple[str, ...]) -> Value:
+def _problems(ctx: Context, env: Environment, call: tree.Call, name: str, problems: tuple[str, ...], fix: str,
+              *others: Label) -> Value:
     ctx.report(error("RL021", f"`{name}` is called with other arguments"[:60], env.span(call), "this call",
-                     others=env.labels(call, "in here"), why="; ".join(problems) + ".",
-                     fix=f"see the form of `{name}` in docs/language.md"))
+                     others=[*env.labels(call, "in here"), *others], why=_sentence("; ".join(problems)), fix=fix))
     return FailedValue()
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith("?") else f"{text}."
+
+
+def _form(name: str, parameters: Sequence[Parameter], others: bool = False) -> str:
+    """`verify.math(text, answer)`, which may have `timeout:`; what is a constant is written with an example."""
+    needed = [f"{parameter.name}: {_example(parameter)}" if parameter.constant else parameter.name
+              for parameter in parameters if parameter.is_required]
+    free = [f"{parameter.name}:" for parameter in parameters if not parameter.is_required] + (["name: …"] if others else [])
+    return f"`{name}({', '.join(needed)})`" + (f"; it may have {listed(free)}" if free else "")
 
 
 def _take(ctx: Context, env: Environment, name: str, parameter: Parameter, expr: tree.Expr,
@@ -133,7 +148,7 @@ def call_extern(ctx: Context, env: Environment, call: tree.Call, name: str) -> V
     named = [argument.name for argument in call.arguments if argument.name is not None]
     matched = match_arguments(parameters, len(call.arguments) - len(named), named)
     if matched.problems:
-        return _problems(ctx, env, call, name, matched.problems)
+        return _problems(ctx, env, call, name, matched.problems, _form(name, parameters), Label(spec.span, "declared here"))
     ordered = sorted(call.arguments, key=lambda argument: argument.name is not None)
     inputs: list[tuple[str, int]] = []
     parts: list[tree.Expr] = []
@@ -153,6 +168,6 @@ def call_rubric(ctx: Context, env: Environment, call: tree.Call, name: str) -> V
         if not _take(ctx, env, name, parameter, argument.value, inputs, {}, parts):
             return FailedValue()
     if not inputs:
-        return _problems(ctx, env, call, name, ("a rubric judges at least one text",))
+        return _problems(ctx, env, call, name, ("a rubric judges at least one text",), f"`{name}(y.text)`")
     ctx.defer("rubric", f"the rubric `{name}` needs a judge, and judging is not built yet", call.span)
     return GraphValue(host(ctx, env, f"rubric:{name}", inputs, (), call, Type(Element.REAL, UNIT), parts))
