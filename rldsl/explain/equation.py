@@ -145,7 +145,7 @@ class Writer:
         latex = self.style is Style.LATEX
         heat = "" if read.temperature == 1 else f"; T={format_number(read.temperature)}"
         who = f"\\pi_{{\\mathrm{{{_escape(name)}}}}}" if latex else f"pi_{name}"
-        of = _escape(read.response) if latex else read.response
+        of = self.word(read.response)
         match read.kind:
             case ReadKind.LOGP:
                 return (f"\\log {who}({of}{heat})" if latex else f"log {who}({of}{heat})")
@@ -173,14 +173,14 @@ class Writer:
         """`name_{below}(arguments)`."""
         inner = ", ".join(arguments)
         if self.style is Style.LATEX:
-            index = f"_{{\\mathrm{{{_escape(below)}}}}}" if below else ""
+            index = f"_{{\\text{{{_escape(below)}}}}}" if below else ""
             return f"\\operatorname{{{_escape(name)}}}{index}\\left({inner}\\right)"
         return f"{name}{'_{' + below + '}' if below else ''}({inner})"
 
     def size(self, axis: Axis, to: Axis) -> str:
         """The number of places of an axis."""
         inner = f"{axis}" if to == BATCH else f"{axis} per {to}"
-        return f"\\left|\\mathrm{{{_escape(inner)}}}\\right|" if self.style is Style.LATEX else f"|{inner}|"
+        return f"\\left|\\text{{{_escape(inner)}}}\\right|" if self.style is Style.LATEX else f"|{inner}|"
 
     def _reduce(self, reduce: Reduce, node: Node) -> str:
         source = self.graph[node.inputs[0]].type.axis

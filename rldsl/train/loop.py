@@ -120,7 +120,8 @@ class Loop:
         self.records.metrics.note(self.state.iteration, self.state.step, "error", fault, stage=self.state.stage)
         saved = self.records.saved_at
         last = "no checkpoint was written yet, so `--resume` begins again" if saved is None else \
-            f"the checkpoint of iteration {saved} is whole: mend the cause and go on with `--resume`"
+            f"the checkpoint of iteration {saved} is whole: mend the data or the code that is called and go on with `--resume`; " \
+            "a changed spec is another run, with another `--out`"
         return f"iteration {number}{stage}: {fault}\n  {last}"
 
     # ------------------------------------------------------------------ steps

@@ -30,6 +30,7 @@ from rldsl.train.rollout_log import RolloutLog
 from rldsl.train.samples import data_columns, reward_columns
 from rldsl.train.start import (
     check_calls,
+    check_texts,
     make_objectives,
     make_world,
     read_data,
@@ -67,6 +68,7 @@ def run_spec(spec: Spec, *, project: Path, out: Path, seed: int = 0, resume: boo
         with world.host:
             check_calls(world)
             ready = Ready(world, engine, *make_objectives(world, backend))
+            check_texts(world)
             if dry_run:
                 return RunResult(Ending.CHECKED, "everything loads and compiles; nothing was trained", out, 0, 0)
             with _opened(spec, out, resume, resolved_parameters(spec, seed, backend, digest)) as folder:

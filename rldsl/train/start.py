@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from rldsl.data.errors import DataErrors
 from rldsl.data.load import load_data
 from rldsl.data.rows import Rows
-from rldsl.graph.model import Read, ReadKind
-from rldsl.graph.spec import Amount, Spec, Step, Update
+from rldsl.graph.model import Constant, Foreign, Leaf, Read, ReadKind, SourceKind, Spread
+from rldsl.graph.spec import Amount, ResponseSpec, Spec, Step, Update
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName
 from rldsl.rewards.run import HostCalls
 from rldsl.rollouts.models import LoadedModel
+from rldsl.rollouts.signatures import ModelError
+from rldsl.rollouts.tokenizers import Codec
 from rldsl.train.drawing import Steps, prepare_train
 from rldsl.train.engine import Engine, load_models
 from rldsl.train.failures import FailureBook, handled_calls
@@ -23,6 +27,7 @@ from rldsl.train.needs import NeedFinder, foreign_nodes
 from rldsl.train.objectives import Objective, compile_objectives
 from rldsl.train.outcome import RunError, place_of
 from rldsl.train.seeds import seed_for
+from rldsl.train.values import Scalars, Values
 from rldsl.train.world import World
 
 
@@ -119,3 +124,36 @@ def resolved_parameters(spec: Spec, seed: int, backend: str, digest: str) -> dic
     values = {param.name: param.value if isinstance(param.value, bool | int | float | str) else repr(param.value)
               for param in spec.params}
     return {"spec": spec.source.name, "seed": seed, "backend": backend, "fingerprint": digest, "parameters": values}
+
+
+def check_texts(world: World) -> None:
+    """Refuses rows of the data whose texts a tokenizer of few characters cannot encode: all of them, before the first step.
+
+    Texts that are made of samples, or by functions of the project, are not known yet and are not looked at.
+    """
+    for response in world.spec.responses:
+        codec = world.models[response.model].codec
+        for key in world.finder.texts_of(response.name) if codec.places is not None else ():
+            needs = world.finder.of([key])
+            if needs.responses or len(needs.data) != 1 or not _is_text_of_data(world.spec, needs.keys):
+                continue
+            name, = needs.data
+            rows, numbers = world.data[name], np.arange(len(world.data[name]), dtype=np.int64)
+            values = Values(world, {name: rows}, {name: numbers}, Scalars({}, {}, 0), ("texts",))
+            _encode(world, response, codec, [text for text in values.column(key) if isinstance(text, str)])
+
+
+def _is_text_of_data(spec: Spec, keys: Iterable[int]) -> bool:
+    for operation in (spec.graph[key].operation for key in keys):
+        is_data = isinstance(operation, Leaf) and operation.kind is SourceKind.DATA
+        is_text = isinstance(operation, Foreign) and operation.name.startswith("text.")
+        if not (is_data or is_text or isinstance(operation, Constant | Spread)):
+            return False
+    return True
+
+
+def _encode(world: World, response: ResponseSpec, codec: Codec, texts: list[str]) -> None:
+    try:
+        codec.encode(texts, start=True)
+    except ModelError as fault:
+        raise RunError(f"{place_of(world.spec, response.span)}: `{response.name}`: {fault.message}") from fault

@@ -9,7 +9,7 @@ import pytest
 
 from rldsl.train.outcome import Ending, RunError, RunResult
 from rldsl.train.rollout_log import read_rollouts
-from tests.train.specs import GRPO, HEAD, ROLLOUT, WHOLE, lines_of, numbers_of, project_of, run, weights_of
+from tests.train.specs import GRPO, HEAD, ROLLOUT, TASKS, WHOLE, lines_of, numbers_of, project_of, run, weights_of
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +170,13 @@ train {
     assert {"checkpoint-4", "checkpoint-6"} <= kept
     files = {path.name for path in (tmp_path / "run/rollouts").glob("evaluation-*")}
     assert files == {f"evaluation-heldout-00000{number}.parquet" for number in (0, 4, 6)}
+
+
+def test_a_row_that_the_tokenizer_cannot_encode_is_said_before_anything_runs(tmp_path: Path) -> None:
+    odd = TASKS.replace('yield {"question": word + ">"', 'yield {"question": (word if place < 40 else "aXb") + ">"')
+    with pytest.raises(RunError, match=r":\d+: `y`: .*does not know the character 'X' of 'aXb>'"):
+        run(WHOLE, tmp_path, tasks=odd, dry_run=True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_dry_run_loads_everything_and_writes_nothing(tmp_path: Path) -> None:
