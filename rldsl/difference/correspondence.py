@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from rldsl.canonical.meaning import Meaning, World
 from rldsl.canonical.naming import Names
 from rldsl.canonical.polynomial import digest_of
-from rldsl.graph.spec import Spec
+from rldsl.graph.spec import ExternSpec, Spec
 
 KINDS = ("data", "models", "responses", "states", "externs")
 UNPARTNERED = "other "
@@ -184,7 +184,13 @@ def world_of(spec: Spec, names: Names) -> World:
     """What the leaves of a spec's graph are."""
     samples = {response.sample_axis: _samples(dict(response.settings)) for response in spec.responses if response.is_sampled}
     return World(names, {param.name: param.value for param in spec.params},
-                 {entry.name: f"{entry.source!r} gives {entry.result}" for entry in spec.externs}, samples)
+                 {entry.name: _called(entry) for entry in spec.externs}, samples)
+
+
+def _called(extern: ExternSpec) -> str:
+    """What an extern is, whatever it and its parameters are called."""
+    takes = ", ".join(element.value for _, element in extern.parameters)
+    return f"{extern.source!r} of {takes} gives {extern.result}"
 
 
 def _samples(settings: Mapping[str, object]) -> int:

@@ -24,8 +24,9 @@ from rldsl.graph.model import (
 )
 from rldsl.types import BATCH, Axis, Level, Version
 
-_WEIGHTS = {Version.CURRENT: "under the current weights", Version.ITERATION: "under the weights at the start of the iteration",
-            Version.SAMPLER: "as the sampler recorded it", Version.FROZEN: "under frozen weights"}
+WEIGHTS = {Version.CURRENT: "under the current weights", Version.ITERATION: "under the weights at the start of the iteration",
+            Version.SAMPLER: "as the sampler recorded it", Version.FROZEN: "under frozen weights",
+            Version.AVERAGE: "under an average of the weights so far", Version.STORED: "under weights of earlier iterations"}
 _DEVIATIONS = {Reduction.STD: "the standard deviation (n - 1)", Reduction.STD_POPULATION: "the standard deviation (n)",
                Reduction.VAR: "the variance (n - 1)", Reduction.VAR_POPULATION: "the variance (n)", Reduction.MINIMUM: "the least",
                Reduction.MAXIMUM: "the largest"}
@@ -135,7 +136,7 @@ def _reads(before: Side, after: Side, read: Read, other: Read) -> Iterator[str]:
     if models[0] != models[1]:
         yield f"{read.kind.value} of {arrow(read.model, other.model)}"
     if read.version != other.version:
-        yield arrow(_WEIGHTS[read.version], _WEIGHTS[other.version])
+        yield arrow(WEIGHTS[read.version], WEIGHTS[other.version])
     if read.temperature != other.temperature:
         yield f"temperature {arrow(show_setting(read.temperature), show_setting(other.temperature))}"
     seconds = [side.names.models.get(name or "", name) for side, name in ((before, read.other), (after, other.other))]
@@ -189,7 +190,7 @@ def _log_probability(node: Node) -> str:
         case Leaf(kind=SourceKind.RECORDED, field="logp", owner=owner):
             return f"of {owner} as the sampler recorded it"
         case Read(kind=ReadKind.LOGP, model=model, version=version):
-            return f"of {model} {_WEIGHTS[version]}"
+            return f"of {model} {WEIGHTS[version]}"
         case _:
             return ""
 

@@ -11,7 +11,18 @@ from rldsl.difference.model import SettingDifference
 from rldsl.difference.schedule import schedule_differences
 from rldsl.difference.show import setting_changes, show_setting
 from rldsl.difference.side import Ref, Side
-from rldsl.graph.spec import Average, DataSpec, EvalSpec, ExternSpec, ModelSpec, ResponseSpec, Stored
+from rldsl.graph.spec import (
+    Average,
+    DataSpec,
+    EvalSpec,
+    ExternSpec,
+    ModelSpec,
+    ParamSpec,
+    ResponseSpec,
+    StateSpec,
+    Stored,
+)
+from rldsl.types import format_number
 
 _Entry = TypeVar("_Entry", DataSpec, ModelSpec, ResponseSpec, ExternSpec)
 
@@ -19,7 +30,8 @@ _Entry = TypeVar("_Entry", DataSpec, ModelSpec, ResponseSpec, ExternSpec)
 def setting_differences(before: Side, after: Side, correspondence: Correspondence) -> tuple[SettingDifference, ...]:
     """Everything that differs and is no change of what is optimised."""
     return (*_rollouts(before, after, correspondence), *_data(before, after, correspondence),
-            *_models(before, after, correspondence), *_externs(before, after, correspondence), *_params(before, after),
+            *_models(before, after, correspondence), *_externs(before, after, correspondence),
+            *_declared(before, after, correspondence),
             *_evals(before, after, correspondence), *_guards(before, after), *schedule_differences(before, after, correspondence))
 
 
@@ -94,9 +106,9 @@ def _weights(model: ModelSpec) -> str:
         return show_setting(model.origin)
     match model.follows:
         case Average(rate=rate):
-            return f"average of {model.base} at rate {rate:g}"
+            return f"ema({model.base}, rate: {format_number(rate)})"
         case Stored(lag=lag):
-            return f"{model.base} of {lag} iterations before"
+            return f"stored({model.base}, lag: {lag})"
         case None:
             return f"frozen({model.base})" if model.frozen else str(model.base)
 
@@ -108,13 +120,25 @@ def _externs(before: Side, after: Side, correspondence: Correspondence) -> Itera
         yield from setting_changes(f"extern {second.name}", first.settings, second.settings)
 
 
-def _params(before: Side, after: Side) -> Iterator[SettingDifference]:
-    """Ranges of parameters. Their values are part of whatever they are used in."""
-    left = {param.name: param for param in before.spec.params}
+def _declared(before: Side, after: Side, correspondence: Correspondence) -> Iterator[SettingDifference]:
+    """Types of parameters and states, whose values are part of whatever they are used in; which rewards are held out."""
+    params = {param.name: param for param in before.spec.params}
+    states = {state.name: state for state in before.spec.states}
+    rewards = {reward.name: reward for reward in before.spec.rewards}
     for param in after.spec.params:
-        other = left.get(param.name)
-        if other is not None and str(other.type) != str(param.type):
-            yield SettingDifference(f"param {param.name}", "type", str(other.type), str(param.type))
+        yield from _type(f"param {param.name}", params.get(param.name), param)
+    for state in after.spec.states:
+        yield from _type(f"state {state.name}", states.get(correspondence.states.get(state.name, "")), state)
+    for reward in after.spec.rewards:
+        other = rewards.get(reward.name)
+        if other is not None and other.held_out != reward.held_out:
+            texts = (show_setting(entry.held_out) for entry in (other, reward))
+            yield SettingDifference(f"reward {reward.name}", "held out", *texts)
+
+
+def _type(where: str, first: ParamSpec | StateSpec | None, second: ParamSpec | StateSpec) -> Iterator[SettingDifference]:
+    if first is not None and str(first.type) != str(second.type):
+        yield SettingDifference(where, "type", str(first.type), str(second.type))
 
 
 # ------------------------------------------------------------------ what is measured

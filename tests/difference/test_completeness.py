@@ -1,0 +1,39 @@
+"""Nothing of a spec escapes a comparison: whoever adds a field says here, and in `rldsl/difference`, what a change of it is."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from rldsl.graph import spec
+
+# Where things stand and what they are called, not what they are; `text` of a guard is its condition as it is written.
+ELSEWHERE = {"span", "source", "sources", "graph", "axes", "key", "name", "doc", "label", "text"}
+COMPARED: dict[type, set[str]] = {
+    # `tests` say what holds, `deferred` and `used_params` follow from the rest; rubrics, samplers, buffers and plans as written
+    spec.Spec: {"params", "data", "models", "responses", "rewards", "lets", "states", "externs", "objectives", "guards", "evals",
+                "train", "plan", "tests", "deferred", "used_params"},
+    spec.ParamSpec: {"type", "value"}, spec.FieldSpec: {"element", "target"}, spec.DataSpec: {"source", "fields", "axis"},
+    spec.ModelSpec: {"role", "origin", "base", "frozen", "shares_weights", "settings", "follows"},
+    spec.ResponseSpec: {"model", "prompt", "text", "prompt_axis", "sample_axis", "token_axis", "settings", "deferred"},
+    spec.NamedValue: {"held_out"}, spec.StateSpec: {"type", "initial", "next"}, spec.TermSpec: {"maximize"},
+    spec.ObjectiveSpec: {"model", "terms", "lets"}, spec.GuardSpec: {"measure", "action"},
+    spec.EvalSpec: {"data", "instead_of", "settings", "reports"}, spec.ExternSpec: {"source", "parameters", "result", "settings"},
+    spec.Repeat: {"count", "body"}, spec.StageStep: {"body"}, spec.Every: {"count", "body"}, spec.When: {"condition", "body"},
+    spec.Draw: {"count", "data", "sampler"}, spec.Update: {"model", "objective", "settings", "on"}, spec.Reset: {"model", "to"},
+    spec.Evaluate: set(), spec.Save: set(), spec.Assign: {"state"},
+}
+
+
+@pytest.mark.parametrize("kind", COMPARED, ids=lambda kind: kind.__name__)
+def test_every_field_is_known_to_comparisons(kind: type) -> None:
+    found = {part.name for part in fields(kind)} - (ELSEWHERE - COMPARED[kind])
+    assert found == COMPARED[kind], f"say in rldsl/difference what a change of {kind.__name__} means, and list its fields here"
+
+
+def test_every_declaration_and_step_is_listed() -> None:
+    others = {"Schedule", "Amount", "Invocation", "GivenValue", "ExpectSpec", "TestSpec", "Deferred", "Average", "Stored"}
+    declared = {name for name, entry in vars(spec).items() if isinstance(entry, type) and hasattr(entry, "__dataclass_fields__")
+                and entry.__module__ == spec.__name__}
+    assert declared - others == {kind.__name__ for kind in COMPARED}
