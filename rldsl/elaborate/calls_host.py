@@ -10,6 +10,7 @@ from rldsl.diagnostics import Label, error
 from rldsl.elaborate.constants import constant_number
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import as_key, elaborate, host
+from rldsl.elaborate.settings import WITH_UNIT, unit_is_amiss
 from rldsl.elaborate.values import (
     BoundsValue,
     FailedValue,
@@ -102,9 +103,12 @@ def _take_constant(ctx: Context, env: Environment, name: str, parameter: Paramet
     trouble = "it must be known when the spec is compiled" if value is None else check_constant(name, parameter.name, value)
     if trouble is None and parameter.form is Form.CHOICE and value not in parameter.choices:
         trouble = f"it is one of {', '.join(parameter.choices)}"
+    example = _example(parameter)
+    if value is not None and parameter.form is Form.DURATION and unit_is_amiss(expr, True):
+        trouble, example = WITH_UNIT, f"{env.scope.source.text[expr.span.start:expr.span.end]}s"
     if trouble is not None:
         ctx.report(error("RL028", f"`{parameter.name}` of `{name}` does not fit"[:60], env.span(expr), "this argument",
-                         why=trouble + ".", fix=f"`{parameter.name}: {_example(parameter)}`"))
+                         why=trouble + ".", fix=f"`{parameter.name}: {example}`"))
         return False
     settings[parameter.name] = value
     return True

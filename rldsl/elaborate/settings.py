@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from rldsl.diagnostics import error
+from rldsl.diagnostics import Diagnostic, error
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.setting_values import Bare, Rejected, is_rejected, setting_value, settled
 from rldsl.graph.spec import Amount, Invocation, Schedule, Settings, SettingValue
-from rldsl.resolve.names import did_you_mean, listed, word_for
+from rldsl.resolve.names import did_you_mean, listed, nearest, word_for
 from rldsl.source import Span
 from rldsl.syntax import tree
 from rldsl.types import EVERYTHING, Interval, format_number
@@ -17,8 +17,9 @@ from rldsl.types import EVERYTHING, Interval, format_number
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What a setting may be. `kind`: number, whole, word, text, truth, texts, pair, amount, call, any. `later`: known,
-    parsed and kept, but it cannot run yet."""
+    """What a setting may be. `kind`: number, whole, word, text, truth, texts, pair, amount, call, any, duration (written
+    with its unit; a `param` or a computed one is in seconds). `later`: known, parsed and kept, but it cannot run yet.
+    `arguments`: the names that the constructors of a call take, where all take the same."""
 
     kind: str
     interval: Interval = EVERYTHING
@@ -27,11 +28,13 @@ class Allowed:
     scheduled: bool = False
     later: bool = False
     example: str = ""
+    arguments: tuple[str, ...] = ()
 
 
+WITH_UNIT = "a duration is written with its unit: `5ms`, `30s`, `2m` or `1h`"
 _MESSAGES = {"number": "a number", "whole": "a whole number", "word": "a word", "text": "a text in quotes",
              "truth": "true or false", "texts": "a text in quotes, or a list of them", "pair": "a list of two numbers",
-             "amount": "an amount", "call": "a constructor"}
+             "amount": "an amount", "call": "a constructor", "duration": "a duration"}
 
 
 def settings_of(ctx: Context, env: Environment, written: Sequence[tree.Setting], allowed: dict[str, Allowed],
@@ -49,6 +52,9 @@ def settings_of(ctx: Context, env: Environment, written: Sequence[tree.Setting],
         elif setting.name in seen:
             ctx.report(error("RL017", f"`{setting.name[:30]}` is set twice", env.span(setting), "the second time",
                              why="one setting, one value.", fix="delete one of them"))
+        elif unit_is_amiss(setting.value, rule.kind == "duration"):
+            seen.add(setting.name)
+            ctx.report(_amiss(env, setting, rule))
         else:
             seen.add(setting.name)
             value = setting_value(ctx, env, setting.value)
@@ -57,6 +63,20 @@ def settings_of(ctx: Context, env: Environment, written: Sequence[tree.Setting],
                 if rule.later:
                     ctx.defer(setting.name, f"`{setting.name}` type-checks, but running it is not built yet", setting.span)
     return tuple(found.items())
+
+
+def unit_is_amiss(written: tree.Expr, is_duration: bool) -> bool:
+    """Whether a duration is written as a plain number, or something else as a duration."""
+    return isinstance(written, tree.Number if is_duration else tree.Duration)
+
+
+def _amiss(env: Environment, setting: tree.Setting, rule: Allowed) -> Diagnostic:
+    written = env.scope.source.text[setting.value.span.start:setting.value.span.end]
+    is_duration = rule.kind == "duration"
+    return error("RL018", f"`{setting.name[:24]}` does not fit", env.call_site or setting.value.span,
+                 "no unit of time" if is_duration else "a unit of time",
+                 why=f"{WITH_UNIT}." if is_duration else f"{_MESSAGES.get(rule.kind, rule.kind)} is needed here.",
+                 fix=f"`{setting.name}: {f'{written}s' if is_duration else rule.example or example_of(rule)}`")
 
 
 def fits(ctx: Context, env: Environment, value: SettingValue | Rejected, rule: Allowed, name: str, span: Span,
@@ -71,8 +91,21 @@ def fits(ctx: Context, env: Environment, value: SettingValue | Rejected, rule: A
         fault = _of_bare(env, value, rule)
     of = f" of `{owner}`" if owner else ""
     ctx.report(error("RL018", f"`{name[:24]}`{of[:24]} does not fit", env.call_site or span, "this value", why=fault,
-                     fix=f"`{name}: {rule.example or example_of(rule)}`"))
+                     fix=f"`{name}: {_mended(env, value, rule, span)}`"))
     return False
+
+
+def _mended(env: Environment, value: SettingValue | Rejected, rule: Allowed, span: Span) -> str:
+    """What to write instead: an example, with the user's own count, or the arguments of a constructor of another name where
+    the right one takes them all."""
+    written = env.scope.source.text[span.start:span.end]
+    if isinstance(value, Invocation) and rule.kind == "call" and value.named and not value.positional and "\n" not in written \
+            and all(name in rule.arguments for name, _ in value.named):
+        name = nearest(value.name, rule.words) or rule.words[0]
+        return f"{name}{written.removeprefix(value.name)}"
+    if rule.kind == "amount" and isinstance(value, (int, float)) and not isinstance(value, bool) and _is_count(value):
+        return f"{format_number(value)} {rule.units[0]}"
+    return rule.example or example_of(rule)
 
 
 def _of_bare(env: Environment, word: str, rule: Allowed) -> str:
@@ -91,6 +124,8 @@ def _of_bare(env: Environment, word: str, rule: Allowed) -> str:
 def trouble(value: SettingValue | Rejected, rule: Allowed) -> str | None:
     """What is wrong with a value, as a sentence; None if nothing is."""
     match rule.kind, value:
+        case "duration", _:
+            return trouble(value, replace(rule, kind="number"))
         case "number", bool():
             return "a number is needed here; `true` and `false` are none."
         case "number" | "whole", int() | float() if _is_of_kind(rule.kind, value):
@@ -101,7 +136,7 @@ def trouble(value: SettingValue | Rejected, rule: Allowed) -> str | None:
         case "number" | "whole", Schedule():
             return "it does not change over training: schedules are for `param`s and learning rates."
         case "word", str():
-            return None if value in rule.words else f"it is one of {listed(rule.words)}."
+            return None if value in rule.words else _choice(rule.words)
         case "text", str() if not isinstance(value, Bare):
             return None
         case "truth", bool():
@@ -120,11 +155,15 @@ def trouble(value: SettingValue | Rejected, rule: Allowed) -> str | None:
         case "amount", int() | float():
             return f"it is counted in {listed(rule.units)}, and no unit is written."
         case "call", Invocation(name=name):
-            return None if name in rule.words else f"it is one of {listed(rule.words)}."
+            return None if name in rule.words else _choice(rule.words)
         case "any", _:
             return None
         case _:
             return f"{_MESSAGES.get(rule.kind, rule.kind)} is needed here."
+
+
+def _choice(words: tuple[str, ...]) -> str:
+    return f"there is only `{words[0]}`." if len(words) == 1 else f"it is one of {listed(words)}."
 
 
 def _is_of_kind(kind: str, value: object) -> bool:

@@ -36,7 +36,7 @@ def _allowed(argument: Argument) -> Allowed:
 def _of_parameter(parameter: Parameter) -> Allowed:
     match parameter.form:
         case Form.DURATION:
-            return Allowed("number", Interval(0, math.inf, low_open=True), example="5s")
+            return Allowed("duration", Interval(0, math.inf, low_open=True), example="5s")
         case Form.CHOICE:
             return Allowed("word", words=parameter.choices)
         case _:
@@ -70,20 +70,20 @@ ROLLOUT = {
 }
 RETRY = {name: ROLLOUT[name] for name in ("samples", "max_tokens", "temperature", "top_p", "top_k")}
 MODEL = {**_from_table(MODEL_SETTINGS), "adapter": _LATER}
-JUDGE = {"timeout": Allowed("number", _POSITIVE, example="30s"), "retries": Allowed("whole", _NATURAL),
+JUDGE = {"timeout": Allowed("duration", _POSITIVE, example="30s"), "retries": Allowed("whole", _NATURAL),
          "temperature": Allowed("number", _NATURAL), "concurrency": Allowed("whole", _COUNT)}
 EXTERN = {parameter.name: _of_parameter(parameter) for parameter in EXTERN_SETTINGS}
-UPDATE = {
-    "minibatch": Allowed("amount", units=("prompts", "rows")),
-    "micro_batch": Allowed("amount", units=("prompts", "rows", "samples", "tokens"), example="4 prompts"),
-    "epochs": Allowed("whole", _COUNT, example="1"),
-    "optimizer": Allowed("call", words=("adamw",), example="adamw(lr: 1e-6)"),
-    "clip_gradient": Allowed("number", _POSITIVE),
-}
 OPTIMIZER = {
     "lr": Allowed("number", _NATURAL, scheduled=True, example="1e-6"), "weight_decay": Allowed("number", _NATURAL),
     "betas": Allowed("pair", Interval(0, 1, high_open=True), example="[0.9, 0.95]"),
     "epsilon": Allowed("number", _POSITIVE, example="1e-8"),
+}
+UPDATE = {
+    "minibatch": Allowed("amount", units=("prompts", "rows")),
+    "micro_batch": Allowed("amount", units=("prompts", "rows", "samples", "tokens"), example="4 prompts"),
+    "epochs": Allowed("whole", _COUNT, example="1"),
+    "optimizer": Allowed("call", words=("adamw",), example="adamw(lr: 1e-6)", arguments=tuple(OPTIMIZER)),
+    "clip_gradient": Allowed("number", _POSITIVE),
 }
 EVAL = {"samples": Allowed("whole", _COUNT), "temperature": Allowed("number", _POSITIVE), "greedy": Allowed("truth"),
         "max_tokens": Allowed("whole", _COUNT), "rows": Allowed("whole", _COUNT), "top_p": ROLLOUT["top_p"],

@@ -113,8 +113,13 @@ def declared(ctx: Context, env: Environment, name: str, kind: type[tree.Declarat
     what = f"`{name}`, a {word_for(bound[1])}" if bound is not None else f"no {word} of that name"
     ctx.report(error("RL011", f"there is no {word} `{name[:30]}`", span, what,
                      why=f"the spec declares {listed(known)}." if known else f"the spec declares no {word}.",
-                     fix=did_you_mean(name, known) or EXAMPLES.get(word, "declare it")))
+                     fix=_meant(name, known) or EXAMPLES.get(word, "declare it")))
     return None
+
+
+def _meant(name: str, known: list[str]) -> str:
+    """The declaration that a name was to be: the nearest, or the only one."""
+    return did_you_mean(name, known) or (f"did you mean `{known[0]}`?" if len(known) == 1 else "")
 
 
 def _update(ctx: Context, env: Environment, statement: tree.Update) -> Step | None:

@@ -17,14 +17,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is most like `word`; None where none is near. Long lists are searched among words that begin or
+    """The known word that is most like `word`; None where none is near. The same letters in another order or case are near
+    however short the word. Long lists are searched among words that begin or
     end alike, so that a file with thousands of mistakes is answered as quickly as one with one."""
     from difflib import get_close_matches  # only where there is a mistake
     words = sorted(set(known))
     if len(words) > MANY:
         words = [other for other in words if _looks_alike(word, other)][:MANY]
     near = get_close_matches(word[:LONGEST], words, n=1, cutoff=0.6)
-    return near[0] if near else None
+    return near[0] if near else next((other for other in words if sorted(other.lower()) == sorted(word.lower())), None)
 
 
 def _looks_alike(word: str, other: str) -> bool:
