@@ -24,11 +24,7 @@ class LibraryUses:
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        self.modules = ModuleTable(_loader(spec.sources))
-        root = self.modules.open(spec.source)
-        if root is None:
-            raise InternalError("a spec that was elaborated cannot be parsed")
-        self.root = root
+        self.modules, self.root = modules_of(spec)
         self._known: dict[tuple[str, str], Definition] = {}
 
     def of(self, objective: ObjectiveSpec) -> tuple[Definition, ...]:
@@ -74,6 +70,21 @@ class LibraryUses:
     @staticmethod
     def _key(use: Use) -> tuple[str, str, int]:
         return use[0].name, declared_name(use[1]) or "", use[1].span.start
+
+
+def modules_of(spec: Spec) -> tuple[ModuleTable, Scope]:
+    """The modules that a spec was made of, and its own."""
+    modules = ModuleTable(_loader(spec.sources))
+    root = modules.open(spec.source)
+    if root is None:
+        raise InternalError("a spec that was elaborated cannot be parsed")
+    return modules, root
+
+
+def own_functions(spec: Spec) -> dict[str, tuple[tree.Function, Definition]]:
+    """The functions that a spec declares itself, by name, as they are written and what they mean."""
+    modules, root = modules_of(spec)
+    return {item.name: (item, definition_of(modules, root, item)) for item in root.tree.items if isinstance(item, tree.Function)}
 
 
 def _own_names(item: tree.Item) -> Iterator[str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from rldsl.canonical.naming import Names
 from rldsl.difference.correspondence import Correspondence, definitions_first, names_first
+from rldsl.difference.functions import function_differences
 from rldsl.difference.later import rubric_differences, rubric_partners, written_differences, written_items
 from rldsl.difference.model import Difference
 from rldsl.difference.objectives import objective_differences
@@ -41,6 +42,6 @@ def _compared(before: Spec, after: Spec, correspondence: Correspondence) -> Diff
     share_names(*sides)
     values, beside = value_differences(*sides, correspondence)
     return Difference(before.source.name, after.source.name, objective_differences(*sides, correspondence),
-                      (*values, *rubric_differences(*written)),
+                      (*values, *rubric_differences(*written), *function_differences(before, after)),
                       (*beside, *setting_differences(*sides, correspondence),
                        *written_differences(*written, correspondence.responses)))

@@ -204,3 +204,27 @@ def test_the_hash_of_a_function_of_ones_own_changes_with_its_mathematics_alone(r
         (project / "lib.rl").write_text(f"fn mine(r: Real, a: Real, b: Bounds) = {body}\n", encoding="utf-8")
         printed += re.findall(r"  uses lib\.rl:mine ([0-9a-f]{8})\n", rldsl("explain", "using.rl").out)
     assert printed[0] == printed[1] != printed[2]
+
+
+def test_modules_of_functions_are_compared_by_what_these_mean(rldsl: Command, project: Path) -> None:
+    text = "fn twice(x: Real) = 2 * x\nfn half(x: Real) = x / 2\n"
+    for name, body in (("one.rl", text), ("two.rl", "## Halves.\nfn half(y: Real) = 0.5 * y\nfn twice(x: Real) = x + x\n"),
+                       ("three.rl", text.replace("x / 2", "x / 3")), ("four.rl", text.replace("half", "halved"))):
+        (project / name).write_text(body, encoding="utf-8")
+    assert rldsl("diff", "one.rl", "two.rl").status == 0
+    found = rldsl("diff", "one.rl", "three.rl")
+    assert found.status == 1
+    assert re.search(r"\nfn half\n  means something else\n    - [0-9a-f]{8}\n    \+ [0-9a-f]{8}\n", found.out)
+    assert "twice" not in found.out
+    found = rldsl("diff", "one.rl", "four.rl")
+    assert found.status == 1 and "fn half: removed" in found.out and "fn halved: added" in found.out
+
+
+def test_a_library_module_is_the_same_as_itself(rldsl: Command) -> None:
+    assert rldsl("diff", "std.aggregate", "std.aggregate").status == 0
+    assert rldsl("diff", "std.aggregate", "std.value").status == 1
+
+
+@pytest.mark.parametrize("page", ["docs/tour.md", "CHANGELOG.md"])
+def test_the_hash_that_the_pages_show_is_the_one_that_is_printed(page: str) -> None:
+    assert f"uses std.surrogate.clipped {clipped_hash()[:8]}\n" in (ROOT / page).read_text(encoding="utf-8")
