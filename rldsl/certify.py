@@ -76,10 +76,11 @@ class Report:
 
     def __str__(self) -> str:
         title = f"{self.objective} on {self.backend}: {'agrees' if self.passed else 'DOES NOT AGREE'} with the reference"
-        rows = [f"  {entry.case:<16} {entry.quantity:<18} T={entry.tokens:<5} V={entry.vocabulary:<6} "
-                f"error {entry.error:.1e} of {entry.tolerance:.1e}{'' if entry.passed else '  <--'}"
+        rows = [f"  {entry.case:<16} {entry.quantity:<24} {entry.tokens:>6}  {entry.vocabulary:>10}  "
+                f"{entry.error:>18.1e}  {entry.tolerance:>7.1e}{'' if entry.passed else '  <--'}"
                 for entry in self.comparisons]
-        return "\n".join([title, *rows])
+        header = f"  {'batch':<16} {'quantity':<24} tokens  vocabulary  largest difference  allowed"
+        return "\n".join([title, header, *rows])
 
 
 def certify(compiled: CompiledObjective, *, seed: int = 0, cases: int = 6) -> Report:

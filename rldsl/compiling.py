@@ -73,7 +73,8 @@ def _certify(spec: Spec, out: Path, seed: int) -> int:
     worst = 0
     for objective in spec.objectives:
         report = certify(program.objective(objective.name), seed=seed)
-        (out / f"{objective.name}_certificate.json").write_text(json.dumps(report.to_json(), indent=2), encoding="utf-8")
-        print(report)
+        certificate = out / f"{objective.name}_certificate.json"
+        certificate.write_text(json.dumps(report.to_json(), indent=2), encoding="utf-8")
+        print(f"{report}\nwrote {certificate}")
         worst = max(worst, 0 if report.passed else 1)
     return worst

@@ -77,10 +77,10 @@ def _alike(definitions: Iterable[Definition]) -> dict[str, list[str]]:
 # ------------------------------------------------------------------ modules
 def _row(name: str, scope: Scope, entries: list[Entry]) -> str:
     listed = ", ".join(f"`{entry.function.name}`" for entry in entries)
-    return f"| [{name}](#{name.replace('.', '')}) | {_cell(_first_sentence(scope.tree.doc))} | {listed} |\n"
+    return f"| [{name}](#{name.replace('.', '')}) | {_cell(first_sentence(scope.tree.doc))} | {listed} |\n"
 
 
-def _first_sentence(doc: str) -> str:
+def first_sentence(doc: str) -> str:
     """Up to the first full stop at the end of a word and before a capital, or the first paragraph."""
     text = " ".join(doc.split("\n\n", maxsplit=1)[0].split())
     end = next((index for index in range(1, len(text) - 2) if text[index:index + 2] == ". " and text[index + 2].isupper()), None)

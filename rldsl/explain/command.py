@@ -15,7 +15,7 @@ _CODE = re.compile(r"RL\d{3}", re.IGNORECASE)
 
 
 def explain_subject(subject: str, overrides: Mapping[str, str], form: str) -> int:
-    """A spec, or the code of a finding."""
+    """A spec, a module, or the code of a finding."""
     if _CODE.fullmatch(subject):
         return _explain_code(subject.upper())
     result = check_path(subject, overrides)
@@ -25,8 +25,17 @@ def explain_subject(subject: str, overrides: Mapping[str, str], form: str) -> in
     if result.errors or result.spec is None:
         print_findings(subject, result.errors, result.sources)
         return 1
-    print(_render(result.spec, form))
+    module = _of_module(result.spec) if form == "text" else None
+    print(module or _render(result.spec, form))
     return 0
+
+
+def _of_module(spec: Spec) -> str | None:
+    """What a module has to offer; None for a spec, which has models and says what to optimise or to reward."""
+    if spec.objectives or spec.rewards or spec.models:
+        return None
+    from rldsl.explain.module import module_text
+    return module_text(spec.source)
 
 
 def _explain_code(code: str) -> int:

@@ -29,7 +29,7 @@ def run_tests(paths: Sequence[str], backend: str | None, *, as_json: bool) -> in
         print(f"error: the back end {backend or 'torch'} is not installed\n why: there are {', '.join(BACKENDS)}.\n"
               " fix: pip install 'rldsl[torch]'", file=sys.stderr)
         return 2
-    worst, results = 0, []
+    worst, results = 0, list[tuple[str, TestResult]]()
     for path in paths:
         checked = check_path(path, {})
         if isinstance(checked, LoadFailure):
@@ -38,6 +38,8 @@ def run_tests(paths: Sequence[str], backend: str | None, *, as_json: bool) -> in
         elif checked.errors or checked.spec is None:
             print_findings(path, checked.errors, checked.sources)
             worst = 1
+        elif not checked.spec.tests:
+            print(f"no test blocks in {path}", file=sys.stderr if as_json else sys.stdout)
         else:
             try:
                 results += list(_run(checked.spec, path, chosen, quiet=as_json))
@@ -46,7 +48,7 @@ def run_tests(paths: Sequence[str], backend: str | None, *, as_json: bool) -> in
                 worst = 1
     if as_json:
         print(json.dumps([_document(path, result) for path, result in results], indent=2))
-    else:
+    elif results:
         _summary(results)
     return 1 if any(not result.passed for _, result in results) else worst
 

@@ -152,6 +152,21 @@ def test_a_spec_is_explained_in_every_form(rldsl: Command, project: Path) -> Non
     assert document
 
 
+def test_a_module_is_explained_by_what_it_offers(rldsl: Command, project: Path) -> None:
+    found = rldsl("explain", "std.surrogate")
+    assert found.status == 0
+    assert "Surrogates: what a policy-gradient step maximises" in found.out
+    assert ("fn clipped(ratio: Real, advantage: Real, bounds: Bounds) -> Real\n"
+            "  The pessimistic clipped surrogate `min(r A, clip(r, low, high) A)`;") in found.out
+    assert "expect" not in found.out and "Schulman" not in found.out
+    (project / "own.rl").write_text("## Mine.\n\n## Two of it. As always.\nfn twice(x: Real) -> Real = {\n  let y = 2 * x\n  y\n}\n"
+                                    'extern fn rated(\n  text: Text,\n  other: Text\n) -> Real in [0, 1] = python("m:f")\n',
+                                    encoding="utf-8")
+    shown = rldsl("explain", "own.rl").out
+    assert shown.partition("\n\n")[2] == ("Mine.\n\nfn twice(x: Real) -> Real\n  Two of it.\n\n"
+                                         "extern fn rated(text: Text, other: Text) -> Real in [0, 1]\n")
+
+
 def test_a_wrong_spec_is_not_explained_but_its_findings_are(rldsl: Command, project: Path) -> None:
     found = rldsl("explain", "wrong.rl")
     assert found.status == 1

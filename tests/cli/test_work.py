@@ -29,6 +29,13 @@ def test_a_certificate_lies_beside_the_kernels_and_holds(rldsl: Command, project
     assert found.status == 0, found.out + found.err
     certificate = json.loads((project / "k" / "pg_certificate.json").read_text(encoding="utf-8"))
     assert certificate["passed"] is True
+    lines = found.out.splitlines()
+    title = lines.index("pg on numba: agrees with the reference")
+    assert lines[title + 1].split("  ")[-2:] == ["largest difference", "allowed"]
+    assert lines[-1] == "wrote k/pg_certificate.json"
+    first = certificate["comparisons"][0]
+    assert lines[title + 2].split()[-2:] == [f"{first['error']:.1e}", f"{first['tolerance']:.1e}"]
+    assert lines[title + 2].endswith(lines[title + 2].split()[-1]) and len(lines[title + 2]) == len(lines[title + 1])
 
 
 def test_a_spec_without_an_objective_has_no_kernels(rldsl: Command, project: Path) -> None:
@@ -60,6 +67,22 @@ def test_a_test_that_fails_shows_both_sides_and_its_place(rldsl: Command, projec
     assert all(part in found.out for part in ("failing.rl:2", '"odd"', "left", "right", "1 failure"))
     [document] = json.loads(rldsl("test", "failing.rl", "--backend", "torch", "--json").out)
     assert document["passed"] is False and document["failures"][0]["left"] == [2.0]
+
+
+def test_a_file_without_tests_is_said_to_have_none(rldsl: Command, project: Path) -> None:
+    (project / "bare.rl").write_text("let x = 1\n", encoding="utf-8")
+    found = rldsl("test", "bare.rl", "--backend", "torch")
+    assert (found.status, found.out, found.err) == (0, "no test blocks in bare.rl\n", "")
+    both = rldsl("test", "bare.rl", "mine.rl", "--backend", "torch")
+    assert (both.status, both.out) == (0, "no test blocks in bare.rl\n1 test on torch: all hold\n")
+    assert json.loads(rldsl("test", "bare.rl", "--backend", "torch", "--json").out) == []
+
+
+@pytest.mark.parametrize("name", ["std.nothing", "nowhere.rl"])
+def test_after_a_module_that_does_not_exist_nothing_is_said_to_hold(rldsl: Command, project: Path, name: str) -> None:
+    found = rldsl("test", name, "--backend", "torch")
+    assert (found.status, found.out) == (1, "")
+    assert found.err.startswith("error: there is no ")
 
 
 @pytest.mark.parametrize("command", [["test", "mine.rl"], ["run", "mine.rl"]], ids=lambda command: command[0])
