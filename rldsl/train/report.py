@@ -170,7 +170,7 @@ def _status(history: History) -> str:
         return "nothing has been logged yet"
     last = history.events[-1] if history.events else None
     if last is not None and last.kind in ("finished", "stopped"):
-        return f"{last.kind}: {last.message}" if last.message else last.kind
+        return last.message if last.message.startswith(last.kind) else f"{last.kind}: {last.message}".removesuffix(": ")
     return f"unfinished, last heard of at iteration {history.last}"
 
 

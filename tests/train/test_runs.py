@@ -26,7 +26,9 @@ def test_a_run_leaves_a_whole_folder(finished: tuple[RunResult, Path]) -> None:
     assert {"spec.rl", "spec.sha256", "parameters.json", "metrics.jsonl", "tensorboard", "rollouts", "checkpoints",
             "report.html", "environment.json", "explain.json"} <= names
     assert (folder / "checkpoints/checkpoint-4/models/actor/model.safetensors").is_file()
-    assert "maximize surrogate = mean" in (folder / "report.html").read_text()
+    report = (folder / "report.html").read_text()
+    assert "maximize surrogate = mean" in report
+    assert '<p class="soft">finished after 4 iterations · spec' in report
 
 
 def test_metrics_have_their_names(finished: tuple[RunResult, Path]) -> None:
