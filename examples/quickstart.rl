@@ -1,5 +1,5 @@
-## A small transformer learns to sort letters: `cafh>` asks for `acfh`. Two cores, half a minute, no download.
-## First it imitates answers that have the right form and nothing more; then GRPO finds out which of them are right.
+## A small transformer learns to sort letters: `cafh>` asks for `acfh`. No download; a minute on two quiet cores, half of it
+## computing. First it imitates answers that have the right form alone; then GRPO finds out which of them are right.
 
 import std.surrogate (clipped)
 import std.divergence (k3)
