@@ -13,6 +13,7 @@ from tests.cli.conftest import Command
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TOUR = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
+LANGUAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 
 
@@ -50,10 +51,13 @@ def test_mistakes_are_answered_as_the_readme_shows(rldsl: Command, project: Path
         assert answer == shown
 
 
-def test_the_python_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_of_the_readme_runs_and_prints_what_it_says(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(ROOT)
     names: dict[str, object] = {}
-    exec(compile(blocks(README, "python")[0], "README.md", "exec"), names)
+    code = blocks(README, "python")[0]
+    exec(compile(code, "README.md", "exec"), names)
+    assert capsys.readouterr().out.splitlines() == re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE) != []
     assert getattr(names["hidden"], "grad", None) is not None
     assert getattr(names["weight"], "grad", None) is not None
 
@@ -62,6 +66,22 @@ def test_the_python_of_the_tour_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     for block in blocks(TOUR, "python"):
         exec(compile(block, "tour.md", "exec"), {})
+
+
+def test_the_task_of_the_tour_checks_and_loads(rldsl: Command, project: Path) -> None:
+    [spec] = [block for block in blocks(TOUR, "rl") if "task:graded" in block]
+    [module] = [block for block in blocks(TOUR, "python") if "def graded" in block]
+    (project / "words.rl").write_text(spec, encoding="utf-8")
+    (project / "task.py").write_text(module, encoding="utf-8")
+    assert rldsl("check", "words.rl").out == "words.rl: fine\n"
+    assert rldsl("fmt", "--check", "words.rl").status == 0
+    assert rldsl("run", "words.rl", "--dry-run").out == "everything loads and compiles; nothing was trained\n"
+
+
+def test_the_declarations_of_the_language_are_one_spec_that_checks(rldsl: Command, project: Path) -> None:
+    [spec] = [block for block in blocks(LANGUAGE, "rl") if "train {" in block]
+    (project / "every.rl").write_text(spec, encoding="utf-8")
+    assert rldsl("check", "every.rl").out == "every.rl: fine\n"
 
 
 def test_the_readme_names_every_command() -> None:
