@@ -50,8 +50,10 @@ def fmt(specs: Specs,
     raise typer.Exit(format_files(specs, check_only=check_only))
 
 
-@app.command(epilog=_teaching("rldsl explain mine.rl", "rldsl explain RL301", "rldsl explain mine.rl --svg > graph.svg"))
-def explain(subject: Annotated[str, typer.Argument(help="A `.rl` file, or the code of a finding such as RL301.")],
+@app.command(epilog=_teaching("rldsl explain mine.rl", "rldsl explain RL301", "rldsl explain std.advantage",
+                              "rldsl explain mine.rl --svg > graph.svg"))
+def explain(subject: Annotated[str, typer.Argument(help="A `.rl` file, a library module such as `std.advantage`, "
+                                                             "or the code of a finding such as RL301.")],
             as_json: Json = False,
             latex: Annotated[bool, typer.Option("--latex", help="The equations alone, as LaTeX.")] = False,
             dot: Annotated[bool, typer.Option("--dot", help="The dataflow graph in Graphviz' language.")] = False,

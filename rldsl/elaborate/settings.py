@@ -52,7 +52,7 @@ def settings_of(ctx: Context, env: Environment, written: Sequence[tree.Setting],
         elif setting.name in seen:
             ctx.report(error("RL017", f"`{setting.name[:30]}` is set twice", env.span(setting), "the second time",
                              why="one setting, one value.", fix="delete one of them"))
-        elif unit_is_amiss(setting.value, rule.kind == "duration"):
+        elif rule.kind != "any" and unit_is_amiss(setting.value, rule.kind == "duration"):
             seen.add(setting.name)
             ctx.report(_amiss(env, setting, rule))
         else:
