@@ -8,7 +8,7 @@ TORCH_OPTIONS ?=
 # The environment of `make oracles`: that of development, and on top of it the peers that the library is compared with. What has no
 # present version of a peer any more is compared with the last one that had it, in a folder of its own.
 ORACLES ?= .venv-oracles
-PEERS := verl==0.9.1 liger-kernel==0.8.5 openrlhf==0.11.2 torchrl==0.14.1
+PEERS := verl==0.9.1 liger-kernel==0.8.5 openrlhf==0.11.2 torchrl==0.14.1 skyrl==0.3.0 areal==1.0.4 scoringrules==0.10.0
 OLDER_PEERS := trl-1.0.0 openrlhf-0.8.11
 SPEC ?= examples/quickstart.rl
 SEED ?= 0
@@ -74,7 +74,7 @@ $(ORACLES)/.ready: pyproject.toml Makefile $(VENV)/.ready
 		$(ORACLES)/bin/python -m pip install --quiet --no-deps --target $(ORACLES)/$$peer "$${peer%-*}==$${peer##*-}" || exit 1; done
 	@touch $@
 
-oracles: $(ORACLES)/.ready  ## the library against the code of TRL, verl and others; writes docs/oracles.md (WORDS=… compares a part)
+oracles: $(ORACLES)/.ready  ## the library against the code of TRL, verl and other peers; writes docs/oracles.md (WORDS=… compares a part)
 	$(ORACLES)/bin/python -W ignore -m tests.oracles $(WORDS)
 
 clean:  ## caches and the virtual environment

@@ -8,11 +8,17 @@ from functools import cache
 
 from rldsl.assets import asset_names, asset_text
 from tests.oracles import (
+    areal,
+    contrastive,
     liger,
     openrlhf,
+    scoring_rules,
+    skyrl,
     torch_functions,
+    torch_parts,
     torchrl,
     trl_older,
+    trl_online,
     trl_policy,
     trl_preference,
     trl_reference_free,
@@ -20,26 +26,35 @@ from tests.oracles import (
     trl_supervised,
     verl_advantage,
     verl_correction,
+    verl_further,
     verl_policy,
 )
 from tests.oracles.absent import ABSENT
 from tests.oracles.compare import Comparison
 
-COMPARISONS: tuple[Comparison, ...] = (
-    *trl_policy.COMPARISONS,
-    *trl_rollout.COMPARISONS,
-    *trl_preference.COMPARISONS,
-    *trl_reference_free.COMPARISONS,
-    *trl_supervised.COMPARISONS,
-    *trl_older.COMPARISONS,
-    *verl_policy.COMPARISONS,
-    *verl_advantage.COMPARISONS,
-    *verl_correction.COMPARISONS,
-    *openrlhf.COMPARISONS,
-    *liger.COMPARISONS,
-    *torchrl.COMPARISONS,
-    *torch_functions.COMPARISONS,
+PARTS = (
+    areal,
+    contrastive,
+    liger,
+    openrlhf,
+    scoring_rules,
+    skyrl,
+    torch_functions,
+    torch_parts,
+    torchrl,
+    trl_older,
+    trl_online,
+    trl_policy,
+    trl_preference,
+    trl_reference_free,
+    trl_rollout,
+    trl_supervised,
+    verl_advantage,
+    verl_correction,
+    verl_further,
+    verl_policy,
 )
+COMPARISONS: tuple[Comparison, ...] = tuple(comparison for part in PARTS for comparison in part.COMPARISONS)
 
 
 @cache
@@ -60,6 +75,11 @@ def compared() -> frozenset[str]:
     return frozenset(entry for comparison in COMPARISONS if not comparison.differs for entry in comparison.entries)
 
 
+def differing() -> frozenset[str]:
+    """Entries that a peer has in another form alone."""
+    return frozenset(comparison.entries[0] for comparison in COMPARISONS if comparison.differs) - compared()
+
+
 def through() -> dict[str, str]:
     """Entries that no comparison names, and the compared function that is made of them."""
     found: dict[str, str] = {}
@@ -67,7 +87,7 @@ def through() -> dict[str, str]:
     while waiting:
         outer = waiting.pop(0)
         for inner in _called(outer):
-            if inner not in compared() and inner not in found:
+            if inner not in compared() | differing() and inner not in found:
                 found[inner] = outer
                 waiting.append(inner)
     return found
@@ -86,5 +106,5 @@ def _called(entry: str) -> list[str]:
 
 def unmatched() -> dict[str, str]:
     """Entries without a peer, and why; empty where nobody has said."""
-    rest = sorted(set(library()) - compared() - set(through()))
+    rest = sorted(set(library()) - compared() - differing() - set(through()))
     return {entry: ABSENT.get(entry, "") for entry in rest}

@@ -20,7 +20,7 @@ PRESENT, OLD = "OpenRLHF", "OpenRLHF 0.8"
 
 def losses(peer: str = PRESENT) -> Any:
     """Its module of losses."""
-    return loss_module(peer, "openrlhf.models.loss")
+    return loss_module(peer, "openrlhf.models.loss", "deepspeed")
 
 
 # ------------------------------------------------------------------ policy and value
@@ -190,6 +190,19 @@ def _kd(given: Padded) -> Tensor:
     return losses(OLD).KDLoss()(given.logits(), given.logits(model="ref"), labels)
 
 
+def _reward(given: Padded) -> Tensor:
+    """The outcome at the last token, less the penalty at each, as a slope."""
+    helpers = loss_module(OLD, "openrlhf.models.utils", "deepspeed")
+    mask, log_ratio = given.mask(), given.frozen("old", 0.0) - given.logp(model="ref", fill=0.0)
+    return (helpers.compute_reward(given.frozen("total"), 0.1, log_ratio, mask) * given.value() * mask).sum()
+
+
+def _smoothed(given: Padded) -> Tensor:
+    """Its DPO loss of scores, without a reference."""
+    win, lose = last_values(given, "win"), last_values(given, "lose")
+    return losses().DPOLoss(1.0, 0.1)(win, lose, torch.zeros_like(win), torch.zeros_like(lose))[0]
+
+
 MARGIN = "let m = implicit_reward(actor, ref, win) - implicit_reward(actor, ref, lose)  "
 PREFERENCES = (
     Comparison(
@@ -274,4 +287,24 @@ SUPERVISED = (
         only_gradient=True,
     ),
 )
-COMPARISONS = (*POLICY, *VALUES, *PREFERENCES, *SUPERVISED)
+FURTHER = (
+    Comparison(
+        ("prelude.at_last", "divergence.k1_of"),
+        OLD,
+        "utils.compute_reward",
+        "let k = k1_of(old - logp(ref, y))  minimize a: sum(value(v, y) * (at_last(total, y) - 0.1 * k))",
+        _reward,
+        trains="v",
+        without={"empty answers": "OpenRLHF gives an answer without tokens its reward at the last padding"},
+    ),
+    Comparison(
+        ("reward_model.bradley_terry_smoothed",),
+        PRESENT,
+        "DPOLoss(beta=1, label_smoothing=0.1), of scores",
+        SCORES + "minimize l: mean(bradley_terry_smoothed(a, b, 0.1))",
+        _smoothed,
+        trains="v",
+        without=NO_SCORE,
+    ),
+)
+COMPARISONS = (*POLICY, *VALUES, *PREFERENCES, *SUPERVISED, *FURTHER)

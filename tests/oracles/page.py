@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from tests.oracles.catalog import COMPARISONS, compared, library, through, unmatched
+from tests.oracles.catalog import COMPARISONS, compared, differing, library, through, unmatched
 from tests.oracles.compare import EXACT, SEEDS, SINGLE, Comparison, Difference
 from tests.oracles.peers import PACKAGES, version_of
 from tests.oracles.world import SHAPES
@@ -51,7 +51,7 @@ def _peers() -> str:
     named = ", ".join(f"{peer.split()[0]} {version_of(peer)}" for peer in used)
     return (
         f"Peers: {named}. Of {len(library())} entries {len(compared())} are compared, {len(through())} are part of those, "
-        f"{len(unmatched())} are not.\n"
+        f"{len(differing())} a peer has in another form alone, {len(unmatched())} are in no peer.\n"
     )
 
 

@@ -7,7 +7,7 @@ outputs) is set on a bare instance of its own class: no model is loaded and noth
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import importlib.machinery
 import sys
 import warnings
 from collections import defaultdict
@@ -29,6 +29,10 @@ PACKAGES = {
     "Liger": "liger-kernel",
     "TorchRL": "torchrl",
     "torch": "torch",
+    "numpy": "numpy",
+    "SkyRL": "skyrl",
+    "AReaL": "areal",
+    "scoringrules": "scoringrules",
     "TRL 1.0": "trl-1.0.0",
     "OpenRLHF 0.8": "openrlhf-0.8.11",
 }
@@ -72,33 +76,63 @@ def older_module(peer: str, name: str) -> Any:
         return importlib.import_module(name)
 
 
+class Unused:
+    """Stands in for what the losses we call import and do not use, or use to log: a type, a function, a decorator, a context."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def __call__(self, given: Any = None, *_: Any, **__: Any) -> Any:
+        return given
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class Nothing(ModuleType):
+    """Stands in for a module: any name can be imported from it."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Unused
+
+
 @cache
-def loss_module(peer: str, name: str) -> Any:
-    """A module without the starts of the packages that it is in, which ask for what only a GPU has (`deepspeed`)."""
+def loss_module(peer: str, name: str, *unused: str) -> Any:
+    """A module without the starts of the packages that it is in, and without those that it imports and the losses we call do not
+    use: they ask for what only a GPU has (`deepspeed`) or for whole trainers."""
     package, *inner = name.split(".")
-    with _instead_of(package, peer), warnings.catch_warnings():
+    with _instead_of(package, peer), warnings.catch_warnings(), _standing_in(unused):
         warnings.simplefilter("ignore")
-        found = None if peer in OLDER else importlib.util.find_spec(package)
+        found = None if peer in OLDER else importlib.machinery.PathFinder.find_spec(package)
         folder = _folder(peer) / package if found is None or found.origin is None else Path(found.origin).parent
-        for depth in range(len(inner)):
-            parent = ModuleType(".".join([package, *inner[:depth]]))
-            parent.__path__ = [str(folder.joinpath(*inner[:depth]))]
-            sys.modules[parent.__name__] = parent
-        with _standing_in("deepspeed"):
+        empty = [".".join([package, *inner[:depth]]) for depth in range(len(inner))]
+        for depth, parent in enumerate(empty):
+            sys.modules[parent] = ModuleType(parent)
+            sys.modules[parent].__path__ = [str(folder.joinpath(*inner[:depth]))]
+        try:
             return importlib.import_module(name)
+        finally:
+            for parent in empty:
+                del sys.modules[parent]
 
 
 @contextmanager
-def _standing_in(name: str) -> Iterator[None]:
-    """An empty module, where there is no such module."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = ModuleType(name)
+def _standing_in(names: tuple[str, ...]) -> Iterator[None]:
+    before = {name: sys.modules.get(name) for name in names}
+    sys.modules.update({name: Nothing(name) for name in names})
     try:
         yield
     finally:
-        del sys.modules[name]
+        for name, module in before.items():
+            if module is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = module
 
 
 @contextmanager

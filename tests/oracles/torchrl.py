@@ -72,6 +72,16 @@ def estimate(entries: str, ours: str, name: str, theirs: Callable[[Padded], Tens
     )
 
 
+def _cut_off(given: Padded) -> Tensor:
+    """An answer that was cut off is done, but has not terminated: the value after it counts."""
+    found = steps(given)
+    last = (torch.arange(found["done"].shape[1]) == given.lengths()[:, None] - 1)[..., None]
+    after = torch.where(last, given.frozen("total")[:, None, None], found["next_state_value"])
+    return functional().generalized_advantage_estimate(
+        0.98, 0.9, found["state_value"], after, found["reward"], found["done"], torch.zeros_like(found["done"])
+    )[0]
+
+
 def _expectile(given: Padded) -> Tensor:
     error = given.frozen("token_return") - given.value()
     found = peer_module("torchrl.objectives.iql").IQLLoss.loss_value_diff(error, 0.7)
@@ -88,6 +98,12 @@ COMPARISONS = (
     ),
     estimate(
         "returns.lambda_returns", "lambda_returns(token_reward, old_value, 0.98, 0.9)", "td_lambda_return_estimate", _td_lambda
+    ),
+    estimate(
+        "returns.gae_bootstrapped",
+        "gae_bootstrapped(token_reward, old_value, total, 0.98, 0.9)",
+        "generalized_advantage_estimate(done, not terminated)",
+        _cut_off,
     ),
     estimate("returns.vtrace_targets", f"vtrace_targets({TRACE})", "vtrace_advantage_estimate[1]", _vtrace(1)),
     estimate("returns.vtrace_advantage", f"vtrace_advantage({TRACE})", "vtrace_advantage_estimate[0]", _vtrace(0)),

@@ -132,6 +132,19 @@ PREFERENCES = (
 )
 
 
+def _mixture(given: Padded) -> Tensor:
+    """The log-probabilities of the opponent that Nash-MD samples from; the function itself, without its inference mode."""
+    wrapper = older("nash_md.nash_md_trainer").GeometricMixtureWrapper
+    made = bare(
+        wrapper,
+        model=Model(SimpleNamespace(logits=given.logits())),
+        ref_model=Model(SimpleNamespace(logits=given.logits(model="ref"))),
+        mixture_coef=0.3,
+    )
+    found = wrapper.forward.__wrapped__(made).logits.gather(-1, given.tokens()[..., None])[..., 0]
+    return (found * given.frozen("token_weight") * given.mask()).sum()
+
+
 # ------------------------------------------------------------------ policy gradients
 def _dppo(divergence: str, low: float, high: float) -> Callable[[Padded], Tensor]:
     def run(given: Padded) -> Tensor:
@@ -245,4 +258,13 @@ DISTILLATION = (
         _one_step,
     ),
 )
-COMPARISONS = (*PREFERENCES, *POLICY, *DISTILLATION)
+MIXTURES = (
+    Comparison(
+        ("reference.normalised_geometric",),
+        PEER,
+        "experimental GeometricMixtureWrapper.forward(mixture_coef=0.3)",
+        "minimize a: sum(token_weight * normalised_geometric(ref, actor, y, 0.3))",
+        _mixture,
+    ),
+)
+COMPARISONS = (*PREFERENCES, *POLICY, *DISTILLATION, *MIXTURES)

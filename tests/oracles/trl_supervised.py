@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.oracles.compare import SINGLE, Comparison
+from tests.oracles.compare import SINGLE, Comparison, only
 from tests.oracles.peers import Model, bare, outputs, peer_module
 from tests.oracles.trl_policy import CLIP, NAMES, entropies, inputs, trainer
 from tests.oracles.trl_preference import batch
@@ -36,6 +36,32 @@ def _sft(loss_type: str) -> Callable[[Padded], Tensor]:
     return run
 
 
+def _chosen(choose: Callable[[Padded], Tensor], response: str) -> Callable[[Padded], Tensor]:
+    """NLL of some answers: the labels of the others are ignored."""
+
+    def run(given: Padded) -> Tensor:
+        mask = given.mask(response) * choose(given)[:, None]
+        found = outputs(given.logp(response, fill=0.0) * mask, label_mask=mask)
+        made = bare(
+            peer_module("trl.trainer.sft_trainer").SFTTrainer,
+            compute_loss_func=None,
+            label_smoother=None,
+            args=SimpleNamespace(loss_type="nll", average_tokens_across_devices=False),
+        )
+        made.accelerator.parallelism_config = None
+        return made.compute_loss(Model(found), batch(given, (response,)))
+
+    return run
+
+
+def _best(given: Padded) -> Tensor:
+    """1 for the answer of each prompt that is ranked highest."""
+    scores, groups = given.frozen("score"), torch.from_numpy(given.groups)
+    return torch.stack(
+        [(score == scores[groups == group].max()).to(given.dtype) for score, group in zip(scores, groups, strict=True)]
+    )
+
+
 SUPERVISED = (
     Comparison(
         ("supervised.nll_token_mean",),
@@ -50,6 +76,23 @@ SUPERVISED = (
         "SFTTrainer.compute_loss(loss_type='dft')",
         "minimize l: token_mean(dft(logp(actor, win)))",
         _sft("dft"),
+    ),
+)
+
+CHOSEN = (
+    Comparison(
+        ("supervised.rft",),
+        "TRL",
+        "SFTTrainer.compute_loss(loss_type='nll') of accepted answers",
+        "minimize l: rft(logp(actor, win), pairs.liked)",
+        _chosen(lambda given: given.frozen("pairs_liked"), "win"),
+    ),
+    Comparison(
+        ("supervised.raft",),
+        "TRL",
+        "SFTTrainer.compute_loss(loss_type='nll') of each prompt's best answer",
+        "minimize l: raft(logp(actor, y), score)",
+        _chosen(_best, "y"),
     ),
 )
 
@@ -116,6 +159,13 @@ DISTILLATION = (
     *divergence("distillation.jensen_shannon", "jensen_shannon", 0.5, 1.0),
     *divergence("distillation.jensen_shannon", "jensen_shannon", 0.5, 1.6),
     Comparison(
+        ("distillation.generalized_jsd",),
+        "TRL",
+        "experimental GKDTrainer.generalized_jsd_loss(beta=0.3, temperature=1.4)",
+        "minimize l: mean(generalized_jsd(ref, actor, y, 0.3, 1.4))",
+        _gkd(0.3, 1.4),
+    ),
+    Comparison(
         ("distillation.on_policy_distillation",),
         "TRL",
         "experimental sdft compute_sampled_token_self_distillation_loss",
@@ -142,6 +192,15 @@ def _reward(margin: bool, centre: float | None) -> Callable[[Padded], Tensor]:
         return made.compute_loss(Model(SimpleNamespace(logits=scores)), {"attention_mask": given.mask("win"), **more})
 
     return run
+
+
+def _ranked(given: Padded) -> Tensor:
+    """Of two answers, the one with the higher reward is the chosen one."""
+    scores, better = last_values(given, "y").reshape(-1, 2), given.frozen("score").reshape(-1, 2)
+    order = better.argsort(dim=1, descending=True)
+    logits = scores.gather(1, order).T.reshape(-1, 1)
+    made = bare(peer_module("trl.trainer.reward_trainer").RewardTrainer, args=SimpleNamespace(center_rewards_coefficient=None))
+    return made.compute_loss(Model(SimpleNamespace(logits=logits)), {"attention_mask": given.mask()})
 
 
 SCORES = "let a = last(value(v, win), per: sample)  let b = last(value(v, lose), per: sample)  "
@@ -173,6 +232,16 @@ REWARDS = (
         trains="v",
         without=NO_SCORE,
     ),
+)
+
+RANKED = Comparison(
+    ("reward_model.group_bradley_terry",),
+    "TRL",
+    "RewardTrainer.compute_loss of the pair of each prompt",
+    "minimize l: group_bradley_terry(last(value(v, y), per: sample), score)",
+    _ranked,
+    trains="v",
+    without=only("two answers", "TRL's reward trainer takes pairs"),
 )
 
 
@@ -210,4 +279,4 @@ def adaptive(target: float) -> Comparison:
     )
 
 
-COMPARISONS = (*SUPERVISED, *DISTILLATION, *REWARDS, adaptive(0.5), adaptive(1.9))
+COMPARISONS = (*SUPERVISED, *CHOSEN, *DISTILLATION, *REWARDS, RANKED, adaptive(0.5), adaptive(1.9))

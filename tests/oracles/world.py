@@ -41,9 +41,11 @@ response other = pairs.mismatched given pairs.prompt
 extern fn judged(answer: Text) -> Real in [-10, 10] = python("numbers:judged")
 extern fn judged_again(answer: Text) -> Real in [-10, 10] = python("numbers:judged_again")
 extern fn solved(answer: Text) -> Real in [0, 1] = python("numbers:solved")
+extern fn ranked(answer: Text) -> Real in [-10, 10] = python("numbers:ranked")
 extern fn estimated(answer: Text) -> Real in [-10, 10] = python("numbers:estimated")
 reward total = judged(y.text)
 reward second = judged_again(y.text)
+reward score = ranked(y.text)
 reward success = solved(y.text)
 reward advantage = estimated(y.text)
 reward greedy = judged(problems.question)
@@ -90,6 +92,7 @@ SHAPES = {
     "ragged": Shape((4, 3, 2), (3, 1, 5, 4, 2, 6, 3, 1, 4), RAGGED),
     "empty answers": Shape((4, 3, 2), (3, 0, 5, 4, 2, 6, 0, 1, 4), {**RAGGED, "win": (2, 0, 1, 6), "lose": (4, 1, 0, 3)}),
     "single answers": Shape((1, 3, 1), (2, 4, 1, 3, 5), RAGGED),
+    "two answers": Shape((2, 2, 2, 2), (3, 1, 5, 4, 2, 6, 3, 1), RAGGED),
     "even groups": Shape((3, 3, 3), (3, 1, 5, 4, 2, 6, 3, 1, 4), RAGGED),
 }
 
@@ -151,6 +154,7 @@ def _inputs(
         "old": ("y.token", chosen(logits["proximal", "y"], targets["y"])),
         "total": on("y.sample", random.integers(-8, 9, answers) / 8),
         "second": on("y.sample", random.integers(-8, 9, answers) / 4),
+        "score": on("y.sample", random.standard_normal(answers)),
         "success": on("y.sample", random.integers(0, 2, answers)),
         "advantage": on("y.sample", random.integers(-8, 9, answers) / 8),
         "greedy": on("problems", random.integers(-8, 9, layout.size("problems")) / 8),
