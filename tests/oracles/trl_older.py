@@ -267,4 +267,21 @@ MIXTURES = (
         _mixture,
     ),
 )
-COMPARISONS = (*PREFERENCES, *POLICY, *DISTILLATION, *MIXTURES)
+
+
+def _whitened(given: Padded) -> Tensor:
+    mask = given.mask()
+    return (older("ppo.ppo_trainer").masked_whiten(given.frozen("token_advantage"), mask.bool()) * given.value() * mask).sum()
+
+
+ADVANTAGES = (
+    Comparison(
+        ("advantage.whiten",),
+        PEER,
+        "experimental ppo_trainer.masked_whiten",
+        "minimize a: sum(value(v, y) * whiten(token_advantage, per: batch, guard: 0.00000001))",
+        _whitened,
+        trains="v",
+    ),
+)
+COMPARISONS = (*PREFERENCES, *POLICY, *DISTILLATION, *MIXTURES, *ADVANTAGES)

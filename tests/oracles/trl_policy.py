@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,7 +42,7 @@ ARGUMENTS = {
     "vespo_lambda_neg": 2.0,
     "steps_per_generation": 1,
 }
-EMPTY = {"empty answers": "TRL counts an answer without tokens as one whose loss is 0, the library leaves it out"}
+EMPTY = {"empty answers": "TRL counts an answer without tokens as one whose loss is 0 (`… else 0`), the library leaves it out"}
 SETS_OFF = ("loss_type", "importance_sampling_level")
 
 
@@ -208,6 +209,30 @@ GRPO = (
         _entropy_bonus_enabled=True,
     ),
 )
+# The same where answers without tokens count as those whose loss is 0.
+COUNTED = tuple(
+    replace(entry, why="answers without tokens count as 0")
+    for entry in (
+        grpo("surrogate.clipped", f"maximize a: mean(mean({CLIP}, per: sample) else 0)", loss_type="grpo"),
+        grpo("surrogate.sapo", "maximize a: mean(mean(sapo(r, advantage, 1, 1.05), per: sample) else 0)", loss_type="sapo"),
+        grpo(
+            "sequence.gspo",
+            "maximize a: mean(gspo(d, advantage, 0.9 .. 1.1) else 0)",
+            loss_type="grpo",
+            importance_sampling_level="sequence",
+            epsilon_low=0.1,
+            epsilon_high=0.1,
+        ),
+        grpo(
+            "sequence.luspo",
+            "maximize a: mean(luspo(d, advantage, 0.9 .. 1.1) else 0)",
+            loss_type="luspo",
+            importance_sampling_level="sequence",
+            epsilon_low=0.1,
+            epsilon_high=0.1,
+        ),
+    )
+)
 
 
 # ------------------------------------------------------------------ other trainers
@@ -257,4 +282,4 @@ OTHERS = (
         _a2po,
     ),
 )
-COMPARISONS = (*GRPO, *OTHERS)
+COMPARISONS = (*GRPO, *COUNTED, *OTHERS)

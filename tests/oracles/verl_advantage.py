@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -106,7 +107,7 @@ def _gdpo(given: Padded) -> tuple[Tensor, Tensor]:
 
 BOTH = "grpo_advantage(total, 0.000001) + 2 * grpo_advantage(second, 0.000001)"
 ONE_BY_ONE = "verl computes this form in float32"
-COMPARISONS = (
+ESTIMATORS = (
     advantage(
         "returns.gae advantage.whiten",
         "whiten(gae(token_reward, old_value, 0.98, 0.9), per: batch, guard: 0.00000001)",
@@ -241,3 +242,24 @@ COMPARISONS = (
         differs="the paper and TRL normalise over answers, verl over tokens: `whiten(spread(…))`",
     ),
 )
+# The same where a lone answer keeps its reward.
+LONE = tuple(
+    replace(entry, why="a lone answer keeps its reward")
+    for entry in (
+        advantage(
+            "group.grpo_advantage",
+            "grpo_advantage(total, 0.000001) else total / 1.000001",
+            "compute_grpo_outcome_advantage",
+            outcomes("compute_grpo_outcome_advantage"),
+            without=NO_PLACE,
+        ),
+        advantage(
+            "advantage.centre",
+            "where(count(total, per: prompt) > 1, centre(total, per: prompt), total)",
+            "compute_grpo_outcome_advantage(norm_adv_by_std_in_grpo=False)",
+            outcomes("compute_grpo_outcome_advantage", norm_adv_by_std_in_grpo=False),
+            without=NO_PLACE,
+        ),
+    )
+)
+COMPARISONS = (*ESTIMATORS, *LONE)

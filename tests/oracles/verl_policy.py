@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -14,7 +15,7 @@ from tests.oracles.world import Padded
 NAMES = "let now = logp(actor, y)  let d = now - y.logp  let r = exp(d)  "
 # verl divides by `n + 1e-8` where it means n: a hundred millionth of an answer of one token.
 GUARDED, GUARD = 4e-8, "verl divides by `n + 1e-8` in place of n"
-EMPTY = {"empty answers": "verl leaves an answer without tokens out, in the library its sum is 0 and counts"}
+EMPTY = {"empty answers": "verl leaves an answer without tokens out (`where: count(…) > 0`); in the library its sum is 0"}
 EMPTY_GMPO = {"empty answers": "verl counts an answer without tokens as one whose loss is 0, the library leaves it out"}
 
 
@@ -188,6 +189,27 @@ LOSSES = (
     ),
     verl("policy_gradient.cispo aggregate.token_mean", "maximize a: token_mean(cispo(now, r, advantage, 0.8 .. 1.28))", "cispo"),
 )
+# The same where answers without tokens do not count.
+LEFT_OUT = tuple(
+    replace(entry, why="answers without tokens are left out")
+    for entry in (
+        verl(
+            "surrogate.dual_clipped",
+            f"maximize a: mean(sum({VANILLA}, per: sample), where: count(d, per: sample) > 0)",
+            "vanilla",
+            "seq-mean-token-sum",
+            clip_ratio_c=1.5,
+        ),
+        verl(
+            "surrogate.dual_clipped",
+            f"maximize a: mean(sum({VANILLA}, per: sample) / 8, where: count(d, per: sample) > 0)",
+            "vanilla",
+            "seq-mean-token-sum-norm",
+            clip_ratio_c=1.5,
+            global_batch_info={"loss_scale_factor": 8},
+        ),
+    )
+)
 
 
 # ------------------------------------------------------------------ penalties
@@ -310,4 +332,4 @@ OTHERS = (
         trains="v",
     ),
 )
-COMPARISONS = (*LOSSES, *PENALTIES, *OTHERS)
+COMPARISONS = (*LOSSES, *LEFT_OUT, *PENALTIES, *OTHERS)
