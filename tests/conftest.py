@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -17,7 +18,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def little_garbage() -> None:
+    """A collection looks at what a module made: a worker's heap grows to gigabytes, and going over all of it takes seconds, which
+    tests that say "at once" would count."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Whether golden files are to be rewritten."""
     return bool(request.config.getoption("--update-golden"))
+
+
+def pytest_unconfigure() -> None:
+    """Libraries count what is left at the end."""
+    gc.unfreeze()
