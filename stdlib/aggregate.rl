@@ -6,13 +6,15 @@
 ## Every token counts the same. Yu et al. 2025 (DAPO), equation 8. TRL: `dapo`, and `bnpo` for each micro-batch; verl: `token-mean`.
 fn token_mean(x: Real @ token) -> Real = mean(x)
 
-## Every answer counts the same. Shao et al. 2024 (GRPO), equation 3. TRL: `grpo`; verl: `seq-mean-token-mean`.
+## Every answer counts the same. Shao et al. 2024 (GRPO), equation 3. TRL: `grpo`; verl: `seq-mean-token-mean`. TRL's mean, in which an
+## empty answer counts as 0, is `mean(mean(x, per: sample) else 0)`.
 fn sequence_mean(x: Real @ token) -> Real = mean(mean(x, per: sample))
 
 ## Every answer's sum over a constant length. Liu et al. 2025 (Dr. GRPO). TRL: `dr_grpo`; verl: `seq-mean-token-sum-norm`.
 fn constant_length(x: Real @ token, length: Real) -> Real = sequence_sum(x) / length
 
-## Every answer's sum: long answers count more, and every token of all answers the same. verl: `seq-mean-token-sum`.
+## Every answer's sum: long answers count more, and every token of all answers the same. verl: `seq-mean-token-sum`,
+## which leaves empty answers out: `mean(sum(x, per: sample), where: count(x, per: sample) > 0)`.
 fn sequence_sum(x: Real @ token) -> Real = mean(sum(x, per: sample))
 
 ## Every prompt counts the same, and within it every token. Khatri et al. 2025, "The Art of Scaling Reinforcement Learning

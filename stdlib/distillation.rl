@@ -57,7 +57,8 @@ fn on_policy_distillation(
 ## student's, whose expected gradient is that of the reverse KL; 0 where it is not `needed`. `needed` is `reward == 0` (by
 ## answers), or `is_unsolved(reward)` (by groups). Xu et al. 2025, "KDRL: Post-Training Reasoning LLMs via Unified Knowledge
 ## Distillation and Reinforcement Learning"; its weight falls from 5e-3 to 1e-3. In a mean, tokens that do not need it count
-## as 0; `mean(k2_of(…), where: needed)` leaves them out.
+## as 0; `mean(k2_of(…), where: needed)` leaves them out. AReaL's joint loss minimises the mean of k1
+## instead, whose expected gradient is 0 (RL301).
 fn kdrl(log_ratio: Real @ token, needed: Bool) -> Real @ token = where(needed, k2_of(log_ratio), 0)
 
 ## Whether no answer to a prompt has a reward above 0.

@@ -2,7 +2,8 @@
 ## answer unless said otherwise; every token of the answer gets it. The parts they are made of are in `std.advantage`.
 ##
 ## Groups of one: deviations and the mean of the others are absent there, and an absent advantage counts for nothing. TRL does
-## the same; verl's GRPO and RLOO keep the raw reward: `… else reward`.
+## the same; verl's GRPO and RLOO keep the raw reward: `… else reward` (in GRPO over 1 + 1e-6). Where an advantage is centred alone
+## it is 0 in a group of one, here and in TRL; verl keeps the reward: `where(count(x, per: prompt) > 1, centre(x, per: prompt), x)`.
 
 import std.advantage (centre, leave_one_out, lower_quantile, whiten)
 import std.returns (returns)
@@ -68,7 +69,8 @@ fn gdpo_advantage(
 
 ## `(reward - mean) / mean` of the prompt, 0 where no answer succeeds. `reward` is 0 or 1. Before centring it is the mean score of
 ## the right answers alone, which with n answers is the gradient of the log-likelihood of success, its series in `pass_at(k) / k`
-## cut after n terms. Tajwar et al. 2026, "Maximum Likelihood Reinforcement Learning".
+## cut after n terms. Tajwar et al. 2026, "Maximum Likelihood Reinforcement Learning". SkyRL adds 1e-6 to the
+## mean, and keeps the reward of a lone answer.
 fn maxrl_advantage(reward: Real @ sample) -> Real @ sample =
   where(mean(reward, per: prompt) > 0, centre(reward, per: prompt) / mean(reward, per: prompt), 0)
 

@@ -3,6 +3,7 @@
 ## The value of the member with the highest score of its group, the first of ties; members without a score are left out, and a
 ## group that has none is absent. `per` is above the level of both.
 ## `dpo(of_best(s, reward, per: prompt) - of_worst(s, reward, per: prompt), beta)` is online DPO over best and worst.
+## On a tie of all both are the first, and there is no pair; TRL's online DPO then prefers the first.
 fn of_best(x: Real, score: Real, per: Level) -> Real =
   mean(x, per: per, where: top(score, 1, per: per) and not is_missing(score))
 

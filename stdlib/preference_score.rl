@@ -30,7 +30,7 @@ fn log_collision(p: Policy, y: Response) -> Real @ token =
 ## How much an answer looks like one of the policy's own, frozen: `exp(mean(log p - log sum_v p(v)^2))`, @ sample. A pair is
 ## weighted by the product: `wpo_weight(logp(actor, win), log_collision(actor, win)) * wpo_weight(…) * dpo(…)`.
 ## Zhou et al. 2024, "WPO: Enhancing RLHF with Weighted Preference Optimization", equation 2, sampled alignment.
-## TRL: `use_weighting`.
+## TRL: `use_weighting`, where an empty answer weighs 1; here it is absent.
 fn wpo_weight(log_p: Real @ token, log_collision: Real @ token) -> Real @ sample =
   frozen(exp(mean(log_p - log_collision, per: sample)))
 

@@ -1,5 +1,6 @@
 ## Surrogates and masks of whole answers. `log_ratio` is the live `log p - log q` of each token, in nats; `q` is the policy
-## that the ratio is against. The ratio itself, `sequence_ratio`, is in `std.surrogate`.
+## that the ratio is against. The ratio itself, `sequence_ratio`, is in `std.surrogate`. An answer without tokens is left out, as in
+## verl; TRL, Liger and SkyRL count it as 0: `gspo(…) else 0` (its GMPO as -A).
 
 import std.surrogate (clipped, sequence_ratio)
 

@@ -43,7 +43,7 @@ fn expectile_loss(error: Real, level: Real) -> Real = where(error > 0, level, 1 
 fn quantile_loss(error: Real, level: Real) -> Real = max(level * error, (level - 1) * error)
 
 ## The share of the targets' variance that the values explain: `1 - var(target - value) / var(target)`. 1 is perfect; 0 is what a
-## constant does. Absent where the targets do not vary.
+## constant does. Absent where the targets do not vary; verl adds 1e-5 to the variance.
 fn explained_variance(value: Real, target: Real) -> Real =
   where(var(target) > 0, 1 - var(target - value) / var(target), absent)
 
