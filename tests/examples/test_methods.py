@@ -82,6 +82,7 @@ def _check_tests(path: Path, backend: str) -> None:
                                            for entry in result.failures])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", METHODS, ids=lambda path: path.stem)
 def test_a_method_trains_two_updates_or_is_refused_as_its_status_says(path: Path, tmp_path: Path) -> None:
     method, spec = read_method(path), spec_at(path, small(path))
