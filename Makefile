@@ -42,7 +42,7 @@ check: setup  ## check and format-check every example and library module
 test: setup  ## the tests that CI runs
 	$(PYTEST)
 
-fast: setup  ## the tests that take under a minute
+fast: setup  ## the tests without the slow ones, about four minutes
 	$(PYTEST) -m "not slow"
 
 lint: setup  ## ruff
