@@ -210,10 +210,11 @@ def _missing_unit(place: _Place) -> Diagnostic | None:
         drawn = drawn[:-1]
     elif "prompts" not in place.fits or not (place.begins_line or place.found.text in ("}", "from", "using", *_HOMES)):
         return None
-    if any(token.text in _UNITS for token in drawn):
+    if any(token.text in _UNITS for token in drawn[2:]):
         return None
     amount = place.source.text[drawn[1].start : drawn[-1].end]
-    written = f"draw {amount}" if len(amount) <= _SHOWN and "\n" not in amount else "draw 16"
+    is_plain = len(amount) <= _SHOWN and "\n" not in amount and amount not in _UNITS
+    written = f"draw {amount}" if is_plain else "draw 16"
     return error(FORM, "a draw says what it counts", Span(place.source.name, drawn[0].start, drawn[-1].end),
                  "prompts, or rows?", why=_form(place), fix=f"write `{written} prompts` or `{written} rows from data`.")
 
