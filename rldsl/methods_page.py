@@ -27,7 +27,8 @@ from rldsl.graph.model import (
     Shift,
     SourceKind,
 )
-from rldsl.graph.spec import Average, ObjectiveSpec, Reset, Role, Spec, StageStep, Step, Stored, When
+from rldsl.graph.spec import Average, ObjectiveSpec, Role, Spec, Stored
+from rldsl.graph.steps import Reset, StageStep, Step, When
 from rldsl.loading import library_source, project_loader
 from rldsl.passes import compile_objective
 from rldsl.resolve.modules import LoadFailure

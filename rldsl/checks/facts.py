@@ -25,22 +25,8 @@ from rldsl.graph.model import (
     SourceKind,
     Spread,
 )
-from rldsl.graph.spec import (
-    Amount,
-    Draw,
-    Every,
-    ModelSpec,
-    ObjectiveSpec,
-    ParamSpec,
-    Repeat,
-    ResponseSpec,
-    Spec,
-    StageStep,
-    Step,
-    TermSpec,
-    Update,
-    When,
-)
+from rldsl.graph.spec import Amount, ModelSpec, ObjectiveSpec, ParamSpec, ResponseSpec, Spec, TermSpec
+from rldsl.graph.steps import Draw, Every, Repeat, StageStep, Step, Update, When
 from rldsl.source import Span
 from rldsl.types import Axis, Level, LogRatio, Ratio, Version
 

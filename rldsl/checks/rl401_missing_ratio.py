@@ -25,7 +25,8 @@ from rldsl.checks.model import Check
 from rldsl.checks.rl301_k1_as_loss import is_own
 from rldsl.diagnostics import Diagnostic, Severity, error
 from rldsl.graph.model import Elementwise, Foreign, Function, Node, Read, ReadKind, Reduce, Reduction
-from rldsl.graph.spec import Every, Repeat, Reset, StageStep, Step, TermSpec, When
+from rldsl.graph.spec import TermSpec
+from rldsl.graph.steps import Every, Repeat, Reset, StageStep, Step, When
 from rldsl.types import LogProbability, LogRatio, Ratio, Version
 
 CHECK = Check("RL401", "missing-ratio", Severity.ERROR, "off-policy samples without an importance ratio")

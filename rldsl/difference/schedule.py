@@ -12,19 +12,7 @@ from rldsl.difference.model import SettingDifference
 from rldsl.difference.objectives import objective_pairs
 from rldsl.difference.show import setting_changes, show_setting
 from rldsl.difference.side import Ref, Side
-from rldsl.graph.spec import (
-    Assign,
-    Draw,
-    Evaluate,
-    Every,
-    Repeat,
-    Reset,
-    Save,
-    StageStep,
-    Step,
-    Update,
-    When,
-)
+from rldsl.graph.steps import Assign, Draw, Evaluate, Every, Repeat, Reset, Save, StageStep, Step, Update, When
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from rldsl.elaborate.setting_values import Bare, is_rejected, setting_value
 from rldsl.elaborate.settings import fits, settings_of
 from rldsl.elaborate.settings_tables import MOST, OPTIMIZER, UPDATE
 from rldsl.elaborate.values import FailedValue
-from rldsl.graph import spec
-from rldsl.graph.spec import Invocation, Schedule, Settings, Step, Stored
+from rldsl.graph import steps
+from rldsl.graph.spec import Invocation, Schedule, Settings, Stored
+from rldsl.graph.steps import Step
 from rldsl.resolve.names import did_you_mean, listed, word_for
 from rldsl.source import Span
 from rldsl.syntax import tree
@@ -25,8 +26,8 @@ EXAMPLES = {"eval": "`eval heldout on unseen { report mean(correct) }`", "state"
 
 def declare_train(ctx: Context, env: Environment, body: tuple[tree.Statement, ...]) -> tuple[Step, ...]:
     """The steps of a block; statements with mistakes are reported and left out."""
-    steps = [_step(ctx, env, statement) for statement in body]
-    return tuple(step for step in steps if step is not None)
+    found = [_step(ctx, env, statement) for statement in body]
+    return tuple(step for step in found if step is not None)
 
 
 def _step(ctx: Context, env: Environment, statement: tree.Statement) -> Step | None:
@@ -34,13 +35,13 @@ def _step(ctx: Context, env: Environment, statement: tree.Statement) -> Step | N
         case tree.Repeat():
             count = _count(ctx, env, statement.count)
             body = declare_train(ctx, env, statement.body)
-            return None if count is None else spec.Repeat(count, body, statement.span)
+            return None if count is None else steps.Repeat(count, body, statement.span)
         case tree.StageOf():
-            return spec.StageStep(statement.name, declare_train(ctx, env, statement.body), statement.span)
+            return steps.StageStep(statement.name, declare_train(ctx, env, statement.body), statement.span)
         case tree.Every():
             count = _count(ctx, env, statement.count)
             body = declare_train(ctx, env, statement.body)
-            return None if count is None else spec.Every(count, body, statement.span)
+            return None if count is None else steps.Every(count, body, statement.span)
         case tree.When():
             return _when(ctx, env, statement)
         case tree.Draw():
@@ -52,10 +53,10 @@ def _step(ctx: Context, env: Environment, statement: tree.Statement) -> Step | N
         case tree.Evaluate():
             return _evaluate(ctx, env, statement)
         case tree.Save():
-            return spec.Save(statement.span)
+            return steps.Save(statement.span)
         case tree.AssignStatement():
             found = next_state(ctx, env, statement.name, statement.value, statement.span)
-            return None if found is None else spec.Assign(*found, statement.span)
+            return None if found is None else steps.Assign(*found, statement.span)
         case _:
             assert_never(statement)
 
@@ -84,7 +85,7 @@ def _when(ctx: Context, env: Environment, statement: tree.When) -> Step | None:
         ctx.report(error("RL036", "`when` asks one condition", statement.condition.span, f"this is {found}"[:40],
                          why="it is looked at once, where it stands.", fix="`when mean(correct) < 0.2 { … }`"))
         return None
-    return spec.When(key, body, statement.span)
+    return steps.When(key, body, statement.span)
 
 
 def _draw(ctx: Context, env: Environment, statement: tree.Draw) -> Step | None:
@@ -97,7 +98,7 @@ def _draw(ctx: Context, env: Environment, statement: tree.Draw) -> Step | None:
     sampler = declared(ctx, env, statement.sampler, tree.Sampler, statement.span) if statement.sampler is not None else None
     if count is None or (data is None) != (statement.data is None) or (sampler is None) != (statement.sampler is None):
         return None
-    return spec.Draw(count, data, sampler, statement.span)
+    return steps.Draw(count, data, sampler, statement.span)
 
 
 def declared(ctx: Context, env: Environment, name: str, kind: type[tree.Declaration], span: Span) -> str | None:
@@ -148,7 +149,7 @@ def _update(ctx: Context, env: Environment, statement: tree.Update) -> Step | No
         if on is None:
             return None
         ctx.defer("buffer", f"`update … on {statement.on}` type-checks, but buffers are not built yet", statement.span)
-    return spec.Update(model, objective, settings, on, statement.span)
+    return steps.Update(model, objective, settings, on, statement.span)
 
 
 def _with_optimizer(ctx: Context, env: Environment, statement: tree.Update, settings: Settings) -> Settings:
@@ -200,12 +201,12 @@ def _reset(ctx: Context, env: Environment, statement: tree.Reset) -> Step | None
                          why="at each iteration it becomes the weights of an earlier one.",
                          fix=f"`{first.role.value} {statement.model} = frozen({first.base})`, which is reset where you say"))
         return None
-    return spec.Reset(model, to, statement.span)
+    return steps.Reset(model, to, statement.span)
 
 
 def _evaluate(ctx: Context, env: Environment, statement: tree.Evaluate) -> Step | None:
     name = declared(ctx, env, statement.name, tree.Eval, statement.span)
-    return None if name is None else spec.Evaluate(name, statement.span)
+    return None if name is None else steps.Evaluate(name, statement.span)
 
 
 def next_state(ctx: Context, env: Environment, name: str, value: tree.Expr, span: Span) -> tuple[str, int] | None:

@@ -21,21 +21,8 @@ from rldsl.elaborate.settings_tables import DEVICES, PLAN
 from rldsl.elaborate.tests import declare_test
 from rldsl.elaborate.training import declare_train, declared, next_state
 from rldsl.elaborate.values import FailedValue, GraphValue, Value
-from rldsl.graph.spec import (
-    Assign,
-    Deferred,
-    EvalSpec,
-    Every,
-    GuardSpec,
-    NamedValue,
-    ObjectiveSpec,
-    Repeat,
-    Spec,
-    StageStep,
-    Step,
-    TestSpec,
-    When,
-)
+from rldsl.graph.spec import Deferred, EvalSpec, GuardSpec, NamedValue, ObjectiveSpec, Spec, TestSpec
+from rldsl.graph.steps import Assign, Every, Repeat, StageStep, Step, When
 from rldsl.infer.builder import Builder
 from rldsl.resolve.dependencies import dependency_order
 from rldsl.resolve.modules import ModuleTable, Scope

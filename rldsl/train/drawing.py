@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from rldsl.graph.spec import Assign, Draw, Every, Repeat, Spec, StageStep, Step, Update, When
+from rldsl.graph.spec import Spec
+from rldsl.graph.steps import Assign, Draw, Every, Repeat, StageStep, Step, Update, When
 from rldsl.train.needs import Needs
 from rldsl.train.outcome import RunError, place_of
 

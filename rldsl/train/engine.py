@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rldsl.graph.spec import Invocation, ModelSpec, Spec, Update
+from rldsl.graph.spec import Invocation, ModelSpec, Spec
+from rldsl.graph.steps import Update
 from rldsl.rollouts.models import LoadedModel, load_model
 from rldsl.rollouts.signatures import ModelError
 from rldsl.rollouts.weights import copy_weights, load_weights, save_model

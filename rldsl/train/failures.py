@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rldsl.graph.model import Elementwise, Foreign, Function, Node
-from rldsl.graph.spec import Assign as AssignStep
-from rldsl.graph.spec import Every, ObjectiveSpec, Repeat, Spec, StageStep, Step, When
+from rldsl.graph.spec import ObjectiveSpec, Spec
+from rldsl.graph.steps import Assign as AssignStep
+from rldsl.graph.steps import Every, Repeat, StageStep, Step, When
 from rldsl.rewards.outcome import Outcome, summarize
 
 MOST_FAILURES: Final = 0.1  # of the calls of one node in one iteration

@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from rldsl.graph.spec import Amount, Assign, GuardSpec, NamedValue, Update, When
+from rldsl.graph.spec import Amount, GuardSpec, NamedValue
+from rldsl.graph.steps import Assign, Update, When
 from rldsl.rollouts.signatures import Sampling
 from rldsl.train import compare
 from rldsl.train.drawing import Rows

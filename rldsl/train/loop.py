@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rldsl.data.rows import Rows as DataRows
-from rldsl.graph.spec import Assign, Draw, Evaluate, Reset, Save, StageStep, Update, When
+from rldsl.graph.steps import Assign, Draw, Evaluate, Reset, Save, StageStep, Update, When
 from rldsl.rollouts.signatures import ModelError
 from rldsl.source import Span
 from rldsl.train.drawing import Rows, Steps, steps_on_rows

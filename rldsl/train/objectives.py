@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from rldsl.graph.model import Read, ReadKind
-from rldsl.graph.spec import ObjectiveSpec, Spec, Step
+from rldsl.graph.spec import ObjectiveSpec, Spec
 from rldsl.graph.staged import LiveRead
+from rldsl.graph.steps import Step
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName, CompiledObjective
 from rldsl.train.needs import NeedFinder, Needs

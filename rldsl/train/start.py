@@ -12,7 +12,8 @@ from rldsl.data.errors import DataErrors
 from rldsl.data.load import load_data
 from rldsl.data.rows import Rows
 from rldsl.graph.model import Constant, Foreign, Leaf, Read, ReadKind, SourceKind, Spread
-from rldsl.graph.spec import Amount, ResponseSpec, Spec, Step, Update
+from rldsl.graph.spec import Amount, ResponseSpec, Spec
+from rldsl.graph.steps import Step, Update
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName
 from rldsl.rewards.run import HostCalls

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from rldsl.batch import Run, UpdateBatch
 from rldsl.graph.model import Read, ReadKind
-from rldsl.graph.spec import Amount, Update
+from rldsl.graph.spec import Amount
+from rldsl.graph.steps import Update
 from rldsl.kernels.rows import Rows
 from rldsl.rollouts.score import head_of, hidden_rows
 from rldsl.rollouts.tokens import ResponseTokens

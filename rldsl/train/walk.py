@@ -10,19 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from rldsl.graph.spec import (
-    Assign,
-    Draw,
-    Evaluate,
-    Every,
-    Repeat,
-    Reset,
-    Save,
-    StageStep,
-    Step,
-    Update,
-    When,
-)
+from rldsl.graph.steps import Assign, Draw, Evaluate, Every, Repeat, Reset, Save, StageStep, Step, Update, When
 
 Position: TypeAlias = Mapping[str, Any]
 Action: TypeAlias = Draw | Update | Reset | Evaluate | Save | Assign

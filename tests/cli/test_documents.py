@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,8 +65,14 @@ def test_the_python_of_the_readme_runs_and_prints_what_it_says(
 
 def test_the_python_of_the_tour_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    for block in blocks(TOUR, "python"):
-        exec(compile(block, "tour.md", "exec"), {})
+    task, embedding = blocks(TOUR, "python")
+    names: dict[str, Any] = {}
+    exec(compile(task, "tour.md", "exec"), names)
+    assert [row["answer"] for row in names["words"](3, 0)] == [row["question"][2::-1] for row in names["words"](3, 0)]
+    exec(compile(embedding, "tour.md", "exec"), names)
+    assert names["objective"].staged.name == "grpo"
+    assert list(names["reward"](["abc", "acb"], answer=["abc", "abc"])) == [1, 0]
+    names["reward"].close()
 
 
 def test_the_task_of_the_tour_checks_and_loads(rldsl: Command, project: Path) -> None:

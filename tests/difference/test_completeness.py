@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from rldsl.graph import spec
+from rldsl.graph import spec, steps
 
 # Where things stand and what they are called, not what they are; `text` of a guard is its condition as it is written.
 ELSEWHERE = {"span", "source", "sources", "graph", "axes", "key", "name", "doc", "label", "text"}
@@ -20,9 +20,9 @@ COMPARED: dict[type, set[str]] = {
     spec.NamedValue: {"held_out"}, spec.StateSpec: {"type", "initial", "next"}, spec.TermSpec: {"maximize"},
     spec.ObjectiveSpec: {"model", "terms", "lets"}, spec.GuardSpec: {"measure", "action"},
     spec.EvalSpec: {"data", "instead_of", "settings", "reports"}, spec.ExternSpec: {"source", "parameters", "result", "settings"},
-    spec.Repeat: {"count", "body"}, spec.StageStep: {"body"}, spec.Every: {"count", "body"}, spec.When: {"condition", "body"},
-    spec.Draw: {"count", "data", "sampler"}, spec.Update: {"model", "objective", "settings", "on"}, spec.Reset: {"model", "to"},
-    spec.Evaluate: set(), spec.Save: set(), spec.Assign: {"state"},
+    steps.Repeat: {"count", "body"}, steps.StageStep: {"body"}, steps.Every: {"count", "body"}, steps.When: {"condition", "body"},
+    steps.Draw: {"count", "data", "sampler"}, steps.Update: {"model", "objective", "settings", "on"}, steps.Reset: {"model", "to"},
+    steps.Evaluate: set(), steps.Save: set(), steps.Assign: {"state"},
 }
 
 
@@ -34,6 +34,6 @@ def test_every_field_is_known_to_comparisons(kind: type) -> None:
 
 def test_every_declaration_and_step_is_listed() -> None:
     others = {"Schedule", "Amount", "Invocation", "GivenValue", "ExpectSpec", "TestSpec", "Deferred", "Average", "Stored"}
-    declared = {name for name, entry in vars(spec).items() if isinstance(entry, type) and hasattr(entry, "__dataclass_fields__")
-                and entry.__module__ == spec.__name__}
+    declared = {name for module in (spec, steps) for name, entry in vars(module).items()
+                if isinstance(entry, type) and hasattr(entry, "__dataclass_fields__") and entry.__module__ == module.__name__}
     assert declared - others == {kind.__name__ for kind in COMPARED}

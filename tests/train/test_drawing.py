@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rldsl.graph.spec import Draw, Repeat, Step, Update
+from rldsl.graph.steps import Draw, Repeat, Step, Update
 from rldsl.train.drawing import Rows, prepare_train, steps_on_rows
 from rldsl.train.needs import Needs
 from rldsl.train.outcome import Ending, RunError

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rldsl.graph.spec import Update
+from rldsl.graph.steps import Update
 from rldsl.rollouts.models import LoadedModel
 from rldsl.train.engine import Engine, load_models
 from rldsl.train.outcome import Ending, RunError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 
-from rldsl.graph.spec import Draw, Evaluate, Every, Repeat, Save, StageStep, Step, Update, When
+from rldsl.graph.steps import Draw, Evaluate, Every, Repeat, Save, StageStep, Step, Update, When
 from rldsl.source import Span
 from rldsl.train.walk import Ask, Do, Left, Walker, count_iterations
 
