@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -30,6 +30,11 @@ class FailureKind(StrEnum):
     REFERENCE = "reference"        # the answer, pattern or schema to check against is unusable
     SETUP = "setup"                # the function could not be loaded
     GIVEN_UP = "given up"          # not tried, after too many crashes or timeouts in a row
+    LIMIT = "limit"                # more memory, output, files or processes than it may have
+    UNREACHABLE = "unreachable"    # no answer from a server, whatever was tried
+    REFUSED = "refused"            # a server says that it will not answer this
+    MALFORMED = "malformed"        # a reply that is not in the form that was asked for
+    BUDGET = "budget"              # not tried: the calls, tokens or money that the spec allows are spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +49,31 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What calls to a judge took: how many went out, tokens both ways, money in the currency of the prices."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    money: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.calls + other.calls, self.tokens_in + other.tokens_in, self.tokens_out + other.tokens_out,
+                    self.money + other.money)
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """Results of a batch. Numbers are float64 with NaN, texts a list with None, where an item is absent or
     failed; `failed` tells the two apart. `computed` is how many items were run (equal ones once), `seconds`
-    the wall time."""
+    the wall time. `evidence` is what items say beside their value (plain JSON: a quote, the test that failed)."""
 
     values: Values
     failed: dict[int, Failure]
     seconds: float
     computed: int
+    evidence: Mapping[int, Any] = field(default_factory=dict)
+    cost: Cost = field(default_factory=Cost)
 
     def __len__(self) -> int:
         return len(self.values)

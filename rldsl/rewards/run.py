@@ -7,11 +7,11 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,10 @@ from rldsl.graph.model import Foreign
 from rldsl.graph.spec import ExternSpec
 from rldsl.rewards.calls import HostCall, Surroundings, plan_call
 from rldsl.rewards.in_process import Threads
-from rldsl.rewards.outcome import Failure, Outcome, is_absent
+from rldsl.rewards.outcome import Cost, Failure, Outcome, is_absent
 from rldsl.rewards.pool import Job, Pool
 from rldsl.rewards.results import check_reply, pack, spread_batch
+from rldsl.rewards.signatures import Result
 from rldsl.rewards.texts import NATIVE
 from rldsl.types import Element
 
@@ -39,11 +40,35 @@ class Prepared:
     problem: Failure | None
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a service gives for a batch: at each item a value (None: absent) or a `Failure`, `evidence` and cost."""
+
+    values: list[Any]
+    evidence: Mapping[int, Any] = field(default_factory=dict)
+    cost: Cost = field(default_factory=Cost)
+    computed: int = 0
+
+
+class Service(Protocol):
+    """Answers operations that need more than a function: a judge, an encoder of texts. Called from several threads."""
+
+    def result(self, operation: Foreign) -> Result:
+        """The promise that each value is checked against."""
+
+    def answer(self, operation: Foreign, columns: Sequence[list[Any]]) -> Answers:
+        """One answer for each item; no input is absent. Columns are in the order of `operation.names`."""
+
+
 class HostCalls:
-    """The host side of a graph. Keeps child processes between batches: close it, or use it in `with`."""
+    """The host side of a graph. Keeps child processes between batches: close it, or use it in `with`.
+
+    `services` answer the operations whose name, up to its colon if it has one, is theirs (`rubric`: `rubric:clear`).
+    """
 
     def __init__(self, externs: Iterable[ExternSpec], project: Path, *,
-                 workers: int | None = None) -> None:
+                 workers: int | None = None, services: Mapping[str, Service] | None = None) -> None:
+        self._services = dict(services or {})
         self._around = Surroundings({extern.name: extern for extern in externs}, project, _search())
         self._size = workers or max(1, min(4, os.cpu_count() or 1))
         self._runners: dict[str, Pool | Threads] = {}
@@ -55,6 +80,9 @@ class HostCalls:
         """Results of one operation for a batch: `inputs` are columns of one length, in the order of
         `operation.names`; None and NaN in them are absent and make the result absent."""
         started = time.perf_counter()
+        service = self._services.get(operation.name.partition(":")[0])
+        if service is not None:
+            return _served(service, operation, [_as_list(column) for column in inputs], started)
         plan = self._plan(operation)
         columns = [_as_list(inputs[index]) for index in plan.order or range(len(inputs))]
         count = len(columns[0])
@@ -68,10 +96,16 @@ class HostCalls:
         values, failed = pack(answers, plan.result, count, present)
         return Outcome(values, failed, time.perf_counter() - started, computed)
 
+    def serve(self, name: str, service: Service) -> None:
+        """Let a service answer the operations of this name."""
+        self._services[name] = service
+
     def prepare(self, operations: Iterable[Foreign]) -> tuple[Prepared, ...]:
         """Load every function of the project that the operations need, before anything is trained."""
         found: dict[str, Prepared] = {}
         for operation in operations:
+            if operation.name.partition(":")[0] in self._services:
+                continue
             plan = self._plan(operation)
             if plan.job is not None and plan.job.key not in found:
                 opened = self._open(plan, plan.job)
@@ -129,6 +163,18 @@ class HostCalls:
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.close()
+
+
+def _served(service: Service, operation: Foreign, columns: list[list[Any]], started: float) -> Outcome:
+    count, present = len(columns[0]), _present(columns)
+    if present is not None:
+        columns = [[column[index] for index in present] for column in columns]
+    found, promise = service.answer(operation, columns), service.result(operation)
+    answers = [value if isinstance(value, Failure) else check_reply((value,), promise) for value in found.values]
+    values, failed = pack(answers, promise, count, present)
+    places = range(count) if present is None else present
+    evidence = {places[index]: said for index, said in found.evidence.items()}
+    return Outcome(values, failed, time.perf_counter() - started, found.computed, evidence, found.cost)
 
 
 def _close(runners: dict[str, Pool | Threads]) -> None:
