@@ -52,7 +52,8 @@ def draws() -> Iterator[list[tuple[torch.Tensor, ResponseTokens, torch.Tensor]]]
         assert isinstance(mask, LoadedModel)
         rows = hidden_rows(mask, tokens, range(tokens.samples), grad=False)
         weight, bias = head_of(mask)
-        found.append((weight.detach().clone(), tokens, torch.softmax(torch.nn.functional.linear(rows.hidden, weight, bias), -1).detach()))
+        logits = torch.nn.functional.linear(rows.hidden, weight, bias).detach()
+        found.append((weight.detach().clone(), tokens, torch.softmax(logits, -1)))
         return tokens
 
     with pytest.MonkeyPatch.context() as patch:
