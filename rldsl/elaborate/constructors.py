@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from urllib.parse import urlsplit
 
 from rldsl.diagnostics import error
 from rldsl.elaborate.context import Context, Environment
@@ -11,12 +13,14 @@ from rldsl.elaborate.settings import Allowed, fits
 from rldsl.elaborate.settings_tables import CHARACTERS, TINY, required_in
 from rldsl.graph.spec import Invocation, SettingValue
 from rldsl.resolve.names import did_you_mean, listed
+from rldsl.rewards.judging.signatures import OPENAI_ARGUMENTS
 from rldsl.rollouts.signatures import CHARACTERS_ARGUMENTS, TINY_ARGUMENTS
 from rldsl.syntax import tree
 
 HF = {"folder": Allowed("text")}
 OPENAI = {"model": Allowed("text"), "base_url": Allowed("any"), "key": Allowed("any")}
-ENV = {"name": Allowed("text")}
+ENV = {"name": Allowed("text", example='"JUDGE_URL"')}
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def check_constructor(ctx: Context, env: Environment, at: tree.Expr, source: Invocation) -> None:
@@ -39,14 +43,39 @@ def check_constructor(ctx: Context, env: Environment, at: tree.Expr, source: Inv
 
 
 def _check_openai(ctx: Context, env: Environment, at: tree.Expr, source: Invocation) -> None:
-    given = _check(ctx, env, at, source, OPENAI, ("model",), unnamed=0)
+    given = _check(ctx, env, at, source, OPENAI, required_in(OPENAI_ARGUMENTS), unnamed=0)
     for name in ("base_url", "key"):
         value = given.get(name)
         written = _argument(at, name, 0)
         if isinstance(value, Invocation) and value.name == "env":
-            _check(ctx, env, written, value, ENV, ("name",), unnamed=1)
-        elif value is not None:
-            fits(ctx, env, value, Allowed("text", example='env("JUDGE_URL")'), name, written.span, "openai")
+            _check_variable(ctx, written, _check(ctx, env, written, value, ENV, ("name",), unnamed=1).get("name"), name)
+        elif name == "key" and value is not None:
+            ctx.report(error("RL018", "a key does not stand in a spec", written.span, "this is not read from the environment",
+                             why="a spec is kept with every run, and shown.", fix='`key: env("JUDGE_KEY")`'))
+        elif value is not None and fits(ctx, env, value, Allowed("text", example='env("JUDGE_URL")'), name, written.span, "openai"):
+            _check_address(ctx, written, value)
+
+
+def _check_variable(ctx: Context, at: tree.Expr, name: SettingValue | Rejected, argument: str) -> None:
+    if isinstance(name, str) and not _VARIABLE.fullmatch(name):
+        ctx.report(error("RL018", "this is no name of an environment variable", at.span, "this name",
+                         why="a name has letters, digits and `_`, and begins with no digit.",
+                         fix='`env("JUDGE_URL")`' if argument == "base_url" else '`env("JUDGE_KEY")`'))
+
+
+def _check_address(ctx: Context, at: tree.Expr, url: SettingValue | Rejected) -> None:
+    assert isinstance(url, str)
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_address, parts = False, urlsplit("")
+    if is_address and "@" not in parts.netloc:
+        return
+    why = "a password does not stand in a spec: a spec is kept with every run." if is_address \
+        else "it begins with `http://` or `https://`, and mostly ends in `/v1`."
+    ctx.report(error("RL018", "`base_url` of `openai` does not fit", at.span, "this address", why=why,
+                     fix='`base_url: env("JUDGE_URL")`'))
 
 
 def _check(ctx: Context, env: Environment, at: tree.Expr, source: Invocation, allowed: dict[str, Allowed],

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     TEXTS = "a text or a list of texts"
     WORD = "one of its words"
     CALL = "a call such as characters(\"abc\")"
+    DURATION = "a duration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def _converted(kind: Kind, value: Any) -> Any:
     match kind:
         case Kind.WHOLE:
             return int(value)
-        case Kind.REAL:
+        case Kind.REAL | Kind.DURATION:
             return float(value)
         case Kind.TEXTS:
             return (value,) if isinstance(value, str) else tuple(value)
@@ -175,7 +176,7 @@ def mismatch(argument: Argument, value: object) -> str | None:
     """What the argument takes, if `value` is not that."""
     if not _fits_kind(argument, value):
         return _expected(argument)
-    if argument.kind in (Kind.WHOLE, Kind.REAL) and isinstance(value, int | float):
+    if argument.kind in (Kind.WHOLE, Kind.REAL, Kind.DURATION) and isinstance(value, int | float):
         above = value > argument.low if argument.low_open else value >= argument.low
         return None if above and value <= argument.high else _expected(argument)
     return None
@@ -192,7 +193,7 @@ def _fits_kind(argument: Argument, value: object) -> bool:
     match argument.kind:
         case Kind.WHOLE:
             return _is_number(value) and float(value) == int(value)
-        case Kind.REAL:
+        case Kind.REAL | Kind.DURATION:
             return _is_number(value)
         case Kind.TRUTH:
             return isinstance(value, bool)
