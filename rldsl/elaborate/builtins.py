@@ -42,6 +42,7 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     "next": slots("x, fill:?, per:?"),
     "prev": slots("x, fill:?, per:?"),
     "others": slots("x, per:"),
+    "each": slots("x"),
     "rank": slots("x, per:, descending:?"),
     "top": slots("x, k, per:"),
     "position": slots("response"),

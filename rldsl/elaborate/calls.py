@@ -11,6 +11,7 @@ from rldsl.elaborate.arguments import Bound, bind
 from rldsl.elaborate.builtins import READS, REDUCTIONS, SIGNATURES, UNARY
 from rldsl.elaborate.calls_host import call_extern, call_host, call_rubric
 from rldsl.elaborate.calls_levels import call_others, call_reduction, call_spread
+from rldsl.elaborate.calls_parts import call_each
 from rldsl.elaborate.calls_reads import call_embed, call_product, call_read
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import combine, elaborate, numeric
@@ -103,6 +104,8 @@ def call_builtin(ctx: Context, env: Environment, call: tree.Call, name: str) -> 
     positional = sum(argument.name is None for argument in call.arguments)
     if name in ("min", "max") and positional >= 2:
         return _extreme(ctx, env, call, name)
+    if name == "each":
+        return call_each(ctx, env, call)
     bound = bind(ctx, env, call, SIGNATURES[name], name)
     if bound is None:
         return FailedValue()
