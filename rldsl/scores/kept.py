@@ -60,7 +60,7 @@ class Kept:
 
     def take(self, name: str, places: Any) -> list[Any]:
         """Some values of a column, as Python's."""
-        found: list[Any] = self.column(name).take(pa.array(places)).to_pylist()
+        found: list[Any] = self.column(name).take(pa.array(places, pa.int64())).to_pylist()
         return found
 
     def texts(self, digest: str) -> list[Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from rldsl.graph.spec import Spec
+from rldsl.scores.asking import against, what_if
 from rldsl.scores.groups import Survey, batches, survey
 from rldsl.scores.host import Evaluator
 from rldsl.scores.kept import Recomputed, open_kept
@@ -61,6 +62,16 @@ def score_spec(request: Request) -> ScoreReport:
             folder.finish({**report.document(), "took": took})
             return report
     return read_report(request.out, plan, names)
+
+
+def score_and_ask(request: Request, what_ifs: Sequence[str], other: Request | None) -> ScoreReport:
+    """Score, unless that was done before, and compare: each what-if with the spec as it is, `other` with both as they are."""
+    has_questions = bool(what_ifs) or other is not None
+    report = score_spec(replace(request, resume=request.resume or has_questions))
+    found = [comparison for text in what_ifs for comparison in what_if(report, text, request.project, request.overrides)]
+    if other is not None:
+        found += against(report, score_spec(replace(other, resume=True, replace=request.replace)))
+    return replace(report, comparisons=tuple(found))
 
 
 def _score_batches(request: Request, plan: Plan, reader: Reader, found: Survey, folder: ScoreFolder) -> int:

@@ -13,6 +13,7 @@ from rldsl.graph.spec import Spec
 from rldsl.kernels.layout import Layout
 from rldsl.scores.host import Called
 from rldsl.scores.plan import below
+from rldsl.types import Axis
 
 Truths = npt.NDArray[np.bool_]
 States = npt.NDArray[np.int8]
@@ -54,22 +55,19 @@ def value_states(spec: Spec, layout: Layout, key: int, values: Any, calls: Mappi
         for call in below(spec, [key]) & calls.keys():
             marks = calls[call] == state
             if marks.any():
-                hit |= _carried(layout, spec.graph[call].type.axis.name, spec.graph[key].type.axis.name, marks)
+                hit |= _carried(layout, spec.graph[call].type.axis, spec.graph[key].type.axis, marks)
         found[hit & (found != State.VALUE)] = state
     return found
 
 
-def _carried(layout: Layout, source: str, target: str, marks: Truths) -> Truths:
+def _carried(layout: Layout, source: Axis, target: Axis, marks: Truths) -> Truths:
     """Marks of one axis on another: down to each place below, up where any place below has one."""
-    try:
-        return marks[layout.owners(target, source)]
-    except KeyError:
-        pass
-    try:
-        owners = layout.owners(source, target)
-    except KeyError:
-        return np.zeros(layout.size(target), np.bool_)
-    return np.bincount(owners[marks], minlength=layout.size(target)) > 0
+    if target.is_within(source):
+        return marks[layout.owners(target.name, source.name)]
+    if not source.is_within(target):
+        return np.zeros(layout.size(target.name), np.bool_)
+    owners = layout.owners(source.name, target.name)
+    return np.bincount(owners[marks], minlength=layout.size(target.name)) > 0
 
 
 def missing(values: Any) -> Truths:
