@@ -145,6 +145,8 @@ def score(spec: Spec,
                               "`style weight 0.4`, `beta = 0.2`, `total = correct * style`. May be repeated.")] = None,
           against: Annotated[Optional[Path], typer.Option("--against", help="Another `.rl` file on the same completions: where "
                                                                             "the two disagree.")] = None,
+          ask_all: Annotated[bool, typer.Option("--ask-all", help="Ask for every reward everywhere, also where it decides "
+                                                                  "nothing: a factor beside a 0.")] = False,
           resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder; ask nothing twice.")] = False,
           replace: Annotated[bool, typer.Option("--replace", help="Forget what is in the folder.")] = False,
           as_json: Json = False,
@@ -153,7 +155,7 @@ def score(spec: Spec,
     from rldsl.scores.command import Asked, score_file
     raise typer.Exit(score_file(Asked(spec, completions, out, maps or (), group, limit, rollout, sets=overrides(sets),
                                       resume=resume, replace=replace, as_json=as_json, quiet=quiet, what_ifs=what_ifs or (),
-                                      against=against)))
+                                      against=against, ask_all=ask_all)))
 
 
 @app.command(epilog=_teaching("rldsl new mine", "rldsl new mine --like dpo"))

@@ -32,6 +32,7 @@ def what_if(report: ScoreReport, text: str, project: Path, overrides: Mapping[st
     old, new = _rewards(report.plan), _rewards(plan)
     try:
         pairs = [(name, _column(before, old[name]), _column(after, new[name])) for name in old if name in new]
+        unknown = {name: _unknown(after, new[name]) for name in old if name in new}
     except NotKept as fault:
         raise _not_kept(fault.node, text, report.plan.spec) from None
     groups = groups_of(report)
@@ -40,7 +41,14 @@ def what_if(report: ScoreReport, text: str, project: Path, overrides: Mapping[st
     if not found:
         name, one, other = pairs[-1]
         found = [compare_values(f"what if {text}", name, one, other, groups)]
-    return tuple(with_texts(replace(entry, notes=changed.notes), report.kept) for entry in found)
+    return tuple(with_texts(replace(entry, notes=(*changed.notes, *unknown[entry.name])), report.kept) for entry in found)
+
+
+def _unknown(found: Recomputed, entry: NamedValue) -> tuple[str, ...]:
+    """What is said where a changed reward needs answers that nobody was asked for."""
+    count = found.count_open(entry.key)
+    return (f"{count} completions have no value then: what they need was not asked there (`--ask-all` asks everywhere)",) \
+        if count else ()
 
 
 def _not_kept(node: Node, text: str, spec: Spec) -> ScoreError:

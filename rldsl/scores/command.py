@@ -42,6 +42,7 @@ class Asked:
     quiet: bool = False
     what_ifs: Sequence[str] = ()
     against: Path | None = None
+    ask_all: bool = False
 
 
 def score_file(asked: Asked) -> int:
@@ -64,7 +65,7 @@ def _score(asked: Asked) -> int:
     with Progress(console=Console(stderr=True), transient=True, disable=asked.quiet or not sys.stderr.isatty()) as bar:
         task = bar.add_task("scored", total=None)
         request = Request(spec, folder_of(asked.spec), given, out, asked.rollout, asked.sets, asked.resume, asked.replace,
-                          lambda done, count: bar.update(task, completed=done, total=count))
+                          lambda done, count: bar.update(task, completed=done, total=count), asked.ask_all)
         report = _answered(asked, request)
     if asked.as_json:
         print(json.dumps(report.document(), indent=2))

@@ -9,7 +9,7 @@ from rldsl.emit.evaluate import evaluate
 from rldsl.graph.model import Constant, Elementwise, Foreign, Freeze, Function, Graph, Leaf, Node, Spread
 from rldsl.graph.spec import Schedule, Spec
 from rldsl.kernels.layout import Layout
-from rldsl.scores.host import plain
+from rldsl.rewards.engine.run import plain
 from rldsl.scores.plan import below
 from rldsl.types import BATCH, Element, Stage, Type, point
 

@@ -176,9 +176,12 @@ def _rubrics(spec: Spec, text: str) -> dict[str, tree.Rubric]:
 
 def _defined(spec: Spec, text: str, change: Definition) -> str:
     for item in _items(text, spec):
-        if isinstance(item, (tree.Reward, tree.Let)) and item.name == change.name:
-            return text[:item.value.span.start] + f"({change.value})" + text[item.value.span.end:]
-    named = {entry.name for entry in (*spec.rewards, *spec.lets, *spec.params)}
+        match item:
+            case tree.Reward(name=change.name, value=value) | tree.Let(name=change.name, value=value):
+                return text[:value.span.start] + f"({change.value})" + text[value.span.end:]
+            case _:
+                pass
+    named = {entry.name for entry in (*spec.rewards, *spec.lets)} | {entry.name for entry in spec.params}
     _known(spec, change.name, named - {change.name}, "parameter, reward or let")
     raise AssertionError
 

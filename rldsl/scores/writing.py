@@ -19,9 +19,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rldsl.rewards.engine.asked import Asked
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.groups import Batch
-from rldsl.scores.host import Called, Evaluated
+from rldsl.scores.host import Evaluated
 from rldsl.scores.names import Names
 from rldsl.scores.plan import Plan, is_number
 from rldsl.scores.states import WORDS, States, call_states, value_states
@@ -164,7 +165,7 @@ class ScoreFolder:
     def _value_columns(self, key: int, name: str, found: Evaluated, calls: Mapping[int, States]) -> Iterator[tuple[str, Any]]:
         node, layout = self.plan.spec.graph[key], found.layout
         sample = self.plan.response.sample_axis
-        states = value_states(self.plan.spec, layout, key, found.values[key], calls)
+        states = value_states(self.plan.spec, layout, key, found.values[key], calls, found.open.get(key))
         axis = node.type.axis
         kind = pa.float64() if is_number(node.type.element) else pa.large_string()
         values = arrow_values(found.values[key], kind)
@@ -203,7 +204,7 @@ class ScoreFolder:
         first = 0 if axis.parent.parent is None else self.sizes.get(axis.parent.name, 0)
         return _rows(f"{AXIS}{axis.name}", axis.name, axis.parent.name, first, pa.array(counts, pa.float64()), None, None)
 
-    def _node_table(self, key: int, axis: Axis, called: Called, states: States, numeric: bool) -> pa.Table:
+    def _node_table(self, key: int, axis: Axis, called: Asked, states: States, numeric: bool) -> pa.Table:
         numbers = arrow_values(called.values, pa.float64()) if numeric else None
         texts = None if numeric else pa.array([None if value is None else json.dumps(value) for value in called.values],
                                               pa.large_string())
