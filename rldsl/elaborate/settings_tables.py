@@ -10,6 +10,7 @@ from rldsl.rewards.judging.signatures import LOCAL_SETTINGS, REMOTE_SETTINGS
 from rldsl.rewards.signatures import EXTERN_SETTINGS
 from rldsl.rollouts.signatures import (
     CHARACTERS_ARGUMENTS,
+    EMBEDDER_SETTINGS,
     MODEL_SETTINGS,
     RULE_AMOUNTS,
     RULE_SETTINGS,
@@ -76,6 +77,7 @@ RULES = {name: {"model": Allowed("any"), amount.name: _allowed(amount), **_from_
          for name, amount in RULE_AMOUNTS.items()}
 RETRY = {name: ROLLOUT[name] for name in ("samples", "max_tokens", "temperature", "top_p", "top_k")}
 MODEL = {**_from_table(MODEL_SETTINGS), "adapter": _LATER}
+EMBEDDER = {**_from_table(EMBEDDER_SETTINGS), "adapter": _LATER}
 JUDGE = _from_table(REMOTE_SETTINGS)
 LOCAL_JUDGE = {**_from_table(LOCAL_SETTINGS), "adapter": _LATER}
 EXTERN = {parameter.name: _of_parameter(parameter) for parameter in EXTERN_SETTINGS}

@@ -16,6 +16,7 @@ from rldsl.graph.spec import Amount, ResponseSpec, Spec
 from rldsl.graph.steps import Step, Update
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName
+from rldsl.rewards.models import serve_models
 from rldsl.rewards.run import HostCalls
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.signatures import ModelError
@@ -61,8 +62,9 @@ def make_world(spec: Spec, project: Path, seed: int, data: Mapping[str, Rows]) -
     """Models, loaded, and the processes of host calls, which load the project's functions."""
     models = load_models(spec, project, seed)
     _check_tokenizers(spec, models)
-    world = World(spec, project, seed, data, models, HostCalls(spec.externs, project), NeedFinder(spec),
-                  FailureBook(handled_calls(spec)))
+    host = HostCalls(spec.externs, project)
+    serve_models(host, spec, project, seed, models=models)
+    world = World(spec, project, seed, data, models, host, NeedFinder(spec), FailureBook(handled_calls(spec)))
     return world, Engine(spec, models)
 
 
