@@ -105,6 +105,8 @@ class CompiledReward:
         match leaf.kind:
             case SourceKind.RECORDED if leaf.field == "text":
                 return list(texts)
+            case SourceKind.RECORDED if leaf.field in ("ids", "prompt_ids"):
+                return self._token_ids(leaf.field, texts, columns)
             case SourceKind.RECORDED if leaf.field == "finished":
                 return _finished(texts, columns).astype(np.float64)
             case SourceKind.PARAM:
@@ -118,6 +120,12 @@ class CompiledReward:
                 if len(columns[leaf.field]) != rows:
                     raise RewardError(f"`{leaf.field}` has {len(columns[leaf.field])} values for {rows} rows")
                 return list(columns[leaf.field])
+
+    def _token_ids(self, name: str, texts: Sequence[str], columns: Mapping[str, Sequence[Any]]) -> list[Any]:
+        if len(columns.get(name, ())) != len(texts):
+            raise RewardError(f"`{self.reward.name}` reads token ids (`{self.response.name}.{name}`), which texts alone do not "
+                              f"have: give `{name}=[[…], …]`, one list for each text")
+        return list(columns[name])
 
     def answered(self, node: Node, outcome: Outcome, places: Sequence[int]) -> None:
         """Of the engine: a call was asked. Raises where it failed and the spec says nothing about that."""

@@ -182,7 +182,7 @@ def _read_reason(spec: Spec, kind: ReadKind, model: str) -> str | None:
 
 
 def _recorded_reason(response: ResponseSpec, owner: str, field: str) -> str | None:
-    if field in ("logp", "uniform"):
+    if field in ("logp", "uniform", "ids", "prompt_ids"):
         return f"reads `{owner}.{field}`, which only the run that drew a text has"
     if owner == response.name and (field in ("text", "finished")):
         return None
