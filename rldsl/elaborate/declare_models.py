@@ -11,6 +11,7 @@ from rldsl.elaborate.expressions import elaborate, graph_value
 from rldsl.elaborate.setting_values import is_rejected, setting_value, settled
 from rldsl.elaborate.settings import settings_of
 from rldsl.elaborate.settings_tables import JUDGE, LOCAL_JUDGE, MODEL, ROLLOUT, required_in
+from rldsl.elaborate.supports import checked_rule
 from rldsl.elaborate.values import FailedValue, ModelValue, ResponseValue, Value, describe
 from rldsl.graph.spec import Invocation, ModelSpec, ResponseSpec, Role, Settings
 from rldsl.resolve.names import did_you_mean, listed
@@ -124,6 +125,7 @@ def _sampling(ctx: Context, env: Environment, item: tree.Rollout) -> Settings:
         if required not in names:
             ctx.report(error("RL021", f"a rollout needs `{required}`"[:60], item.span, f"`{required}` is not set",
                              why="where an answer is cut changes what is learned.", fix=f"{{ {required}: 64 }}"))
+    settings = checked_rule(ctx, env, item, settings)
     found = dict(settings)
     least, most = found.get("min_tokens"), found.get("max_tokens")
     if isinstance(least, int) and isinstance(most, int) and least > most:

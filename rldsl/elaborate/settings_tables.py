@@ -11,6 +11,8 @@ from rldsl.rewards.signatures import EXTERN_SETTINGS
 from rldsl.rollouts.signatures import (
     CHARACTERS_ARGUMENTS,
     MODEL_SETTINGS,
+    RULE_AMOUNTS,
+    RULE_SETTINGS,
     SAMPLING_SETTINGS,
     TINY_ARGUMENTS,
     Argument,
@@ -21,7 +23,7 @@ from rldsl.types import Element, Interval
 
 _KINDS = {Kind.WHOLE: "whole", Kind.REAL: "number", Kind.TRUTH: "truth", Kind.TEXT: "text", Kind.TEXTS: "texts",
           Kind.WORD: "word", Kind.CALL: "call", Kind.DURATION: "duration"}
-_CONSTRUCTORS = {"tokenizer": ("characters",)}
+_CONSTRUCTORS = {"tokenizer": ("characters",), "within": ("top_p", "top_k")}
 
 
 MOST = 1e9             # of anything that is counted
@@ -70,6 +72,8 @@ ROLLOUT = {
     **_from_table(SAMPLING_SETTINGS),
     **dict.fromkeys(("turns", "tools", "env", "tree", "branch", "replay", "mix", "staleness"), _LATER),
 }
+RULES = {name: {"model": Allowed("any"), amount.name: _allowed(amount), **_from_table(RULE_SETTINGS)}
+         for name, amount in RULE_AMOUNTS.items()}
 RETRY = {name: ROLLOUT[name] for name in ("samples", "max_tokens", "temperature", "top_p", "top_k")}
 MODEL = {**_from_table(MODEL_SETTINGS), "adapter": _LATER}
 JUDGE = _from_table(REMOTE_SETTINGS)

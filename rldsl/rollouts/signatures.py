@@ -99,10 +99,39 @@ SAMPLING_SETTINGS: Final = _table(
     Argument("top_p", Kind.REAL, "draws from the likeliest tokens that reach this probability", 1.0,
              low=0, high=1, low_open=True),
     Argument("top_k", Kind.WHOLE, "draws from that many likeliest tokens; 0: from all", 0, low=0),
+    Argument("within", Kind.CALL, "draws from the likeliest tokens of another policy: top_p(mask, 0.9), top_k(mask, 50)"),
     Argument("stop", Kind.TEXTS, "texts that end an answer; they stay in it", ()),
     Argument("seed", Kind.WHOLE, "seed of the draws (default: the run's)", low=0),
     Argument("greedy", Kind.TRUTH, "whether to take the likeliest token instead of drawing", False),
 )
+
+
+RULE_SETTINGS: Final = _table(
+    Argument("least", Kind.WHOLE, "so many likeliest tokens are in the set whatever their probability", 1, low=1),
+    Argument("ends", Kind.TRUTH, "whether the end tokens are always in the set", False),
+)
+RULE_AMOUNTS: Final = {
+    "top_p": Argument("share", Kind.REAL, "the probability that the set reaches", required=True, low=0, high=1, low_open=True),
+    "top_k": Argument("count", Kind.WHOLE, "how many tokens there are in the set", required=True, low=1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The tokens that may be drawn, by what `model` says at temperature 1: the fewest likeliest ones that reach the probability
+    `top_p`, or the `top_k` likeliest; at least `least`, and the end tokens where `ends`."""
+
+    model: str
+    top_p: float = 1.0
+    top_k: int = 0
+    least: int = 1
+    ends: bool = False
+
+    @staticmethod
+    def of(call: Invocation) -> Rule:
+        """From `top_p(mask, 0.9, least: 100)`, which elaboration has checked."""
+        model, amount = call.positional
+        return Rule(str(model), **{call.name: amount}, **dict(call.named))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +144,7 @@ class Sampling:
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
+    within: Rule | None = None
     stop: tuple[str, ...] = ()
     greedy: bool = False
     seed: int | None = None
@@ -124,11 +154,18 @@ class Sampling:
     def of(settings: Settings) -> Sampling:
         """From a rollout's settings; settings that are not about drawing tokens are left alone."""
         given = {name: value for name, value in settings if name in SAMPLING_SETTINGS}
-        found = Sampling(**checked(given, SAMPLING_SETTINGS, "a rollout"))
+        filled = checked(given, SAMPLING_SETTINGS, "a rollout")
+        rule = filled["within"]
+        found = Sampling(**{**filled, "within": None if rule is None else Rule.of(rule)})
         if found.min_tokens > found.max_tokens:
             raise ModelError(f"`min_tokens: {found.min_tokens}` is more than `max_tokens: "
                              f"{found.max_tokens}`: no answer can be drawn; write a smaller `min_tokens`")
         return found
+
+    @property
+    def truncates(self) -> bool:
+        """Whether tokens that the policy finds possible are left out at every place."""
+        return self.within is not None or (not self.greedy and (self.top_p < 1.0 or self.top_k > 0))
 
 
 def checked(given: Mapping[str, object], table: Table, owner: str) -> dict[str, Any]:
