@@ -89,6 +89,16 @@ def test_what_does_not_fit_is_said_where_it_stands(written: str, title: str) -> 
     assert found[0].why
 
 
+def test_nothing_is_drawn_from_a_judge_over_http() -> None:
+    spec = '''data problems from jsonl("problems.jsonl") { question: Text }
+judge far from openai(model: "m", base_url: "http://h/v1")
+judge near from tiny(tokenizer: characters("ab"))
+rollout y ~ far(problems.question) { max_tokens: 4 }
+rollout z ~ near(problems.question) { max_tokens: 4 }
+reward r = verify.equal(z.text, problems.question)'''
+    assert [entry.title for entry in checked(spec).diagnostics] == ["a judge over HTTP gives no tokens"]
+
+
 def test_checking_a_judge_imports_no_http_no_numpy_and_no_torch() -> None:
     code = ('import sys; from pathlib import Path; from rldsl.source import Source;'
             'from rldsl.compiler import check_source; from rldsl.loading import project_loader;'

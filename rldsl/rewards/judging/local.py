@@ -19,14 +19,14 @@ from rldsl.rewards.judging.protocol import cost_of, instruction
 from rldsl.rewards.judging.question import Answered, Question, key_of
 from rldsl.rewards.judging.replies import MalformedReply, parse_reply
 from rldsl.rewards.judging.settings import JudgeSettings
-from rldsl.rewards.judging.signatures import Structured
+from rldsl.rewards.judging.signatures import Structured, as_policy
 from rldsl.rewards.judging.writer import Alphabet, write
 from rldsl.rewards.outcome import Cost, Failure, FailureKind
 from rldsl.rollouts.models import LoadedModel, load_model
 from rldsl.rollouts.noise import uniforms
 from rldsl.rollouts.prompts import check_fits, encode_prompts
 from rldsl.rollouts.sampler import rows_at_once, sample
-from rldsl.rollouts.signatures import MODEL_SETTINGS, ModelError, Sampling
+from rldsl.rollouts.signatures import ModelError, Sampling
 from rldsl.rollouts.tokenizers import Ids
 
 Load: TypeAlias = Callable[[ModelSpec], LoadedModel]
@@ -34,15 +34,12 @@ _BATCH = 64       # replies at the same time
 _MOST_SEED = 2**62
 
 
-def as_policy(spec: ModelSpec) -> ModelSpec:
-    """What is loaded for a local judge: the policy that it is, with the settings that models have."""
-    return replace(spec, role=Role.POLICY, settings=tuple(entry for entry in spec.settings if entry[0] in MODEL_SETTINGS))
-
-
-def loader(models: Mapping[str, ModelSpec], *, seed: int, root: Path) -> Load:
-    """Loads a local judge, and what it is made from, afresh: for a run that trains nothing."""
+def loader(models: Mapping[str, ModelSpec], *, seed: int, root: Path, loaded: Mapping[str, LoadedModel] | None = None) -> Load:
+    """Loads a local judge and what it is made from. `loaded` are models that a run has already, by name: those are taken."""
 
     def load(spec: ModelSpec) -> LoadedModel:
+        if loaded is not None and spec.name in loaded:
+            return loaded[spec.name]
         base = load(models[spec.base]) if spec.base is not None else None
         return load_model(as_policy(spec) if spec.role is Role.JUDGE else spec, seed=seed, base=base, root=root)
 
