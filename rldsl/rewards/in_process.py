@@ -41,17 +41,17 @@ class Threads:
         """One reply for each item, in their order."""
         convention = self.open(job)
         if isinstance(convention, Failure):
-            return [convention] * len(items)
+            return [Reply(convention)] * len(items)
         opened, replies, late = self._opened[job.key], list[Reply](), 0
         with project_on_path(self.project):
             for item in items:
                 if late >= MOST_IN_A_ROW:
                     said = f"not tried, after {late} timeouts in a row"
-                    replies.append(Failure(FailureKind.GIVEN_UP, said))
+                    replies.append(Reply(Failure(FailureKind.GIVEN_UP, said)))
                     continue
                 answer = self._ask(lambda item=item: opened.answer(item), job.timeout)
                 late = late + 1 if isinstance(answer, Failure) else 0
-                replies.append(_reply(answer))
+                replies.append(Reply(answer) if isinstance(answer, Failure) else Reply.of(answer))
         return replies
 
     def close(self) -> None:
@@ -87,9 +87,3 @@ class _Thread:
                 self.answers.put(question())
             except jobs.JobFault as fault:
                 self.answers.put(Failure(FailureKind(fault.kind), str(fault)))
-
-
-def _reply(answer: _Answer) -> Reply:
-    if isinstance(answer, Failure):
-        return answer
-    return (answer[1],) if answer[0] == "value" else Failure(FailureKind(answer[1]), answer[2])

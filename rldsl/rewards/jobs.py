@@ -36,6 +36,14 @@ class JobFault(Exception):
         self.kind = kind
 
 
+class Answered:
+    """A value, and what is said beside it (plain JSON)."""
+
+    def __init__(self, value: Any, evidence: Any) -> None:
+        self.value = value
+        self.evidence = evidence
+
+
 class Job:
     """Something that is run item by item. `convention` says how a function is called."""
 
@@ -44,9 +52,10 @@ class Job:
         self.convention = convention
 
     def answer(self, item: Item) -> list[Any]:
-        """`["value", v]`, or `["failed", kind, message]`."""
+        """`["value", v]`, or `["failed", kind, message]`; `["value", v, evidence]` of an `Answered`."""
         try:
-            return ["value", self.run(item)]
+            value = self.run(item)
+            return ["value", value.value, value.evidence] if isinstance(value, Answered) else ["value", value]
         except JobFault as fault:
             return ["failed", fault.kind, str(fault)]
         except BaseException as fault:  # a function may raise anything, SystemExit too

@@ -23,7 +23,6 @@ from typing import Any, TypeAlias
 from rldsl.rewards.outcome import Failure, FailureKind
 
 Item: TypeAlias = "Sequence[Any]"
-Reply: TypeAlias = "tuple[Any] | Failure"  # a value in a tuple of one, or why there is none
 
 _SCRIPT = str(Path(__file__).with_name("worker.py"))
 _READ = 1 << 18
@@ -31,6 +30,21 @@ _TAIL = 600
 OPENING_TIME = 60.0
 MOST_IN_A_ROW = 20
 _LARGEST_CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an item gave: a value (None: absent) or why there is none, and what is said beside it (plain JSON)."""
+
+    value: Any | Failure
+    evidence: Any = None
+
+    @staticmethod
+    def of(answer: Sequence[Any]) -> Reply:
+        """From `["value", v]` or `["failed", kind, message]` of `jobs.Job.answer`, each with evidence behind it or not."""
+        if answer[0] == "value":
+            return Reply(answer[1], answer[2] if len(answer) > 2 else None)
+        return Reply(Failure(FailureKind(answer[1]), answer[2]), answer[3] if len(answer) > 3 else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,10 +315,7 @@ class _Batch:
                 self.convention = worker.opened[self.job.key] = reply["opened"]
             return
         index = worker.items.popleft()
-        if reply[0] == "value":
-            self.replies[index] = (reply[1],)
-        else:
-            self.replies[index] = Failure(FailureKind(reply[1]), reply[2])
+        self.replies[index] = Reply.of(reply)
         self.lost_in_a_row = 0
 
     def _on_crash(self, worker: Worker) -> None:
@@ -336,7 +347,7 @@ class _Batch:
             self._refuse(worker, Failure(FailureKind.SETUP, f"while it was loaded: {failure.message}"))
             return
         if worker.items:
-            self.replies[worker.items.popleft()] = failure
+            self.replies[worker.items.popleft()] = Reply(failure)
         if worker.items:
             self.waiting.appendleft(list(worker.items))
         self.lost_in_a_row += 1
@@ -351,9 +362,9 @@ class _Batch:
         if worker and worker in self.pool.workers:
             self._drop(worker)
         for index in [*behind, *(index for chunk in self.waiting for index in chunk)]:
-            self.replies[index] = failure
+            self.replies[index] = Reply(failure)
         self.waiting.clear()
 
 
-def _unanswered() -> Failure:
-    return Failure(FailureKind.CRASH, "the process of the function gave no reply")
+def _unanswered() -> Reply:
+    return Reply(Failure(FailureKind.CRASH, "the process of the function gave no reply"))

@@ -16,11 +16,10 @@ from rldsl.types import Element, Interval
 _ROUNDING = 1e-9
 
 
-def check_reply(reply: Reply, result: Result) -> Any:
+def check_value(value: Any, result: Result) -> Any:
     """The value (None if absent), or the `Failure` that it is."""
-    if isinstance(reply, Failure):
-        return reply
-    value = reply[0]
+    if isinstance(value, Failure):
+        return value
     if value is None:
         if result.optional:
             return None
@@ -36,13 +35,13 @@ def check_reply(reply: Reply, result: Result) -> Any:
 
 def spread_batch(reply: Reply, count: int) -> list[Reply]:
     """The reply of a function of the whole batch as one for each item."""
-    if isinstance(reply, Failure):
+    values = reply.value
+    if isinstance(values, Failure):
         return [reply] * count
-    values = reply[0]
     if len(values) != count:
         said = f"returned {len(values)} results for {count} items"
-        return [Failure(FailureKind.WRONG_LENGTH, said)] * count
-    return [(value,) for value in values]
+        return [Reply(Failure(FailureKind.WRONG_LENGTH, said))] * count
+    return [Reply(value) for value in values]
 
 
 def pack(answers: Sequence[Any], result: Result, count: int,

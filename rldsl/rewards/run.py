@@ -21,8 +21,8 @@ from rldsl.graph.spec import ExternSpec
 from rldsl.rewards.calls import HostCall, Surroundings, plan_call
 from rldsl.rewards.in_process import Threads
 from rldsl.rewards.outcome import Cost, Failure, Outcome, is_absent
-from rldsl.rewards.pool import Job, Pool
-from rldsl.rewards.results import check_reply, pack, spread_batch
+from rldsl.rewards.pool import Job, Pool, Reply
+from rldsl.rewards.results import check_value, pack, spread_batch
 from rldsl.rewards.signatures import Result
 from rldsl.rewards.texts import NATIVE
 from rldsl.types import Element
@@ -92,9 +92,11 @@ class HostCalls:
         present = _present(columns)
         if present is not None:
             columns = [[column[index] for index in present] for column in columns]
-        answers, computed = self._answers(operation, plan, columns)
-        values, failed = pack(answers, plan.result, count, present)
-        return Outcome(values, failed, time.perf_counter() - started, computed)
+        replies, computed = self._replies(operation, plan, columns)
+        values, failed = pack([check_value(reply.value, plan.result) for reply in replies], plan.result, count, present)
+        places = range(count) if present is None else present
+        evidence = {place: reply.evidence for place, reply in zip(places, replies, strict=True) if reply.evidence is not None}
+        return Outcome(values, failed, time.perf_counter() - started, computed, evidence)
 
     def serve(self, name: str, service: Service) -> None:
         """Let a service answer the operations of this name."""
@@ -139,23 +141,22 @@ class HostCalls:
             self._conventions[job.key] = opened
         return self._conventions[job.key]
 
-    def _answers(self, operation: Foreign, plan: HostCall, columns: list[list[Any]]) -> tuple[list[Any], int]:
-        """Checked answers, one for each item, and how many were computed."""
+    def _replies(self, operation: Foreign, plan: HostCall, columns: list[list[Any]]) -> tuple[list[Reply], int]:
+        """One for each item, and how many were computed."""
         count = len(columns[0])
         if plan.job is None:
-            return NATIVE[operation.name](plan.settings, *columns), count
+            return [Reply(value) for value in NATIVE[operation.name](plan.settings, *columns)], count
         if not count:
             return [], 0
         convention = self._open(plan, plan.job) if plan.is_python else ""
         if isinstance(convention, Failure):
-            return [convention] * count, 0
+            return [Reply(convention)] * count, 0
         columns = _as_declared(columns, plan.elements)
         if convention in ("batch", "trl"):
-            replies = spread_batch(self._runner(plan).run(plan.job, [columns])[0], count)
-            return [check_reply(reply, plan.result) for reply in replies], count
+            return spread_batch(self._runner(plan).run(plan.job, [columns])[0], count), count
         items, places = _different(columns)
-        answers = [check_reply(reply, plan.result) for reply in self._runner(plan).run(plan.job, items)]
-        return [answers[place] for place in places], len(items)
+        replies = self._runner(plan).run(plan.job, items)
+        return [replies[place] for place in places], len(items)
 
     def __enter__(self) -> HostCalls:
         return self
@@ -170,8 +171,7 @@ def _served(service: Service, operation: Foreign, columns: list[list[Any]], star
     if present is not None:
         columns = [[column[index] for index in present] for column in columns]
     found, promise = service.answer(operation, columns), service.result(operation)
-    answers = [value if isinstance(value, Failure) else check_reply((value,), promise) for value in found.values]
-    values, failed = pack(answers, promise, count, present)
+    values, failed = pack([check_value(value, promise) for value in found.values], promise, count, present)
     places = range(count) if present is None else present
     evidence = {places[index]: said for index, said in found.evidence.items()}
     return Outcome(values, failed, time.perf_counter() - started, found.computed, evidence, found.cost)
