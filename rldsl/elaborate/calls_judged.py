@@ -149,13 +149,17 @@ def _asked_about(ctx: Context, env: Environment, call: tree.Call, rubric: Rubric
     asked = replace(Asked.read(rubric.asks), criteria=tuple(criterion.text for criterion in criteria),
                     scales=scales if len(set(scales)) > 1 else scales[:1])
     place = ctx.builder.position(axis, judged.axis, env.span(call))
-    return host(ctx, env, f"rubric:{rubric.name}", [*judged.texts, ("criterion", place)], asked.constants, call,
-                Type(Element.REAL, asked.interval), [*judged.parts, call])
+    found = host(ctx, env, f"rubric:{rubric.name}", [*judged.texts, ("criterion", place)], asked.constants, call,
+                 Type(Element.REAL, asked.interval), [*judged.parts, call])
+    ctx.builder.rename(found, maker if maker != rubric.name else f"{maker} verdicts")
+    return found
 
 
 def _weights(ctx: Context, env: Environment, call: tree.Call, rubric: RubricSpec, judged: Judged) -> int:
     axis = parts_axis(judged.axis, Level.CRITERION, len(rubric.weighed), rubric.name)
-    return ctx.builder.parts([_weight(ctx, criterion, env.span(call)) for criterion in rubric.weighed], axis, env.span(call))
+    found = ctx.builder.parts([_weight(ctx, criterion, env.span(call)) for criterion in rubric.weighed], axis, env.span(call))
+    ctx.builder.rename(found, f"{rubric.name} weights")
+    return found
 
 
 def _weight(ctx: Context, criterion: CriterionSpec, span: Span) -> int:
