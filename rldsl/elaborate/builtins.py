@@ -46,6 +46,7 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     "weights": slots("rubric"),
     "prefer": slots("rubric, first, second"),
     "prm": slots("rubric, steps"),
+    "each": slots("x"),
     "rank": slots("x, per:, descending:?"),
     "top": slots("x, k, per:"),
     "position": slots("response"),

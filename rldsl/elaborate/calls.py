@@ -13,6 +13,7 @@ from rldsl.elaborate.calls_compared import call_prefer, call_prm
 from rldsl.elaborate.calls_host import call_extern, call_host
 from rldsl.elaborate.calls_judged import call_rubric, call_verdicts, call_weights
 from rldsl.elaborate.calls_levels import call_others, call_reduction, call_spread
+from rldsl.elaborate.calls_parts import call_each
 from rldsl.elaborate.calls_reads import call_embed, call_product, call_read
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import combine, elaborate, numeric
@@ -36,7 +37,7 @@ from rldsl.syntax import tree
 MOST_NODES = 30_000  # and one more for each two characters of the spec
 Handler = Callable[[Context, Environment, tree.Call, Bound], Value]
 
-OF_RUBRICS = {"verdicts": call_verdicts, "weights": call_weights, "prefer": call_prefer, "prm": call_prm}
+WHOLE = {"each": call_each, "verdicts": call_verdicts, "weights": call_weights, "prefer": call_prefer, "prm": call_prm}
 PRODUCTS = {function.value: function for function in (Function.DOT, Function.COSINE)}
 HANDLERS: dict[str, Handler] = {
     "clip": values.call_clip, "where": values.call_where, "is_missing": values.call_is_missing, "spread": call_spread,
@@ -106,8 +107,8 @@ def call_builtin(ctx: Context, env: Environment, call: tree.Call, name: str) -> 
     positional = sum(argument.name is None for argument in call.arguments)
     if name in ("min", "max") and positional >= 2:
         return _extreme(ctx, env, call, name)
-    if name in OF_RUBRICS:
-        return OF_RUBRICS[name](ctx, env, call)
+    if name in WHOLE:
+        return WHOLE[name](ctx, env, call)
     bound = bind(ctx, env, call, SIGNATURES[name], name)
     if bound is None:
         return FailedValue()

@@ -86,7 +86,7 @@ class StagedObjective:
     values: tuple[tuple[str, int], ...]  # label -> scalar node; `objective/<label>` for terms, others are metrics
     coupling: Level
     piece_axis: Axis
-    axes: tuple[Axis, ...]             # every axis in use but those of pairs: coarse to fine, parents first; BATCH included
+    axes: tuple[Axis, ...]             # every axis in use that is not derived: coarse to fine, parents first; BATCH included
     blocker: int | None = None         # the node that couples, for messages
 
     @property

@@ -59,15 +59,16 @@ def _others(owner: str, read: Read) -> set[str]:
 
 
 def axes_in_use(graph: Graph, more: Iterable[Axis] = ()) -> tuple[Axis, ...]:
-    """Every axis that a node stands on or works along, with those above: coarse to fine, parents first. Those of pairs
-    follow from the axes of their members and are left out."""
+    """Every axis that a node stands on or works along, with those above: coarse to fine, parents first. Those of pairs and of
+    fixed parts follow from their parents and are left out."""
     used = {BATCH}
     for node in graph.nodes:
         used.update(node.type.axis.chain())
         used.update(_along(node))
     for axis in more:
         used.update(axis.chain())
-    return tuple(sorted((axis for axis in used if axis.among is None), key=lambda axis: (len(axis.chain()), axis.level, axis.name)))
+    given = (axis for axis in used if not axis.is_derived)
+    return tuple(sorted(given, key=lambda axis: (len(axis.chain()), axis.level, axis.name)))
 
 
 def _along(node: Node) -> tuple[Axis, ...]:
