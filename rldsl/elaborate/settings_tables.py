@@ -6,11 +6,14 @@ import math
 
 from rldsl.data.signatures import Form, Parameter
 from rldsl.elaborate.settings import Allowed
+from rldsl.rewards.judging.signatures import LOCAL_SETTINGS, REMOTE_SETTINGS
 from rldsl.rewards.rubrics.votes import VOTES_BY
 from rldsl.rewards.signatures import EXTERN_SETTINGS
 from rldsl.rollouts.signatures import (
     CHARACTERS_ARGUMENTS,
     MODEL_SETTINGS,
+    RULE_AMOUNTS,
+    RULE_SETTINGS,
     SAMPLING_SETTINGS,
     TINY_ARGUMENTS,
     Argument,
@@ -20,8 +23,8 @@ from rldsl.rollouts.signatures import (
 from rldsl.types import Element, Interval
 
 _KINDS = {Kind.WHOLE: "whole", Kind.REAL: "number", Kind.TRUTH: "truth", Kind.TEXT: "text", Kind.TEXTS: "texts",
-          Kind.WORD: "word", Kind.CALL: "call"}
-_CONSTRUCTORS = {"tokenizer": ("characters",)}
+          Kind.WORD: "word", Kind.CALL: "call", Kind.DURATION: "duration"}
+_CONSTRUCTORS = {"tokenizer": ("characters",), "within": ("top_p", "top_k")}
 
 
 MOST = 1e9             # of anything that is counted
@@ -31,7 +34,8 @@ LARGEST_SEED = 2.0**63 - 1024
 def _allowed(argument: Argument) -> Allowed:
     most = LARGEST_SEED if argument.name == "seed" else MOST if argument.kind is Kind.WHOLE else math.inf
     interval = Interval(argument.low, min(argument.high, most), argument.low_open)
-    return Allowed(_KINDS[argument.kind], interval, argument.words or _CONSTRUCTORS.get(argument.name, ()))
+    example = "30s" if argument.kind is Kind.DURATION else ""
+    return Allowed(_KINDS[argument.kind], interval, argument.words or _CONSTRUCTORS.get(argument.name, ()), example=example)
 
 
 def _of_parameter(parameter: Parameter) -> Allowed:
@@ -69,10 +73,12 @@ ROLLOUT = {
     **_from_table(SAMPLING_SETTINGS),
     **dict.fromkeys(("turns", "tools", "env", "tree", "branch", "replay", "mix", "staleness"), _LATER),
 }
+RULES = {name: {"model": Allowed("any"), amount.name: _allowed(amount), **_from_table(RULE_SETTINGS)}
+         for name, amount in RULE_AMOUNTS.items()}
 RETRY = {name: ROLLOUT[name] for name in ("samples", "max_tokens", "temperature", "top_p", "top_k")}
 MODEL = {**_from_table(MODEL_SETTINGS), "adapter": _LATER}
-JUDGE = {"timeout": Allowed("duration", _POSITIVE, example="30s"), "retries": Allowed("whole", _NATURAL),
-         "temperature": Allowed("number", _NATURAL), "concurrency": Allowed("whole", _COUNT)}
+JUDGE = _from_table(REMOTE_SETTINGS)
+LOCAL_JUDGE = {**_from_table(LOCAL_SETTINGS), "adapter": _LATER}
 RUBRIC = {"scale": Allowed("any"), "ask": Allowed("word", words=("together", "each")), "votes": Allowed("whole", Interval(1, 99)),
           "votes_by": Allowed("word", words=tuple(VOTES_BY)), "shuffle": Allowed("truth"), "reason": Allowed("truth"),
           "quote": Allowed("truth"), "instructions": Allowed("text")}
