@@ -12,7 +12,7 @@ from rldsl.rewards.rubrics.scale import Scale
 
 
 def rubric_partners(before: Spec, after: Spec) -> dict[str, str]:
-    """Rubrics of the second spec by the names that the first one has for them: those of their names, else those that ask the same."""
+    """Rubrics of the second spec by the names that the first one has for them: their own, else of one that asks the same."""
     left, right = ({rubric.name: rubric for rubric in spec.rubrics} for spec in (before, after))
     found = {name: name for name in right if name in left}
     for name, rubric in right.items():
@@ -60,4 +60,6 @@ def _criterion(side: Side, criterion: CriterionSpec) -> str:
 
 
 def _shown(value: Setting) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float | int) else str(value) or "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float | int) else str(value) or "none"

@@ -56,8 +56,9 @@ def _orders(ctx: Context, env: Environment, expr: tree.Expr) -> bool | None:
     word = expr.text if isinstance(expr, tree.Name) else ""
     if word in ("both", "one"):
         return word == "both"
-    ctx.report(error("RL028", "`orders` of `prefer` does not fit", env.span(expr), "this argument", others=env.labels(expr, "in here"),
-                     why="a judge is shown two texts in both orders, or in the one that is written.", fix="`orders: both`"))
+    ctx.report(error("RL028", "`orders` of `prefer` does not fit", env.span(expr), "this argument",
+                     others=env.labels(expr, "in here"), why="a judge is shown two texts in both orders, or in the one that is"
+                     " written.", fix="`orders: both`"))
     return None
 
 
@@ -116,7 +117,7 @@ def call_prm(ctx: Context, env: Environment, call: tree.Call) -> Value:
     answers = ctx.axis_at(steps, Level.SAMPLE)
     if steps.level is not Level.STEP or answers is None:
         ctx.report(error("RL104", "`prm` judges steps", env.span(given[1].value), f"this is @ {steps}"[:40],
-                         others=env.labels(given[1].value, "in here"), why="a process reward says something of each step of an answer.",
+                         others=env.labels(given[1].value, "in here"), why="a process reward is of each step of an answer.",
                          fix="`let s = split(y.text, at: \"\\n\\n\")`, then `prm(grader, s)`"))
         return FailedValue()
     inputs.append(("answer", ctx.builder.position(answers, BATCH, env.span(call))))
@@ -135,7 +136,7 @@ def _subject(ctx: Context, env: Environment, call: tree.Call, given: Sequence[tr
     """Who is asked, by name: a rubric, a judge, or for steps a scorer. None after a report."""
     if len(given) != count:
         ctx.report(error("RL021", f"`{word}` takes {count} arguments without a name", env.span(call), f"here are {len(given)}",
-                         others=env.labels(call, "in here"), why="who judges comes first, then what is judged; all else has a name.",
+                         others=env.labels(call, "in here"), why="who judges comes first, then what is judged; the rest is named.",
                          fix=form))
         return None
     value = elaborate(ctx, env, given[0].value)

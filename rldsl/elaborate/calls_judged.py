@@ -1,5 +1,5 @@
-"""Calls of rubrics: a rubric of texts, its verdicts and weights. Written out as nodes, so that what is done with verdicts is nothing
-special: weights are numbers of the graph, and a changed one asks the judge nothing."""
+"""Calls of rubrics: a rubric of texts, its verdicts and weights. Written out as nodes, so that what is done with verdicts is
+nothing special: weights are numbers of the graph, and a changed one asks the judge nothing."""
 
 from __future__ import annotations
 

@@ -67,7 +67,8 @@ def _judge(ctx: Context, env: Environment, item: tree.Rubric) -> str | None:
 def _asked(ctx: Context, env: Environment, item: tree.Rubric) -> Asked:
     """How the rubric asks; what is wrong with its settings is reported."""
     found = dict(settings_of(ctx, env, item.settings, RUBRIC, "a rubric"))
-    votes, votes_by = int(found.get("votes") or 1), str(found.get("votes_by") or "")  # type: ignore[call-overload]
+    votes = given if isinstance(given := found.get("votes"), int) else 1
+    votes_by = str(found.get("votes_by") or "")
     written = {setting.name: setting for setting in item.settings}
     if (votes > 1) != bool(votes_by) and {"votes", "votes_by"} & set(found):
         at = written["votes" if votes > 1 else "votes_by"]

@@ -149,7 +149,7 @@ def test_an_absent_text_has_no_verdict() -> None:
 
 # ------------------------------------------------------------------ pairs
 def test_win_rates_are_means_over_the_others() -> None:
-    spec = spec_of("reward win = mean(prefer(grader, y.text, others(y.text, per: prompt), question: problems.question), per: sample)")
+    spec = spec_of("reward win = mean(prefer(grader, y.text, others(y.text, per: prompt), q: problems.question), per: sample)")
     judge = Told(lambda question: {"better": _longer(question)})
     found = values(spec, ["win"], [["a", "aaa", "bb"], ["c", "d"]], judge)["win"]
     assert found == [0, 1, 0.5, 0.5, 0.5]

@@ -31,10 +31,14 @@ class Scale:
     @staticmethod
     def of(setting: Setting) -> Scale:
         """The scale of a constant."""
-        assert isinstance(setting, tuple)
-        if setting[0] == "words":
-            return Scale(tuple((str(word), float(value)) for word, value in setting[1:]))  # type: ignore[misc, union-attr, arg-type]
-        return Scale((), int(setting[1]), int(setting[2]))  # type: ignore[arg-type]
+        match setting:
+            case ("words", *words):
+                return Scale(tuple((str(word[0]), float(word[1])) for word in words  # type: ignore[arg-type]
+                                   if isinstance(word, tuple)))
+            case (_, int() | float() as low, int() | float() as high):
+                return Scale((), int(low), int(high))
+            case _:
+                raise AssertionError(setting)
 
     @property
     def is_binary(self) -> bool:

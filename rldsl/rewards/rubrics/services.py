@@ -41,14 +41,15 @@ class _Questions:
     """Questions of one batch, each different one once."""
 
     asked: list[Question] = field(default_factory=list)
-    places: dict[Hashable, int] = field(default_factory=dict)
+    places: dict[tuple[Hashable, int], int] = field(default_factory=dict)
 
-    def add(self, key: Hashable, make: Callable[[], Question]) -> int:
-        """The place of a question that is known by its key."""
-        if key not in self.places:
-            self.places[key] = len(self.asked)
-            self.asked.append(make())
-        return self.places[key]
+    def add(self, key: Hashable, votes: int, make: Callable[[int], Question]) -> list[int]:
+        """The places of a question that is known by its key, one for each vote."""
+        for draw in range(votes):
+            if (key, draw) not in self.places:
+                self.places[key, draw] = len(self.asked)
+                self.asked.append(make(draw))
+        return [self.places[key, draw] for draw in range(votes)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class _Sheet:
 
     def ask(self, asked: Asked, questions: _Questions) -> list[int]:
         """The places of its questions, one for each vote."""
-        return [questions.add((id(self), draw), lambda draw=draw: self._question(asked, draw)) for draw in range(asked.votes)]
+        return questions.add(id(self), asked.votes, lambda draw: self._question(asked, draw))
 
     def hand_out(self, asked: Asked, draw: int, reply: Answered | Failure, votes: list[list[Vote]]) -> None:
         """Give each item its vote."""
@@ -177,8 +178,7 @@ def _orders(asked: Asked, first: Any, second: Any) -> list[tuple[Any, Any]]:
 def _ordered(asked: Asked, questions: _Questions, first: Any, second: Any, texts: Mapping[str, Any]) -> list[int]:
     """The places of the questions in one order. The other member of a pair asks the same ones the other way about."""
     key = form.quoted([first, second, list(texts.values())])
-    return [questions.add((key, draw), lambda draw=draw: form.about_preference(asked, first, second, texts, draw))
-            for draw in range(asked.votes)]
+    return questions.add(key, asked.votes, lambda draw: form.about_preference(asked, first, second, texts, draw))
 
 
 def _preferred(asked: Asked, reply: Answered | Failure) -> Vote:
@@ -234,8 +234,7 @@ class StepService:
 def _of_answer(asked: Asked, questions: _Questions, named: Mapping[str, list[Any]], steps: list[Any], item: int) -> list[int]:
     texts = {name: column[item] for name, column in named.items()}
     key = form.quoted([steps, list(texts.values())])
-    return [questions.add((key, draw), lambda draw=draw: form.about_steps(asked, steps, texts, draw))
-            for draw in range(asked.votes)]
+    return questions.add(key, asked.votes, lambda draw: form.about_steps(asked, steps, texts, draw))
 
 
 def _hand_out_steps(asked: Asked, reply: Answered | Failure | None, items: Sequence[int], votes: list[list[Vote]]) -> None:
