@@ -86,7 +86,9 @@ def judged_texts(ctx: Context, env: Environment, call: tree.Call, rubric: Rubric
     texts = named_texts(ctx, env, call, rubric.name, [argument for argument in arguments if argument.name != "criteria"])
     if texts is None or not _criteria_fit(ctx, env, call, rubric, own):
         return None
-    return replace(texts, criteria=None)
+    if own:
+        ctx.defer("criteria", "`criteria` of a call type-check, but reading them from the data is not built yet", call.span)
+    return texts
 
 
 def _criteria_fit(ctx: Context, env: Environment, call: tree.Call, rubric: RubricSpec, own: Sequence[tree.Argument]) -> bool:
