@@ -14,8 +14,8 @@ from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
 from rldsl.graph.spec import NamedValue, ParamSpec, ResponseSpec, Schedule, Spec
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.run import HostRun
+from rldsl.rewards.hosting import open_host
 from rldsl.rewards.outcome import Outcome
-from rldsl.rewards.run import HostCalls
 from rldsl.types import BATCH, Level
 
 Numbers = npt.NDArray[np.float64]
@@ -47,7 +47,7 @@ class CompiledReward:
         self.spec, self.reward = spec, reward
         self.needed = _needed(spec, reward.key)
         self.response = _response(spec, reward, self.needed)
-        self.host = HostCalls(spec.externs, project)
+        self.host = open_host(spec, project)
 
     def __call__(self, texts: Sequence[str], *, samples: int | Sequence[int] = 1, **columns: Sequence[Any]) -> Numbers:
         """The reward of each text. `samples`: how many texts belong to each row of the columns, in order."""
@@ -126,7 +126,7 @@ def _needed(spec: Spec, key: int) -> frozenset[int]:
 def _response(spec: Spec, reward: NamedValue, needed: frozenset[int]) -> ResponseSpec:
     """The one rollout whose texts the reward reads."""
     nodes = [spec.graph[key] for key in needed]
-    if any(isinstance(node.operation, Read) or node.type.axis.level > Level.SAMPLE for node in nodes):
+    if any(isinstance(node.operation, Read) or node.type.axis.base.level > Level.SAMPLE for node in nodes):
         raise RewardError(f"`{reward.name}` reads a model or values per token: it needs more than texts")
     owners = {node.operation.owner for node in nodes
               if isinstance(node.operation, Leaf) and node.operation.kind is SourceKind.RECORDED}

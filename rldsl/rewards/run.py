@@ -57,7 +57,8 @@ class Answers:
 
 class Service(Protocol):
     """Answers operations that need more than a function: a judge, an encoder of texts. Called from several threads. `tier`
-    (`Tier.JUDGE` where a service has none) says what that costs beside other calls."""
+    (`Tier.JUDGE` where a service has none) says what that costs beside other calls; `problem(operation)`, where it has that,
+    why it cannot answer at all; `close()`, where it has that, lets go of what it holds."""
 
     def result(self, operation: Foreign) -> Result:
         """The promise that each value is checked against."""
@@ -82,7 +83,7 @@ class HostCalls:
         self._conventions: dict[str, str] = {}
         self._guard = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
-        weakref.finalize(self, _close, self._runners)
+        weakref.finalize(self, _close, self._runners, self._services)
 
     def call(self, operation: Foreign, inputs: Sequence[Column]) -> Outcome:
         """Results of one operation for a batch: `inputs` are columns of one length, in the order of
@@ -137,7 +138,10 @@ class HostCalls:
         """Load every function of the project that the operations need, before anything is trained."""
         found: dict[str, Prepared] = {}
         for operation in operations:
-            if operation.name.partition(":")[0] in self._services:
+            service = self._services.get(operation.name.partition(":")[0])
+            if service is not None:
+                problem = service.problem(operation) if hasattr(service, "problem") else None
+                found[operation.name] = Prepared(operation.name, "", problem)
                 continue
             plan = self._plan(operation)
             if plan.job is not None and plan.job.key not in found:
@@ -147,8 +151,8 @@ class HostCalls:
         return tuple(found.values())
 
     def close(self) -> None:
-        """End the child processes."""
-        _close(self._runners)
+        """End the child processes, and let go of what services hold."""
+        _close(self._runners, self._services)
 
     def _plan(self, operation: Foreign) -> HostCall:
         if operation not in self._plans:
@@ -210,9 +214,12 @@ def _served(service: Service, operation: Foreign, columns: list[list[Any]]) -> O
     return Outcome(values, failed, time.perf_counter() - started, found.computed, evidence, found.cost)
 
 
-def _close(runners: dict[str, Pool | Threads]) -> None:
+def _close(runners: dict[str, Pool | Threads], services: Mapping[str, Service]) -> None:
     while runners:
         runners.popitem()[1].close()
+    for service in services.values():
+        if hasattr(service, "close"):
+            service.close()
 
 
 def _search() -> list[str]:

@@ -24,9 +24,12 @@ class Told:
         self.asked += questions
         return [self._one(question) for question in questions]
 
-    def __call__(self, name: str) -> Told:
+    def of(self, name: str) -> Told:
         """As the judge of every name."""
         return self
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
     def _one(self, question: Question) -> Answered | Failure:
         said = self.reply(question)

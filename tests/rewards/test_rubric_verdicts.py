@@ -13,8 +13,7 @@ from rldsl.rewards.judging.question import Question
 from rldsl.rewards.outcome import Cost, Failure, FailureKind
 from rldsl.rewards.rubrics.asked import Asked
 from rldsl.rewards.rubrics.scale import BINARY_SCALE, Scale, as_numbers, as_words, interval_of
-from rldsl.rewards.rubrics.services import RubricService
-from rldsl.rewards.rubrics.votes import counted
+from rldsl.rewards.rubrics.services import RubricService, counted
 from rldsl.rewards.run import Answers
 from tests.rewards.judges import Told, by_words, numbered, texts
 

@@ -9,15 +9,17 @@ from typing import Any, Protocol
 
 from rldsl.graph.model import Foreign
 from rldsl.rewards.judging.question import Answered, Question
+from rldsl.rewards.judging.settings import JudgeError
 from rldsl.rewards.outcome import Cost, Failure, FailureKind
 from rldsl.rewards.rubrics import form
 from rldsl.rewards.rubrics.asked import Asked, preferred_interval
 from rldsl.rewards.rubrics.criteria import criterion_text
 from rldsl.rewards.rubrics.reading import Verdict, read_choice, read_verdicts
 from rldsl.rewards.rubrics.scale import PREFERRED, Scale
-from rldsl.rewards.rubrics.votes import counted
+from rldsl.rewards.rubrics.votes import VOTES_BY
 from rldsl.rewards.run import Answers
 from rldsl.rewards.signatures import Result
+from rldsl.rollouts.signatures import ModelError
 from rldsl.types import Element
 
 LONGEST_REPLY = 2000  # characters of a reply in the evidence of a verdict that failed
@@ -33,7 +35,39 @@ class Asks(Protocol):
         """One answer for each question."""
 
 
-Judges = Callable[[str], Asks]
+class Judges(Protocol):
+    """The judges of a spec."""
+
+    def of(self, name: str) -> Asks:
+        """The judge of that name. Raises `JudgeError` or `ModelError` where it cannot be asked at all."""
+
+    def close(self) -> None:
+        """Let go of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Who is asked."""
+
+    judges: Judges
+
+    def problem(self, operation: Foreign) -> Failure | None:
+        """Why the judge of a call cannot be asked at all; None if it can."""
+        try:
+            self.judges.of(Asked.of(operation).judge)
+        except (JudgeError, ModelError) as fault:
+            return Failure(FailureKind.SETUP, str(fault))
+        return None
+
+    def close(self) -> None:
+        """Let go of the judges."""
+        self.judges.close()
+
+    def _ask(self, operation: Foreign, questions: Sequence[Question]) -> list[Answered | Failure]:
+        problem = self.problem(operation) if questions else None
+        if problem is not None:
+            return [problem] * len(questions)
+        return self.judges.of(Asked.of(operation).judge).ask(questions) if questions else []
 
 
 @dataclass(slots=True)
@@ -53,11 +87,9 @@ class _Questions:
 
 
 @dataclass(frozen=True, slots=True)
-class RubricService:
+class RubricService(_Asking):
     """Verdicts on criteria: one value for each text and criterion. Items with equal texts are asked about in one question, unless
     the rubric says `ask: each`."""
-
-    judges: Judges
 
     def result(self, operation: Foreign) -> Result:
         """A number in [0, 1]."""
@@ -71,7 +103,7 @@ class RubricService:
         sheets = _sheets(asked, named, criteria)
         questions = _Questions()
         drawn = [sheet.ask(asked, questions) for sheet in sheets]
-        replies = self.judges(asked.judge).ask(questions.asked)
+        replies = self._ask(operation, questions.asked)
         votes: list[list[Vote]] = [[] for _ in criteria]
         for sheet, places in zip(sheets, drawn, strict=True):
             for draw, place in enumerate(places):
@@ -142,11 +174,9 @@ def _with_quote(vote: Vote, texts: Mapping[str, Any]) -> Vote:
 
 # ------------------------------------------------------------------ which of two texts
 @dataclass(frozen=True, slots=True)
-class PreferService:
+class PreferService(_Asking):
     """How much the first of two texts is preferred: 1, 0, or 1/2 for a tie, in each order in which they are shown, averaged. Two
     equal texts are a tie that nobody is asked about."""
-
-    judges: Judges
 
     def result(self, operation: Foreign) -> Result:
         """A number in [0, 1]."""
@@ -162,7 +192,7 @@ class PreferService:
         questions = _Questions()
         places = [[_ordered(asked, questions, *pair, texts[item]) for pair in _orders(asked, first[item], second[item])]
                   for item in range(len(first))]
-        replies = self.judges(asked.judge).ask(questions.asked)
+        replies = self._ask(operation, questions.asked)
         votes = [[[_preferred(asked, replies[place]) for place in draws] for draws in orders] for orders in places]
         values = [_of_orders(asked, orders) for orders in votes]
         evidence = {item: _both_orders(orders) if orders else {"equal": True} for item, orders in enumerate(votes)}
@@ -203,10 +233,8 @@ def _both_orders(orders: Sequence[Sequence[Vote]]) -> dict[str, Any]:
 
 # ------------------------------------------------------------------ steps of an answer
 @dataclass(frozen=True, slots=True)
-class StepService:
+class StepService(_Asking):
     """Verdicts on the steps of an answer, with a critique of each: all steps of an answer in one question."""
-
-    judges: Judges
 
     def result(self, operation: Foreign) -> Result:
         """A number in [0, 1]."""
@@ -224,7 +252,7 @@ class StepService:
         votes: list[list[Vote]] = [[] for _ in steps]
         places = {owner: _of_answer(asked, questions, named, [steps[item] for item in items], items[0])
                   for owner, items in answers.items() if len(items) <= MOST_STEPS}
-        replies = self.judges(asked.judge).ask(questions.asked)
+        replies = self._ask(operation, questions.asked)
         for owner, items in answers.items():
             for place in places.get(owner, [None]):
                 _hand_out_steps(asked, None if place is None else replies[place], items, votes)
@@ -248,6 +276,16 @@ def _hand_out_steps(asked: Asked, reply: Answered | Failure | None, items: Seque
 
 
 # ------------------------------------------------------------------ what comes of it
+def counted(votes: Sequence[float | Failure], votes_by: str) -> float | Failure:
+    """One number for the votes. A vote that failed is the failure of all: fewer votes are another question than was asked."""
+    values: list[float] = []
+    for vote in votes:
+        if isinstance(vote, Failure):
+            return vote
+        values.append(vote)
+    return values[0] if len(values) == 1 else float(VOTES_BY[votes_by](values))
+
+
 def _answers(asked: Asked, votes: Sequence[Sequence[Vote]], evidence: Mapping[int, Any],
              replies: Sequence[Answered | Failure]) -> Answers:
     values = [counted([vote if isinstance(vote, Failure) else vote.value for vote in found], asked.votes_by) for found in votes]

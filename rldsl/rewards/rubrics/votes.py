@@ -1,12 +1,10 @@
-"""Several verdicts on one thing as one number."""
+"""Several verdicts on one thing as one number. Imports nothing: elaboration reads the names."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from statistics import fmean, median
-
-from rldsl.rewards.outcome import Failure
 
 
 def majority(values: Sequence[float]) -> float:
@@ -19,13 +17,3 @@ def majority(values: Sequence[float]) -> float:
 VOTES_BY: dict[str, Callable[[Sequence[float]], float]] = {
     "mean": fmean, "median": median, "majority": majority, "min": min,
 }
-
-
-def counted(votes: Sequence[float | Failure], votes_by: str) -> float | Failure:
-    """One number for the votes. A vote that failed is the failure of all: fewer votes are another question than was asked."""
-    values: list[float] = []
-    for vote in votes:
-        if isinstance(vote, Failure):
-            return vote
-        values.append(vote)
-    return values[0] if len(values) == 1 else float(VOTES_BY[votes_by](values))
