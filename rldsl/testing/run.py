@@ -105,7 +105,7 @@ def _failure(expect: ExpectSpec, values: Mapping[int, Array], layout: Layout, te
 
 def _together(test: TestSpec, expect: ExpectSpec, values: Mapping[int, Array], layout: Layout) -> tuple[Array, Array]:
     axes = [test.graph[key].type.axis for key in (expect.key, expect.expected)]
-    finest = max(axes, key=lambda axis: len(axis.chain()))
+    finest = axes[0] if axes[0].is_within(axes[1]) else axes[1]
     left, right = (values[key][layout.owners(finest.name, axis.name)]
                    for key, axis in zip((expect.key, expect.expected), axes, strict=True))
     return left, right
