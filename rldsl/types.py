@@ -217,14 +217,16 @@ class Version(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LogProbability:
-    """Where a log-probability comes from: whose, of which response, under which weights and transforms."""
+    """Where a log-probability comes from: whose, of which response, under which weights and transforms. `within`: of what the
+    sampler could draw, renormalised; `truncates` says that this is less than the vocabulary for another reason than
+    `min_tokens`."""
 
     model: str
     response: str
     version: Version
     temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int = 0
+    within: bool = False
+    truncates: bool = False
 
 
 @dataclass(frozen=True, slots=True)

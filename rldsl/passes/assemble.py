@@ -39,19 +39,19 @@ def _groups(reads: Iterable[LiveRead]) -> tuple[HeadGroup, ...]:
     """Reads of one vocabulary row together, in sorted order."""
     ordered = sorted(reads, key=lambda read: (*_row(read), read.key))
     groups = []
-    for (owner, response, temperature, context), members in groupby(ordered, _row):
+    for (owner, response, temperature, context, within), members in groupby(ordered, _row):
         together = tuple(members)
         others = sorted({other for read in together for other in _others(owner, read.read)})
         groups.append(HeadGroup(owner, response, temperature, together[0].axis, together, tuple(others),
-                                None if context < 0 else context))
+                                None if context < 0 else context, within))
     return tuple(groups)
 
 
-def _row(live: LiveRead) -> tuple[str, str, float, int]:
-    """Model, response, temperature, context. A divergence from another model to the trained one is of its row."""
+def _row(live: LiveRead) -> tuple[str, str, float, int, bool]:
+    """Model, response, temperature, context, support. A divergence from another model to the trained one is of its row."""
     read = live.read
     owner = read.model if read.version is Version.CURRENT or read.other is None else read.other
-    return owner, read.response, read.temperature, -1 if read.context is None else read.context
+    return owner, read.response, read.temperature, -1 if read.context is None else read.context, read.within
 
 
 def _others(owner: str, read: Read) -> set[str]:

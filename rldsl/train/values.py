@@ -32,7 +32,7 @@ from rldsl.train.world import World
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Column: TypeAlias = "Numbers | list[Any]"
 Overrides: TypeAlias = Callable[[Sampling], Sampling]
-Group: TypeAlias = tuple[str, str, float, int | None]  # model, response, temperature, context
+Group: TypeAlias = tuple[str, str, float, int | None, bool]  # model, response, temperature, context, within its support
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,8 @@ class Values:
     def _draw(self, spec: ResponseSpec) -> ResponseTokens:
         prompts = self._texts(spec, spec.prompt, "prompt")
         settings = self.adjust(Sampling.of(spec.settings))
-        return sample(self.world.models[spec.model], prompts, settings,
+        mask = None if settings.within is None else self.world.models[settings.within.model]
+        return sample(self.world.models[spec.model], prompts, settings, mask=mask, supports=spec.name in self.world.finder.within,
                       seed=seed_for(self.world.seed, "sample", spec.name, *self.purpose))
 
     def _tokenize(self, spec: ResponseSpec) -> ResponseTokens:
@@ -242,8 +243,8 @@ class Values:
             if read.kind in (ReadKind.VALUE, ReadKind.SCORE, ReadKind.HIDDEN):
                 self.known[node.key] = score_plain(self._scored(read.model, read.response, context), read)
             else:
-                groups.setdefault((read.model, read.response, read.temperature, context), []).append(node)
-        for (model, response, _, context), members in groups.items():
+                groups.setdefault((read.model, read.response, read.temperature, context, read.within), []).append(node)
+        for (model, response, _, context, _), members in groups.items():
             reads = [node.operation for node in members if isinstance(node.operation, Read)]
             others = sorted({read.other for read in reads if read.other is not None})
             beside = {name: self._scored(name, response, context) for name in others}
