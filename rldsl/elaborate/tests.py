@@ -38,7 +38,7 @@ class Written:
 def declare_test(ctx: Context, env: Environment, item: tree.Test) -> TestSpec:
     """A test with its own builder; findings go to the common list."""
     written = Written()
-    own = replace(ctx, builder=Builder(stage=Stage.UPDATE), values={}, in_test=True, test=written,
+    own = replace(ctx, builder=Builder(stage=Stage.UPDATE), values={}, in_test=True, test=written, found_axes={},
                   test_axes={Level.PROMPT: PROMPT, Level.SAMPLE: SAMPLE, Level.TOKEN: TOKEN},
                   tables=replace(ctx.tables, params={}), calls=Calls(called=ctx.calls.called))
     check_doubled(ctx, [(entry.name, entry.span) for entry in item.items if isinstance(entry, tree.Let)], "`let`")

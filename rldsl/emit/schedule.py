@@ -100,7 +100,7 @@ class _Work:
             statements += _own([cell for cell in own if steps[cell.key] == step])
             now = [cell for cell in cells if step in inner.get(cell.key, ())]
             statements += _begun(own, now)
-            statements += self._loops(axis, now, scope, tops if _are_crossed(tops, cells) else self._tops(axis, now))
+            statements += self._loops(axis, now, scope, tops if _may_cross(cells) else self._tops(axis, now))
         return statements
 
     def _loops(self, axis: Axis, cells: Sequence[Cell], scope: frozenset[int], tops: Mapping[int, Axis]) -> list[Loop]:
@@ -167,8 +167,9 @@ class _Work:
         return {key: wanted[key] for key in inner}
 
 
-def _are_crossed(tops: Mapping[int, Axis], cells: Sequence[Cell]) -> bool:
-    return any(tops[cell.key] != tops[key] for cell in cells if cell.key in tops for key in cell.inputs if key in tops)
+def _may_cross(cells: Sequence[Cell]) -> bool:
+    """Whether there is an axis that covers another one: loops must then be those for which crossings were looked for."""
+    return any(above.over is not None for cell in cells for above in cell.home.chain())
 
 
 def _steps(axis: Axis, cells: Sequence[Cell], tops: Mapping[int, Axis]) -> dict[int, int]:
