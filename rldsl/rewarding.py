@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rldsl.emit.evaluate import evaluate
+from rldsl.emit.evaluate import Expanded, extended
 from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
 from rldsl.graph.spec import NamedValue, ParamSpec, ResponseSpec, Schedule, Spec
 from rldsl.kernels.layout import Layout
-from rldsl.rewards.outcome import is_absent
+from rldsl.rewards.engine.run import HostRun
+from rldsl.rewards.outcome import Outcome
 from rldsl.rewards.run import HostCalls
 from rldsl.types import BATCH, Level
 
@@ -25,7 +26,7 @@ class RewardError(ValueError):
     """What was handed over is not what the reward needs, or a verifier failed and the spec says nothing about that."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Batch:
     layout: Layout
     leaves: dict[int, Any]
@@ -39,13 +40,17 @@ class CompiledReward:
         reward(texts, samples=8, answer=answers)           # 8 texts for each answer, in order
 
     Returns float64 values, one for each text in their order; an absent reward is NaN. `nodes` gives every reward that it
-    is made of. Verifiers that fail raise `RewardError`, unless the spec says what happens (`else 0`).
+    is made of: NaN, too, where a part was not needed, so that nobody was asked. Verifiers that fail raise `RewardError`,
+    unless the spec says what happens (`else 0`).
     """
 
     def __init__(self, spec: Spec, reward: NamedValue, project: Path) -> None:
         self.spec, self.reward = spec, reward
         self.needed = _needed(spec, reward.key)
         self.response = _response(spec, reward, self.needed)
+        if not self._is_of_texts(reward):
+            raise RewardError(f"`{reward.name}` has a value for each {spec.graph[reward.key].type.axis.level.word}: reduce it, for "
+                              "example `mean(…, per: sample)`")
         self.host = HostCalls(spec.externs, project)
 
     def __call__(self, texts: Sequence[str], *, samples: int | Sequence[int] = 1, **columns: Sequence[Any]) -> Numbers:
@@ -55,10 +60,15 @@ class CompiledReward:
     def nodes(self, texts: Sequence[str], *, samples: int | Sequence[int] = 1, **columns: Sequence[Any]) -> dict[str, Numbers]:
         """Every reward that this one is made of, itself included, by name, one value for each text."""
         batch = self._batch(texts, samples, columns)
-        inner = [entry for entry in self.spec.rewards if entry.key in self.needed]
-        found = evaluate(self.spec.graph, [entry.key for entry in inner], batch.layout, batch.leaves, foreign=self._call)
+        inner = [entry for entry in self.spec.rewards if entry.key in self.needed and self._is_of_texts(entry)]
+
+        def grow(node: Node, outcome: Outcome) -> None:
+            batch.layout = extended(batch.layout, node.type.axis, Expanded.of(outcome))
+
+        run = HostRun(self.spec.graph, self.host, self, lambda: batch.layout, batch.leaves, grow)
+        run.run([self.reward.key], [entry.key for entry in inner])
         axis = self.response.sample_axis.name
-        return {entry.name: _numbers(found[entry.key])[batch.layout.owners(axis, self.spec.graph[entry.key].type.axis.name)]
+        return {entry.name: _numbers(run.known[entry.key])[batch.layout.owners(axis, self.spec.graph[entry.key].type.axis.name)]
                 for entry in inner}
 
     def close(self) -> None:
@@ -66,6 +76,10 @@ class CompiledReward:
         self.host.close()
 
     # ------------------------------------------------------------ inside
+    def _is_of_texts(self, reward: NamedValue) -> bool:
+        """Whether a reward has one value for each text, and not one for each step, or criterion, or member."""
+        return self.response.sample_axis.is_within(self.spec.graph[reward.key].type.axis)
+
     def _batch(self, texts: Sequence[str], samples: int | Sequence[int], columns: Mapping[str, Sequence[Any]]) -> _Batch:
         if isinstance(texts, str):
             raise RewardError("texts are a list of answers, not one text")
@@ -94,20 +108,16 @@ class CompiledReward:
                     raise RewardError(f"`{leaf.field}` has {len(columns[leaf.field])} values for {rows} rows")
                 return list(columns[leaf.field])
 
-    def _call(self, node: Node, inputs: Sequence[Any]) -> Any:
-        operation = node.operation
-        assert isinstance(operation, Foreign)
-        if operation.name == "policy.skip":
-            return inputs[0]
-        if operation.name == "policy.stop":
-            if any(is_absent(value) for value in inputs[0]):
-                raise RewardError(f"`{self.reward.name}` has no value for a text, and the spec says `else stop`")
-            return inputs[0]
-        outcome = self.host.call(operation, [_plain(value) for value in inputs])
+    def answered(self, node: Node, outcome: Outcome, places: Sequence[int]) -> None:
+        """Of the engine: a call was asked. Raises where it failed and the spec says nothing about that."""
         if outcome.failed and not self._is_handled(node.key):
-            place, failure = next(iter(outcome.failed.items()))
-            raise RewardError(f"`{operation.name}` failed at text {place + 1}: {failure.message}")
-        return outcome.values
+            index, failure = next(iter(outcome.failed.items()))
+            assert isinstance(node.operation, Foreign)
+            raise RewardError(f"`{node.operation.name}` failed at text {places[index] + 1}: {failure.message}")
+
+    def stopped(self, node: Node, count: int, places: Sequence[int]) -> None:
+        """Of the engine: `else stop` met what is absent."""
+        raise RewardError(f"`{self.reward.name}` has no value for a text, and the spec says `else stop`")
 
     def _is_handled(self, key: int) -> bool:
         from rldsl.train.failures import handled_calls
@@ -128,7 +138,7 @@ def _needed(spec: Spec, key: int) -> frozenset[int]:
 def _response(spec: Spec, reward: NamedValue, needed: frozenset[int]) -> ResponseSpec:
     """The one rollout whose texts the reward reads."""
     nodes = [spec.graph[key] for key in needed]
-    if any(isinstance(node.operation, Read) or node.type.axis.level > Level.SAMPLE for node in nodes):
+    if any(isinstance(node.operation, Read) or node.type.axis.base.level in (Level.TURN, Level.TOKEN) for node in nodes):
         raise RewardError(f"`{reward.name}` reads a model or values per token: it needs more than texts")
     owners = {node.operation.owner for node in nodes
               if isinstance(node.operation, Leaf) and node.operation.kind is SourceKind.RECORDED}
@@ -156,7 +166,3 @@ def _number(param: ParamSpec) -> float:
 
 def _numbers(value: Any) -> Numbers:
     return np.asarray(value.detach() if hasattr(value, "detach") else value, dtype=np.float64)
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else value

@@ -99,7 +99,8 @@ def _inner_total(monomial: Monomial, span: Span) -> Polynomial:
     if span.mask is not None:
         return _sum(monomial, span)
     axis = poly.finest((span.end, *(atom.axis for atom, _ in monomial), *(axis for _, axis in span.marks)))
-    if axis != span.start and span.start.is_within(axis) and _all_above(axis, monomial, span):  # the same value in all places of a finer axis: once, times their number
+    is_coarser = axis != span.start and span.start.is_within(axis) and _all_above(axis, monomial, span)
+    if is_coarser:  # the same value in all places of a finer axis: once, times their number
         [places] = size(replace(span, end=axis)).addends
         return _total_of(_product(monomial, places[0]), replace(span, start=axis))
     if span.start == span.end and not span.marks:

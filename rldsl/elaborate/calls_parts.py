@@ -66,7 +66,7 @@ def call_split(ctx: Context, env: Environment, call: tree.Call, bound: Bound) ->
     if len(ways) != 1:
         ctx.report(error("RL021", "`split` says in one way where steps end", env.span(call),
                          f"{listed(ways)} are given" if ways else "no way is given", others=env.labels(call, "in here"),
-                         why="`at:` is a separator, `pattern:` a regular expression that matches one, `tag:` cuts `<step>…</step>`.",
+                         why="`at:` is a separator, `pattern:` an expression that matches one, `tag:` cuts `<step>…</step>`.",
                          fix='`split(y.text, at: "\\n\\n")`, `split(y.text, pattern: "\\\\n+")` or `split(y.text, tag: "step")`'))
     key, response = _text_of(ctx, env, bound["text"])
     if settings is None or ctx.type_of(key).is_error:

@@ -45,11 +45,13 @@ from rldsl.graph.model import (
 from rldsl.kernels import pointwise, reference, vectors
 from rldsl.kernels.layout import Layout
 from rldsl.kernels.vectors import Taken
+from rldsl.rewards.outcome import Outcome
 from rldsl.types import NUMERIC, Axis, Element
 
 Value: TypeAlias = "Tensor | Taken | list[Any]"
 ForeignCall: TypeAlias = Callable[[Node, Sequence[Value]], Any]
 ReadCall: TypeAlias = Callable[[Node, Sequence[Value]], Any]
+Settle: TypeAlias = Callable[[Node, Value], Value]
 
 PRODUCTS = frozenset({Function.DOT, Function.COSINE})
 _FUNCTIONS: Mapping[Function, Callable[..., Any]] = {
@@ -74,7 +76,7 @@ def evaluate(graph: Graph, keys: Iterable[int], layout: Layout, leaves: Mapping[
     them), arrays or lists, packed. `foreign` and `read` compute the calls and the model reads that are needed; a call that
     makes an axis gives `Expanded`."""
     layout, leaves = with_found_axes(graph, keys := tuple(keys), layout, leaves, dtype=dtype, foreign=foreign, read=read)
-    evaluation = _Evaluation(graph, layout, leaves, dtype=dtype, foreign=foreign, read=read)
+    evaluation = Evaluation(graph, layout, leaves, dtype=dtype, foreign=foreign, read=read)
     return {key: evaluation.value(key) for key in keys}
 
 
@@ -86,6 +88,12 @@ class Expanded:
     values: list[Any]
     counts: npt.NDArray[np.int64]
     inside: npt.NDArray[np.int64] | None = None
+
+    @staticmethod
+    def of(outcome: Outcome) -> Expanded:
+        """What a call on the host gave. Without counts no item has a list: each is absent or failed, and has one place."""
+        counts = np.ones(len(outcome), np.int64) if outcome.counts is None else outcome.counts
+        return Expanded(list(outcome.values), counts)
 
 
 def with_found_axes(graph: Graph, keys: Iterable[int], layout: Layout, leaves: Mapping[int, Any], *,
@@ -114,11 +122,13 @@ def extended(layout: Layout, axis: Axis, made: Expanded) -> Layout:
     return layout.with_places(axis.name, axis.parent.name, made.counts, cover)
 
 
-class _Evaluation:
-    def __init__(self, graph: Graph, layout: Layout, leaves: Mapping[int, Any], *, dtype: torch.dtype,
-                 foreign: ForeignCall | None, read: ReadCall | None) -> None:
+class Evaluation:
+    """`evaluate`, one node at a time. `settle` sees every computed value before what uses it, and may change it."""
+
+    def __init__(self, graph: Graph, layout: Layout, leaves: Mapping[int, Any], *, dtype: torch.dtype = torch.float64,
+                 foreign: ForeignCall | None = None, read: ReadCall | None = None, settle: Settle | None = None) -> None:
         self.graph, self.layout, self.leaves, self.dtype = graph, layout, leaves, dtype
-        self.foreign, self.read = foreign, read
+        self.foreign, self.read, self.settle = foreign, read, settle
         self.like = torch.zeros((), dtype=dtype)
         self.values: dict[int, Value] = {}
         self._owners: dict[tuple[str, str], Tensor] = {}
@@ -130,7 +140,7 @@ class _Evaluation:
             node = self.graph[waiting[-1]]
             missing = () if node.key in self.leaves else [key for key in node.inputs if key not in self.values]
             if node.key not in self.values and not missing:
-                self.values[node.key] = self._given(node) if node.key in self.leaves else self._computed(node)
+                self.values[node.key] = self._given(node) if node.key in self.leaves else self._settled(node)
             if missing:
                 waiting.extend(missing)
             else:
@@ -163,6 +173,10 @@ class _Evaluation:
         if pair not in self._owners:
             self._owners[pair] = torch.from_numpy(self.layout.owners(*pair))
         return self._owners[pair], self._size(ancestor)
+
+    def _settled(self, node: Node) -> Value:
+        value = self._computed(node)
+        return value if self.settle is None else self.settle(node, value)
 
     def _computed(self, node: Node) -> Value:
         inputs = [self.values[key] for key in node.inputs]

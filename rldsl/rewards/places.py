@@ -6,7 +6,7 @@ an entry of `EXPANDING`, or by a service under its name. An item that is absent 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 

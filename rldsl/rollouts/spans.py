@@ -35,7 +35,8 @@ def tokens_inside(model: LoadedModel, tokens: ResponseTokens, counts: Longs, sta
         said = ids[:-1] if len(ids) and int(ids[-1]) in model.ends else ids
         wanted = starts[firsts[sample] + 1:firsts[sample + 1]]
         cuts = first_tokens(model.codec, said, tokens.texts[sample], wanted) if wanted else []
-        found.append(np.diff(np.array([0, *cuts, len(ids)], dtype=np.int64)))
+        bounds = [0, *cuts, len(ids)]
+        found.append(np.array([high - low for low, high in pairwise(bounds)], dtype=np.int64))
     return np.concatenate([np.zeros(0, np.int64), *found])
 
 
@@ -93,7 +94,8 @@ def _of_bytes(spelled: Sequence[bytes]) -> Longs:
     else:
         owners = np.cumsum((data < 0x80) | (data >= _LEAST_LEAD)) - 1
     after = int(owners[-1]) + 1 if len(owners) else 0
-    return np.append(owners, after)[starts]
+    found: Longs = np.append(owners, after).astype(np.int64)[starts]
+    return found
 
 
 def _characters_of_broken(joined: bytes) -> Longs:

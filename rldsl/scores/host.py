@@ -16,12 +16,12 @@ from rldsl.emit.evaluate import evaluate
 from rldsl.graph.model import Foreign, Leaf, Node, SourceKind
 from rldsl.graph.spec import ParamSpec, Schedule
 from rldsl.kernels.layout import Layout
+from rldsl.rewards.engine.inline import most_frequent
 from rldsl.rewards.outcome import Cost, Failure, is_absent
 from rldsl.rewards.run import HostCalls
 from rldsl.scores.groups import Batch, Indices
 from rldsl.scores.lengths import Lengths
 from rldsl.scores.plan import Plan, is_policy
-from rldsl.train.host import most_frequent
 from rldsl.types import BATCH
 
 Truths = npt.NDArray[np.bool_]
