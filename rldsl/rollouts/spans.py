@@ -7,9 +7,10 @@ has that one. What the tokens say is taken from the tokenizer's own decoding, or
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 from tokenizers import decoders
@@ -19,6 +20,7 @@ from rldsl.rollouts.signatures import ModelError
 from rldsl.rollouts.tokenizers import Codec
 from rldsl.rollouts.tokens import Longs, ResponseTokens
 
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _LEAST_LEAD = 0xC0  # bytes from 0x80 up to here continue a character of UTF-8
 
 
@@ -118,17 +120,44 @@ def _characters_of_broken(joined: bytes) -> Longs:
 
 # ------------------------------------------------------------------ any other tokenizer
 def _searched(codec: Codec, ids: Longs, text: str, characters: Sequence[int]) -> Iterator[int]:
-    """By decoding beginnings: a token's first character is where the text stops being what the tokens before it say."""
-    low = 0
+    """By decoding beginnings: a token's first character is where the text stops being what the tokens before it say. Inside a run
+    of byte tokens, which are decoded together, it follows from the bytes."""
+    runs, low = _byte_runs(codec, ids), 0
+
+    def first_character(token: int) -> int:
+        start, inside = runs.get(token, (token, 0))
+        return _agreement(_decoded(codec, ids[:start]), text) + inside
+
     for character in characters:
         high = len(ids)
         while low < high:
             middle = (low + high) // 2
-            if _agreement(_decoded(codec, ids[:middle]), text) < character:
+            if first_character(middle) < character:
                 low = middle + 1
             else:
                 high = middle
         yield low
+
+
+def _byte_runs(codec: Codec, ids: Longs) -> dict[int, tuple[int, int]]:
+    """For each token that is a byte (`<0xE2>`), where its run starts, and how many characters the run says before that of the
+    token. A run that is not UTF-8 is one mark a byte."""
+    found: dict[int, tuple[int, int]] = {}
+    spelled = [_BYTE.fullmatch(name) for name in codec.tokenizer.convert_ids_to_tokens(ids.tolist())]
+    start = 0
+    while start < len(spelled):
+        stop = start
+        while stop < len(spelled) and spelled[stop] is not None:
+            stop += 1
+        run = bytes(int(match[1], 16) for match in spelled[start:stop] if match is not None)
+        try:
+            run.decode("utf-8")
+            owners = [place - 1 for place in accumulate(byte < 0x80 or byte >= _LEAST_LEAD for byte in run)]
+        except UnicodeDecodeError:
+            owners = list(range(len(run)))
+        found.update((start + place, (start, owner)) for place, owner in enumerate(owners))
+        start = stop + 1
+    return found
 
 
 def _agreement(beginning: str, text: str) -> int:
