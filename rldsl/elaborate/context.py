@@ -87,6 +87,7 @@ class Context:
     in_test: bool = False
     test_axes: dict[Level, Axis] = field(default_factory=dict)
     test: object = None
+    found_axes: dict[str, object] = field(default_factory=dict)  # by name, what makes each
 
     def report(self, diagnostic: Diagnostic) -> None:
         """Keep a finding; of findings that say the same of the same text, the first."""
@@ -133,6 +134,9 @@ class Context:
             return BATCH
         if level.is_of_parts:
             return next((above for above in axis.chain() if above.level is level), None)
+        if level is Level.STEP:
+            steps = self.steps_of(axis)
+            return steps[0] if len(steps) == 1 else None
         parts, axis = axis, axis.base
         if parts != axis and level is Level.SAMPLE and any(spec.sample_axis == axis for spec in self.tables.responses.values()):
             return axis  # the rows of a given response are its samples
@@ -142,6 +146,22 @@ class Context:
         if axis.level < level:
             return None
         return next((above for above in axis.chain() if above.level <= level), None)
+
+
+    def steps_of(self, axis: Axis) -> list[Axis]:
+        """The steps in which the places of an axis lie: those it stands on or below, else those that cover it."""
+        above = [step for step in axis.chain() if step.level is Level.STEP]
+        if above:
+            return above[:1]
+        return [step for step in self.builder.axes_of(Level.STEP, BATCH) if axis.is_within(step)]
+
+    def found_axis(self, name: str, maker: object) -> str:
+        """The name of an axis that a call makes: `name`, with a number behind it where another call has that."""
+        number, found = 1, name
+        while self.found_axes.setdefault(found, maker) != maker:
+            number += 1
+            found = f"{name}{number}"
+        return found
 
 
 def _axis_of_response(response: ResponseSpec, axis: Axis, level: Level) -> Axis | None:

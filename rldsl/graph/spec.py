@@ -293,6 +293,7 @@ class TestSpec:
     counts: tuple[tuple[Axis, tuple[int, ...]], ...]
     gradients: tuple[tuple[int, int, int], ...]  # (key of the result leaf, key of the differentiated scalar, key of the probe)
     span: Span
+    inside: tuple[int, ...] | None = None  # how many tokens lie in each step
 
 
 @dataclass(frozen=True, slots=True)

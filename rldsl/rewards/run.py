@@ -20,9 +20,11 @@ import numpy.typing as npt
 
 from rldsl.graph.model import Foreign
 from rldsl.graph.spec import ExternSpec
-from rldsl.rewards.calls import HostCall, Surroundings, plan_call
+from rldsl.rewards.calls import VERIFIERS, HostCall, Surroundings, plan_call
+from rldsl.rewards.expanding import EXPANDING, Expanding
 from rldsl.rewards.in_process import Threads
 from rldsl.rewards.outcome import Cost, Failure, Outcome, is_absent
+from rldsl.rewards.places import Places, laid_out
 from rldsl.rewards.pool import Job, Pool, Reply
 from rldsl.rewards.results import check_value, pack, spread_batch
 from rldsl.rewards.signatures import Result
@@ -47,7 +49,8 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a service gives for a batch: at each item a value (None: absent) or a `Failure`, `evidence` and cost."""
+    """What a service gives for a batch: at each item a value (None: absent) or a `Failure`, `evidence` and cost. Of an
+    expanding operation each value is `Places`."""
 
     values: list[Any]
     evidence: Mapping[int, Any] = field(default_factory=dict)
@@ -87,11 +90,14 @@ class HostCalls:
 
     def call(self, operation: Foreign, inputs: Sequence[Column]) -> Outcome:
         """Results of one operation for a batch: `inputs` are columns of one length, in the order of
-        `operation.names`; None and NaN in them are absent and make the result absent. May be called from several threads;
-        calls that share processes take turns, and the seconds of one are those of its own turn."""
+        `operation.names`; None and NaN in them are absent and make the result absent. An expanding operation gives a list
+        for each item: its `Outcome` is by place, with `counts` of the items. May be called from several threads; calls that
+        share processes take turns, and the seconds of one are those of its own turn."""
         service = self._services.get(operation.name.partition(":")[0])
         if service is not None:
             return _served(service, operation, [_as_list(column) for column in inputs])
+        if (expanding := _expanding(operation)) is not None:
+            return self._expanded(operation, expanding, [_as_list(column) for column in inputs])
         plan = self._plan(operation)
         columns = [_as_list(inputs[index]) for index in plan.order or range(len(inputs))]
         count = len(columns[0])
@@ -125,11 +131,11 @@ class HostCalls:
         service = self._services.get(operation.name.partition(":")[0])
         if service is not None:
             return Tier(getattr(service, "tier", Tier.JUDGE))
-        return Tier.NATIVE if operation.name in NATIVE else Tier.PROCESS
+        return Tier.NATIVE if operation.name in NATIVE or _expanding(operation) is not None else Tier.PROCESS
 
     def is_whole(self, operation: Foreign) -> bool:
         """Whether it is called with a whole batch, of which no item may be left out: what it says may depend on all."""
-        if operation.name.partition(":")[0] in self._services:
+        if operation.name.partition(":")[0] in self._services or _expanding(operation) is not None:
             return False
         plan = self._plan(operation)
         return plan.job is not None and plan.is_python and self._open(plan, plan.job) in WHOLE
@@ -142,6 +148,8 @@ class HostCalls:
             if service is not None:
                 problem = service.problem(operation) if hasattr(service, "problem") else None
                 found[operation.name] = Prepared(operation.name, "", problem)
+                continue
+            if _expanding(operation) is not None:
                 continue
             plan = self._plan(operation)
             if plan.job is not None and plan.job.key not in found:
@@ -177,6 +185,22 @@ class HostCalls:
             self._conventions[job.key] = opened
         return self._conventions[job.key]
 
+    def _expanded(self, operation: Foreign, expanding: Expanding, columns: list[list[Any]]) -> Outcome:
+        count, present = len(columns[0]), _present(columns)
+        if present is not None:
+            columns = [[column[index] for index in present] for column in columns]
+        settings = dict(operation.settings)
+        job = expanding.job(settings)
+        plan = HostCall(operation.name, settings, expanding.result, (), job, VERIFIERS)
+        with self._turn(plan):
+            started = time.perf_counter()
+            if job is not None:
+                replies = self._runner(plan).run(job, list(zip(*columns, strict=True))) if columns[0] else []
+                columns = [*columns, [reply.value if isinstance(reply.value, Failure) else reply.evidence for reply in replies]]
+            laid = laid_out(expanding.run(settings, *columns), expanding.result, count, present)
+            seconds = time.perf_counter() - started
+        return Outcome(laid.values, laid.failed, seconds, len(columns[0]), counts=laid.counts, starts=laid.starts)
+
     def _replies(self, operation: Foreign, plan: HostCall, columns: list[list[Any]]) -> tuple[list[Reply], int]:
         """One for each item, and how many were computed."""
         count = len(columns[0])
@@ -208,10 +232,20 @@ def _served(service: Service, operation: Foreign, columns: list[list[Any]]) -> O
     if present is not None:
         columns = [[column[index] for index in present] for column in columns]
     found, promise = service.answer(operation, columns), service.result(operation)
+    if any(isinstance(value, Places) for value in found.values):
+        laid = laid_out(found.values, promise, count, present)
+        firsts, items = np.cumsum(laid.counts) - laid.counts, range(count) if present is None else present
+        said = {int(firsts[items[index]]): entry for index, entry in found.evidence.items()}
+        return Outcome(laid.values, laid.failed, time.perf_counter() - started, found.computed, said, found.cost, laid.counts,
+                       laid.starts)
     values, failed = pack([check_value(value, promise) for value in found.values], promise, count, present)
     places = range(count) if present is None else present
     evidence = {places[index]: said for index, said in found.evidence.items()}
     return Outcome(values, failed, time.perf_counter() - started, found.computed, evidence, found.cost)
+
+
+def _expanding(operation: Foreign) -> Expanding | None:
+    return EXPANDING.get(operation.name.partition(":")[0])
 
 
 def _close(runners: dict[str, Pool | Threads], services: Mapping[str, Service]) -> None:
