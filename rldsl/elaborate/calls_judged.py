@@ -13,18 +13,19 @@ from rldsl.diagnostics import error
 from rldsl.elaborate.calls_host import take
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import axes_agree, elaborate, host
+from rldsl.elaborate.staging import host_type
 from rldsl.elaborate.values import FailedValue, GraphValue, RubricValue, Value, describe
-from rldsl.graph.model import Elementwise, Function, Reduction
+from rldsl.graph.model import Elementwise, Foreign, Function, Reduction
 from rldsl.graph.spec import CriterionSpec, RubricSpec
 from rldsl.infer.levels import common_axis
 from rldsl.rewards.rubrics.asked import Asked
 from rldsl.rewards.rubrics.scale import Scale
 from rldsl.source import Span
 from rldsl.syntax import tree
-from rldsl.types import Axis, Element, Level, Type, parts_axis
+from rldsl.types import BATCH, Axis, Element, Interval, Level, Type, parts_axis
 
 JUDGED = "answer"  # under which name the first text is shown
-OWN_NAMES = ("criterion", "criteria")
+OWN_NAMES = ("criterion", "criteria", "place")
 READABLE = (Element.TEXT, Element.JSON)
 
 
@@ -86,9 +87,7 @@ def judged_texts(ctx: Context, env: Environment, call: tree.Call, rubric: Rubric
     texts = named_texts(ctx, env, call, rubric.name, [argument for argument in arguments if argument.name != "criteria"])
     if texts is None or not _criteria_fit(ctx, env, call, rubric, own):
         return None
-    if own:
-        ctx.defer("criteria", "`criteria` of a call type-check, but reading them from the data is not built yet", call.span)
-    return texts
+    return _with_criteria(ctx, env, call, texts, own[0]) if own else texts
 
 
 def _criteria_fit(ctx: Context, env: Environment, call: tree.Call, rubric: RubricSpec, own: Sequence[tree.Argument]) -> bool:
@@ -138,8 +137,35 @@ def _report_name(ctx: Context, env: Environment, argument: tree.Argument, word: 
                      fix="`reference: …`, or whatever it is"))
 
 
+def _with_criteria(ctx: Context, env: Environment, call: tree.Call, judged: Judged, written: tree.Argument) -> Judged | None:
+    """The criteria that a call brings, each at a place of an axis of its own below the texts."""
+    inputs: list[tuple[str, int]] = []
+    parts: list[tree.Expr] = []
+    if not take(ctx, env, "criteria", Parameter("criteria", READABLE), written.value, inputs, {}, parts):
+        return None
+    parts = [*judged.parts, *parts]
+    if not axes_agree(ctx, env, [*(key for _, key in judged.texts), inputs[0][1]], call, parts):
+        return None
+    axis = common_axis([Type(Element.TEXT, axis=judged.axis), ctx.type_of(inputs[0][1])])
+    assert axis is not None, "the axes were said to agree"
+    listed = ctx.builder.spread(inputs[0][1], axis, env.span(written))
+    operation = Foreign("criteria", ("criteria",))
+    own = Axis(ctx.found_axis(f"{axis.name}.criterion", (operation, listed)), Level.CRITERION, axis.owner, axis)
+    kind = host_type(ctx, Type(Element.JSON), own, [listed])
+    found = ctx.builder.add(operation, (listed,), type=kind, span=env.span(written))
+    return replace(judged, axis=axis, parts=tuple(parts), criteria=found)
+
+
 # ------------------------------------------------------------------ nodes
 def _verdicts(ctx: Context, env: Environment, call: tree.Call, rubric: RubricSpec, judged: Judged) -> int:
+    if judged.criteria is not None:
+        asked = Asked.read(rubric.asks)
+        place = ctx.builder.position(judged.axis, BATCH, env.span(call))
+        inputs = [*judged.texts, ("criterion", judged.criteria), ("place", place)]
+        found = host(ctx, env, f"rubric:{rubric.name}", inputs, asked.constants, call, Type(Element.REAL, asked.interval),
+                     [*judged.parts, call])
+        ctx.builder.rename(found, f"{rubric.name} verdicts")
+        return found
     return _asked_about(ctx, env, call, rubric, judged, rubric.weighed, rubric.name)
 
 
@@ -158,6 +184,8 @@ def _asked_about(ctx: Context, env: Environment, call: tree.Call, rubric: Rubric
 
 
 def _weights(ctx: Context, env: Environment, call: tree.Call, rubric: RubricSpec, judged: Judged) -> int:
+    if judged.criteria is not None:
+        return _part(ctx, judged.criteria, "weight", env.span(call))
     axis = parts_axis(judged.axis, Level.CRITERION, len(rubric.weighed), rubric.name)
     found = ctx.builder.parts([_weight(ctx, criterion, env.span(call)) for criterion in rubric.weighed], axis, env.span(call))
     ctx.builder.rename(found, f"{rubric.name} weights")
@@ -174,10 +202,19 @@ def _weight(ctx: Context, criterion: CriterionSpec, span: Span) -> int:
             return ctx.builder.constant(0.0)
 
 
+def _part(ctx: Context, criteria: int, part: str, span: Span) -> int:
+    """What criteria of the data say of themselves: their weights, from which verdict on a veto or gate holds."""
+    kind = Type(Element.REAL) if part == "weight" else Type(Element.REAL, Interval(0.0, 1.0, low_open=True), optional=True)
+    typed = host_type(ctx, kind, ctx.type_of(criteria).axis, [criteria])
+    return ctx.builder.add(Foreign("criterion", ("criterion",), (("part", part),)), (criteria,), type=typed, span=span)
+
+
 def _total(ctx: Context, env: Environment, call: tree.Call, rubric: RubricSpec, judged: Judged) -> int:
     """`clip(sum(w v) / sum(max(w, 0)), 0 .. 1)`; 0 where a veto holds or a gate is closed. Where a verdict has failed, there is no
     number either: what is left of the others would count it as 0."""
     span = env.span(call)
+    if judged.criteria is not None:
+        return _total_of_found(ctx, env, call, rubric, judged, judged.criteria)
     found = _weighed(ctx, env, call, rubric, judged) if rubric.weighed else ctx.builder.constant(1.0)
     if not rubric.gates:
         return found
@@ -203,6 +240,24 @@ def _weighed(ctx: Context, env: Environment, call: tree.Call, rubric: RubricSpec
         bounds = [criterion.amount if criterion.mark == "veto" else never for criterion in rubric.weighed]
         holds = _beyond(ctx, verdicts, bounds, Reduction.ANY, span)
         found = builder.elementwise(Function.SELECT, holds, builder.constant(0.0), found, span=span)
+    return _if_complete(ctx, verdicts, found, span)
+
+
+def _total_of_found(ctx: Context, env: Environment, call: tree.Call, rubric: RubricSpec, judged: Judged, criteria: int) -> int:
+    """The same of criteria that a call brings: which of them are what is known with the data. Where none weighs, it is 1 unless a
+    veto or gate says otherwise."""
+    span, builder, zero, one = env.span(call), ctx.builder, ctx.builder.constant(0.0), ctx.builder.constant(1.0)
+    verdicts, weights = _verdicts(ctx, env, call, rubric, judged), _weights(ctx, env, call, rubric, judged)
+    weighted = builder.elementwise(Function.MULTIPLY, weights, verdicts, span=span)
+    earned = builder.reduce(Reduction.SUM, weighted, judged.axis, span=span)
+    whole = builder.reduce(Reduction.SUM, builder.elementwise(Function.RELU, weights, span=span), judged.axis, span=span)
+    share = builder.elementwise(Function.CLIP, builder.elementwise(Function.DIVIDE, earned, whole, span=span), zero, one, span=span)
+    weighs = builder.elementwise(Function.GREATER, whole, zero, span=span)
+    found = builder.elementwise(Function.SELECT, weighs, share, one, span=span)
+    for part, closes in (("veto", Function.GREATER_EQUAL), ("gate", Function.LESS)):
+        met = builder.elementwise(closes, verdicts, _part(ctx, criteria, part, span), span=span)
+        closed = builder.reduce(Reduction.ANY, met, judged.axis, span=span)
+        found = builder.elementwise(Function.SELECT, closed, zero, found, span=span)
     return _if_complete(ctx, verdicts, found, span)
 
 

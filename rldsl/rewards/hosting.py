@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rldsl.graph.model import Foreign
 from rldsl.graph.spec import Spec
+from rldsl.rewards.rubrics.parts import CriterionService
 from rldsl.rewards.run import HostCalls, Service
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def open_host(spec: Spec, project: Path, *, seed: int = 0, models: Mapping[str, 
     from them. Answers of judges are kept on disk."""
     asked = {node.operation.name.partition(":")[0] for node in spec.graph.nodes if isinstance(node.operation, Foreign)}
     services = _judging(spec, project, seed, models) if asked.intersection(JUDGED) else {}
-    return HostCalls(spec.externs, project, services=services)
+    return HostCalls(spec.externs, project, services={**services, "criterion": CriterionService()})
 
 
 def _judging(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> dict[str, Service]:

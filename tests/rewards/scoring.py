@@ -1,4 +1,4 @@
-"""The values of a spec over given answers, with a stand-in for its judges: the graph alone, evaluated as rewards are."""
+"""The values of a spec over given answers, with a stand-in for its judges: the host part of its graph alone."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from rldsl.compiler import check_source
-from rldsl.emit.evaluate import evaluate
-from rldsl.graph.model import Foreign, Leaf, Node, SourceKind
+from rldsl.emit.evaluate import Expanded, extended
+from rldsl.graph.model import Leaf, Node, SourceKind
 from rldsl.graph.spec import Spec
 from rldsl.kernels.layout import Layout
 from rldsl.loading import project_loader
+from rldsl.rewards.engine.run import HostRun
+from rldsl.rewards.outcome import Outcome
+from rldsl.rewards.rubrics.parts import CriterionService
 from rldsl.rewards.rubrics.services import PreferService, RubricService, StepService
 from rldsl.rewards.run import HostCalls
 from rldsl.source import Source
@@ -60,17 +63,25 @@ def values(spec: Spec, names: Sequence[str], answers: Sequence[Sequence[str]], j
                 leaves[node.key] = [(params or {}).get(owner, param.value)]
             case _:
                 pass
-    services = {"rubric": RubricService(judge), "prefer": PreferService(judge), "prm": StepService(judge)}
-    host = HostCalls(spec.externs, Path("/nonexistent"), services=services)
-    kept: dict[int, Any] = {}
+    services: dict[str, Any] = {"rubric": RubricService(judge), "prefer": PreferService(judge), "prm": StepService(judge),
+                                "criterion": CriterionService()}
+    places = [layout]
 
-    def call(node: Node, inputs: Sequence[Any]) -> Any:
-        assert isinstance(node.operation, Foreign)
-        if node.key not in kept:
-            columns = [value if isinstance(value, list) else value.tolist() for value in inputs]
-            kept[node.key] = host.call(node.operation, columns).values
-        return kept[node.key]
+    def grow(node: Node, outcome: Outcome) -> None:
+        places[0] = extended(places[0], node.type.axis, Expanded.of(outcome))
 
-    found = evaluate(spec.graph, [keys[name] for name in names], layout, leaves, foreign=call)
-    host.close()
-    return {name: np.asarray(found[keys[name]]).tolist() for name in names}
+    with HostCalls(spec.externs, Path("/nonexistent"), services=services) as host:
+        run = HostRun(spec.graph, host, Unheeding(), lambda: places[0], leaves, grow)
+        run.run([keys[name] for name in names])
+    return {name: np.asarray(run.known[keys[name]]).tolist() for name in names}
+
+
+class Unheeding:
+    """Goes on whatever fails."""
+
+    def answered(self, node: Node, outcome: Outcome, where: Sequence[int]) -> None:
+        """Of no interest."""
+
+    def stopped(self, node: Node, count: int, where: Sequence[int]) -> None:
+        """No spec here says so."""
+        raise AssertionError

@@ -176,3 +176,56 @@ def _longer(question: Any) -> str:
     from tests.rewards.judges import texts
     first, second = (len(texts(question)[name]) for name in "AB")
     return "A" if first > second else "B" if first < second else "tie"
+
+
+# ------------------------------------------------------------------ criteria of the data
+OWN = """
+rubric own judged by grader { scale: ordinal(no: 0, partly: 1, yes: 2) }
+reward fair = own(y.text, criteria: problems.rubrics)
+let v = verdicts(own, y.text, criteria: problems.rubrics)
+let w = weights(own, y.text, criteria: problems.rubrics)
+"""
+
+
+def test_each_row_brings_its_own_criteria() -> None:
+    spec = spec_of(OWN)
+    rows = [[{"criterion": "a", "points": 5}, {"criterion": "b", "points": 3}, {"criterion": "c", "points": -4}],
+            [{"criterion": "a", "weight": 1}],
+            [{"criterion": "d", "kind": "veto", "at": 0.5}, {"criterion": "a", "weight": 2}],
+            [{"criterion": "e", "kind": "gate", "at": 0.5}, {"criterion": "a", "weight": 2}],
+            [{"criterion": "d", "kind": "veto"}]]
+    judge = Told(by_words(lambda criterion, shown: "yes" if criterion in shown["answer"] else "partly"
+                          if criterion.upper() in shown["answer"] else "no"))
+    found = values(spec, ["fair", "v", "w"], [["ab", "ac"], ["A", ""], ["aD", "a"], ["aE", "a"], ["D", "d"]], judge,
+                   {"rubrics": rows})
+    # (5 + 3) / 8, (5 - 4) / 8; 1/2, 0; a veto that holds from partly on, and one that does not; a gate likewise; a veto of 1
+    assert found["fair"] == [1, 0.125, 0.5, 0, 0, 1, 1, 0, 1, 0]
+    assert found["v"] == [1, 1, 0, 1, 0, 1, 0.5, 0, 0.5, 1, 0, 1, 0.5, 1, 0, 1, 0.5, 1]
+    assert found["w"] == [5, 3, -4, 5, 3, -4, 1, 1, 0, 2, 0, 2, 0, 2, 0, 2, 0, 0]
+    assert len(judge.asked) == 10
+    kinds = {entry.name: spec.graph[entry.key].type for entry in spec.lets}
+    assert kinds["v"].axis == kinds["w"].axis and kinds["v"].axis.level is Level.CRITERION
+    assert kinds["v"].interval.values == (0, 0.5, 1)
+
+
+def test_a_row_whose_criteria_cannot_be_read_has_no_reward_and_asks_nobody() -> None:
+    spec = spec_of(OWN + "reward mended = fair else 0.25")
+    judge = Told(by_words(lambda criterion, shown: "yes"))
+    found = values(spec, ["fair", "mended"], [["x", "y"], ["z"]], judge,
+                   {"rubrics": [[{"criterion": "a", "points": -1}], [{"criterion": "a", "points": 1}]]})
+    assert [None if math.isnan(value) else value for value in found["fair"]] == [None, None, 1]
+    assert found["mended"] == [0.25, 0.25, 1]
+    assert len(judge.asked) == 1
+
+
+def test_criteria_that_a_policy_wrote_are_a_text_that_is_json_and_nothing_else() -> None:
+    spec = spec_of("""
+    rollout z ~ actor(y.text) { samples: 1, max_tokens: 4 }
+    rubric own judged by grader {}
+    reward fair = own(y.text, criteria: answer(problems.question, from: line))
+    """)
+    judge = Told(by_words(lambda criterion, shown: "yes" if criterion in shown["answer"] else "no"))
+    found = values(spec, ["fair"], [["ab"], ["a"]], judge,
+                   {"question": ['[{"criterion": "a", "weight": 1}, {"criterion": "b", "weight": 3}]', "Sure! [..]"]})
+    assert found["fair"][0] == 1 and math.isnan(found["fair"][1])
+    assert len(judge.asked) == 1

@@ -96,11 +96,12 @@ class RubricService(_Asking):
         return Result(Element.REAL, Asked.of(operation).interval)
 
     def answer(self, operation: Foreign, columns: Sequence[list[Any]]) -> Answers:
-        """`criterion` is the place of a written criterion, or a criterion of the data; the other columns are texts."""
+        """`criterion` is the place of a written criterion, or a criterion of the data, and then `place` says which of them belong
+        together; the other columns are texts."""
         asked = Asked.of(operation)
         named = dict(zip(operation.names, columns, strict=True))
         criteria = [_criterion(asked, entry) for entry in named.pop("criterion")]
-        sheets = _sheets(asked, named, criteria)
+        sheets = _sheets(asked, named.pop("place", [0] * len(criteria)), named, criteria)
         questions = _Questions()
         drawn = [sheet.ask(asked, questions) for sheet in sheets]
         replies = self._ask(operation, questions.asked)
@@ -121,7 +122,8 @@ class _Sheet:
 
     def ask(self, asked: Asked, questions: _Questions) -> list[int]:
         """The places of its questions, one for each vote."""
-        return questions.add(id(self), asked.votes, lambda draw: self._question(asked, draw))
+        key = form.quoted(list(self.texts.values())), tuple(self.criteria)
+        return questions.add(key, asked.votes, lambda draw: self._question(asked, draw))
 
     def hand_out(self, asked: Asked, draw: int, reply: Answered | Failure, votes: list[list[Vote]]) -> None:
         """Give each item its vote."""
@@ -142,12 +144,13 @@ class _Sheet:
         return form.order_of(asked, self.texts, len(self.criteria), draw)
 
 
-def _sheets(asked: Asked, named: Mapping[str, list[Any]], criteria: Sequence[tuple[str, Scale]]) -> list[_Sheet]:
+def _sheets(asked: Asked, owners: Sequence[Any], named: Mapping[str, list[Any]],
+            criteria: Sequence[tuple[str, Scale]]) -> list[_Sheet]:
     """The items by their texts; each criterion by itself where the rubric asks for that."""
     found: dict[Hashable, _Sheet] = {}
     for item, criterion in enumerate(criteria):
         texts = {name: column[item] for name, column in named.items()}
-        key = (form.quoted(list(texts.values())), None if asked.together else criterion)
+        key = (form.quoted(list(texts.values())), owners[item], None if asked.together else criterion)
         sheet = found.setdefault(key, _Sheet(texts))
         sheet.criteria.setdefault(criterion, []).append(item)
     return list(found.values())
