@@ -53,7 +53,7 @@ class Watcher(Protocol):
         """A call was asked at some places. May raise: nothing more is asked then."""
 
     def stopped(self, node: Node, count: int, places: Sequence[int]) -> None:
-        """`else stop` met absent values at some of the `count` places of its input. Must raise."""
+        """`else stop` met absent values at some of the `count` places of its input. May raise, or go on."""
 
 
 @dataclass(frozen=True, slots=True)
