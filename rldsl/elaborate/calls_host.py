@@ -106,7 +106,7 @@ def _take_constant(ctx: Context, env: Environment, name: str, parameter: Paramet
     trouble = "it must be known when the spec is compiled" if value is None else check_constant(name, parameter.name, value)
     if trouble is None and parameter.form is Form.CHOICE and value not in parameter.choices:
         trouble = f"it is one of {', '.join(parameter.choices)}"
-    if trouble is None and parameter.form is Form.VALUE and not _is_of(value, parameter.elements):
+    if trouble is None and parameter.form in (Form.VALUE, Form.SHARE) and not _is_of(value, parameter.elements):
         trouble = f"it is {' or '.join(element.value for element in parameter.elements)}"
     example = _example(parameter)
     if value is not None and parameter.form is Form.DURATION and unit_is_amiss(expr, True):
@@ -140,6 +140,8 @@ def _example(parameter: Parameter) -> str:
             return "5s"
         case Form.RANGE:
             return "0 .. 1"
+        case Form.SHARE:
+            return "0.05"
         case _:
             return '"…"' if Element.TEXT in parameter.elements else "true" if Element.BOOL in parameter.elements else "1"
 

@@ -55,6 +55,15 @@ class Surroundings:
     search: Sequence[str]
 
 
+def promise_of(operation: Foreign, externs: Mapping[str, ExternSpec]) -> Result | None:
+    """What a call promises of every value; None of what a service answers, which says that itself."""
+    if operation.name.startswith("extern:"):
+        result = externs[operation.name.removeprefix("extern:")].result
+        return Result(result.element, result.interval, result.optional)
+    primitive = PRIMITIVES.get(operation.name)
+    return None if primitive is None else result_of(primitive, dict(operation.settings))
+
+
 def plan_call(operation: Foreign, around: Surroundings) -> HostCall:
     """What to run for an operation. KeyError for one that nobody knows."""
     if operation.name.startswith("extern:"):

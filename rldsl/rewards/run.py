@@ -133,6 +133,11 @@ class HostCalls:
             return Tier(getattr(service, "tier", Tier.JUDGE))
         return Tier.NATIVE if operation.name in NATIVE or _expanding(operation) is not None else Tier.PROCESS
 
+    def may_be_absent(self, operation: Foreign) -> bool:
+        """Whether it may give nothing although its inputs are there."""
+        service = self._services.get(operation.name.partition(":")[0])
+        return (self._plan(operation).result if service is None else service.result(operation)).optional
+
     def is_whole(self, operation: Foreign) -> bool:
         """Whether it is called with a whole batch, of which no item may be left out: what it says may depend on all."""
         if operation.name.partition(":")[0] in self._services or _expanding(operation) is not None:

@@ -40,6 +40,9 @@ class Host(Protocol):
     def tier(self, operation: Foreign) -> Tier:
         """What it costs."""
 
+    def may_be_absent(self, operation: Foreign) -> bool:
+        """Whether it may give nothing although its inputs are there."""
+
     def is_whole(self, operation: Foreign) -> bool:
         """Whether it sees a batch as a whole, so that no place may be left out."""
 
@@ -51,7 +54,7 @@ class Watcher(Protocol):
         """A call was asked at some places. May raise: nothing more is asked then."""
 
     def stopped(self, node: Node, count: int, places: Sequence[int]) -> None:
-        """`else stop` met absent values at some of the `count` places of its input. Must raise."""
+        """`else stop` met absent values at some of the `count` places of its input. May raise, or go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,7 @@ class HostRun:
                 record = self.asked.get(node.key) if node.key in visible else None
                 known[node.key] = absent_column(node, places) if record is None else record.values
                 marks[node.key] = np.ones(places, np.bool_) if record is None else record.open
-        return Partial(self.graph, layout, known, marks, self._at_once, within)
+        return Partial(self.graph, layout, known, marks, self, within)
 
     def _tier(self, node: Node) -> Tier:
         if node.key not in self._tiers:
@@ -167,7 +170,7 @@ class HostRun:
             self._tiers[node.key] = self.host.tier(_operation(node)) if is_outside else Tier.NATIVE
         return self._tiers[node.key]
 
-    def _at_once(self, node: Node, inputs: Sequence[Value], marks: Mask | None) -> Any:
+    def at_once(self, node: Node, inputs: Sequence[Value], marks: Mask | None) -> Any:
         """A call that nothing is spared for, wherever its inputs are known."""
         match _operation(node).name:
             case inline.SKIP:
@@ -185,6 +188,16 @@ class HostRun:
             chosen = [_chosen(plain(value), places) for value in inputs]
             self._take(node, places, self.host.call(_operation(node), chosen))
         return record.values
+
+    def may_be_absent(self, node: Node) -> bool:
+        """Whether a call may give nothing although its inputs are there."""
+        match _operation(node).name:
+            case inline.MAJORITY:
+                return True
+            case inline.SKIP | inline.STOP:
+                return False
+            case _:
+                return self.host.may_be_absent(_operation(node))
 
     def _record(self, node: Node) -> Asked:
         if node.key not in self.asked:
