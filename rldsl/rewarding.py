@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from rldsl.emit.evaluate import Expanded, extended
 from rldsl.graph.model import Foreign, Leaf, Node, Read, ReadKind, SourceKind
 from rldsl.graph.spec import NamedValue, ParamSpec, ResponseSpec, Schedule, Spec
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.run import HostRun
-from rldsl.rewards.models import serve_models
+from rldsl.rewards.hosting import open_host
 from rldsl.rewards.outcome import Outcome
-from rldsl.rewards.run import HostCalls
 from rldsl.types import BATCH, Level
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class RewardError(ValueError):
     """What was handed over is not what the reward needs, or a verifier failed and the spec says nothing about that."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Batch:
     layout: Layout
     leaves: dict[int, Any]
@@ -52,10 +52,12 @@ class CompiledReward:
         self.spec, self.reward = spec, reward
         self.needed = _needed(spec, [reward.key])
         self.response = _response(spec, reward, self.needed)
+        if not self._is_of_texts(reward):
+            raise RewardError(f"`{reward.name}` has a value for each {spec.graph[reward.key].type.axis.level.word}: reduce it, for "
+                              "example `mean(…, per: sample)`")
         if _reads(spec, self.needed):
             self.needed |= _needed(spec, [self.response.prompt])
-        self.host = HostCalls(spec.externs, project)
-        serve_models(self.host, spec, project, 0, self.needed)
+        self.host = open_host(spec, project)
         self.reads = _text_reads(spec, self.needed, project)
 
     def __call__(self, texts: Sequence[str], *, samples: int | Sequence[int] = 1, **columns: Sequence[Any]) -> Numbers:
@@ -65,8 +67,12 @@ class CompiledReward:
     def nodes(self, texts: Sequence[str], *, samples: int | Sequence[int] = 1, **columns: Sequence[Any]) -> dict[str, Numbers]:
         """Every reward that this one is made of, itself included, by name, one value for each text."""
         batch = self._batch(texts, samples, columns)
-        inner = [entry for entry in self.spec.rewards if entry.key in self.needed]
-        run = HostRun(self.spec.graph, self.host, self, lambda: batch.layout, batch.leaves)
+        inner = [entry for entry in self.spec.rewards if entry.key in self.needed and self._is_of_texts(entry)]
+
+        def grow(node: Node, outcome: Outcome) -> None:
+            batch.layout = extended(batch.layout, node.type.axis, Expanded.of(outcome))
+
+        run = HostRun(self.spec.graph, self.host, self, lambda: batch.layout, batch.leaves, grow)
         if self.reads is not None:
             self._read(self.reads, run, texts, batch.layout, columns)
         run.run([self.reward.key], [entry.key for entry in inner])
@@ -79,6 +85,10 @@ class CompiledReward:
         self.host.close()
 
     # ------------------------------------------------------------ inside
+    def _is_of_texts(self, reward: NamedValue) -> bool:
+        """Whether a reward has one value for each text, and not one for each step, or criterion, or member."""
+        return self.response.sample_axis.is_within(self.spec.graph[reward.key].type.axis)
+
     def _batch(self, texts: Sequence[str], samples: int | Sequence[int], columns: Mapping[str, Sequence[Any]]) -> _Batch:
         if isinstance(texts, str):
             raise RewardError("texts are a list of answers, not one text")
@@ -196,7 +206,7 @@ def _needs_tokens(node: Node) -> bool:
     read = node.operation
     if isinstance(read, Read):
         return read.kind is not ReadKind.SCORE or read.tokens is None
-    return any(axis.level in (Level.TURN, Level.TOKEN) for axis in node.type.axis.chain())
+    return node.type.axis.base.level in (Level.TURN, Level.TOKEN)
 
 
 def _counts(texts: int, samples: int | Sequence[int]) -> list[int]:

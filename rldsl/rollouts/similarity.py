@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,9 +20,9 @@ from rldsl.rewards.signatures import Result
 from rldsl.rewards.tiers import Tier
 from rldsl.rollouts.encode import TooLong, encode_texts
 from rldsl.rollouts.models import LoadedModel
+from rldsl.rollouts.signatures import ModelError
 from rldsl.types import Element, Interval
 
-NAME: Final = "similarity"
 Vector: TypeAlias = "Tensor | Failure"
 
 
@@ -44,12 +44,18 @@ class Similarity:
         first, second = columns
         texts = list(dict.fromkeys([*first, *second]))
         with self._lock:
-            vectors = _units(self._model(operation.name.partition(":")[2]), texts) if texts else {}
+            vectors = self._units(operation.name.partition(":")[2], texts) if texts else {}
         failed = {text: vector for text, vector in vectors.items() if isinstance(vector, Failure)}
         pairs = [(a, b) for a, b in zip(first, second, strict=True) if a not in failed and b not in failed]
         cosines = iter(_cosines([vectors[a] for a, _ in pairs], [vectors[b] for _, b in pairs]))
         return Answers([failed.get(a) or failed.get(b) or next(cosines) for a, b in zip(first, second, strict=True)],
                        computed=len(texts))
+
+    def _units(self, name: str, texts: Sequence[str]) -> dict[str, Vector]:
+        try:
+            return _units(self._model(name), texts)
+        except ModelError as fault:  # it cannot be loaded
+            return dict.fromkeys(texts, Failure(FailureKind.SETUP, f"embedder `{name}`: {fault.message}"))
 
 
 def _units(model: LoadedModel, texts: Sequence[str]) -> dict[str, Vector]:
