@@ -15,10 +15,12 @@ from rldsl.diagnostics import Diagnostic, SpecError
 if TYPE_CHECKING:
     from rldsl.compiler import CheckResult
     from rldsl.difference import Difference
+    from rldsl.graph.spec import Spec
     from rldsl.program import Program
+    from rldsl.scores.report import ScoreReport
 
 __version__ = "0.1.0"
-__all__ = ["Diagnostic", "Program", "SpecError", "__version__", "check", "compile", "diff", "load"]
+__all__ = ["Diagnostic", "Program", "SpecError", "__version__", "check", "compile", "diff", "load", "score"]
 
 
 def check(text: str, *, project: Path | str | None = None,
@@ -59,16 +61,38 @@ def diff(before: str | Path, after: str | Path, *, project: Path | str | None = 
     A text is compiled as `check` does; a `Path` is read, and its folder is the project. Raises `SpecError`, with all
     diagnostics, if one of them has errors, and `OSError` where a file cannot be read.
     """
-    from rldsl.diagnostics.render import render_diagnostics
     from rldsl.difference import compare_specs
-    specs = []
-    for spec, name in ((before, "<before>"), (after, "<after>")):
-        result = _checked(spec.read_text(encoding="utf-8"), str(spec), spec.parent, overrides) if isinstance(spec, Path) \
-            else _checked(spec, name, project, overrides)
-        if result.errors or result.spec is None:
-            raise SpecError(result.errors, "\n" + render_diagnostics(result.errors, result.sources, color=False))
-        specs.append(result.spec)
-    return compare_specs(*specs)
+    return compare_specs(_compiled(before, "<before>", project, overrides), _compiled(after, "<after>", project, overrides))
+
+
+def score(spec: str | Path, completions: Path | str, *, out: Path | str, project: Path | str | None = None,
+          overrides: Mapping[str, str] | None = None, maps: Mapping[str, str] | None = None, group: str | None = None,
+          limit: int | None = None, rollout: str | None = None, ask_all: bool = False, resume: bool = False,
+          replace: bool = False) -> ScoreReport:
+    """Score completions that exist already by the rewards of a spec, into the folder `out`; what was found.
+
+    A text is compiled as `check` does; a `Path` is read, and its folder is the project. `completions` is a .jsonl, .csv or
+    .parquet file, or the folder of a run. What decides nothing (a factor beside a 0) is not asked, unless `ask_all`. Raises
+    `SpecError`, `rldsl.scores.faults.ScoreError` where nothing can be scored, and `rldsl.data.errors.DataErrors` with the
+    faults of the file.
+    """
+    from rldsl.scores.reading import Given
+    from rldsl.scores.session import Request, score_spec
+    folder = spec.parent if isinstance(spec, Path) else Path(project) if project is not None else Path.cwd()
+    compiled = _compiled(spec, "<spec>", project, overrides)
+    given = Given(Path(completions), maps or {}, group, limit)
+    return score_spec(Request(compiled, folder, given, Path(out), rollout, overrides or {}, resume, replace,
+                              ask_all=ask_all))
+
+
+def _compiled(spec: str | Path, name: str, project: Path | str | None, overrides: Mapping[str, str] | None) -> Spec:
+    """A spec without errors, from a text or a file."""
+    from rldsl.diagnostics.render import render_diagnostics
+    result = _checked(spec.read_text(encoding="utf-8"), str(spec), spec.parent, overrides) if isinstance(spec, Path) \
+        else _checked(spec, name, project, overrides)
+    if result.errors or result.spec is None:
+        raise SpecError(result.errors, "\n" + render_diagnostics(result.errors, result.sources, color=False))
+    return result.spec
 
 
 def _checked(text: str, name: str, project: Path | str | None, overrides: Mapping[str, str] | None) -> CheckResult:

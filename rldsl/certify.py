@@ -26,6 +26,7 @@ from rldsl.graph.model import ReadKind
 from rldsl.graph.staged import HeadGroup, Input, StagedObjective
 from rldsl.kernels.layout import Layout
 from rldsl.kernels.rows import Rows
+from rldsl.kernels.supports import Support
 from rldsl.program import CompiledObjective
 from rldsl.torch_backend import TorchBackend
 from rldsl.types import BATCH, Element, Level, LogProbability
@@ -116,15 +117,25 @@ def _case(staged: StagedObjective, kind: str, rng: np.random.Generator) -> _Case
         states = [torch.from_numpy(rng.standard_normal((count, WIDTH)).astype(np.float32) * 2)
                   for _ in range(1 + len(group.others))]
         key = group.rows
+        support = random_support(targets, vocabulary, rng) if group.within else None
         hidden[key] = Rows(targets, states[0], weight,
-                           others={name: (state, weight) for name, state in zip(group.others, states[1:], strict=True)})
+                           others={name: (state, weight) for name, state in zip(group.others, states[1:], strict=True)},
+                           support=support)
         shaped = _all_shaped([state @ weight.t() for state in states], targets, kind, bounded=not _is_heavy(group))
-        logits[key] = Rows(targets, logits=shaped[0], others=dict(zip(group.others, shaped[1:], strict=True)))
+        logits[key] = Rows(targets, logits=shaped[0], others=dict(zip(group.others, shaped[1:], strict=True)), support=support)
     extreme = kind in ("large logits", "far from zero", "masked")
     forms = {"logits": logits} if extreme else {"logits": logits, "hidden": hidden}
     direct = {read.key: torch.from_numpy(rng.standard_normal(layout.size(read.axis.name))) for read in staged.direct}
     inputs = random_inputs(staged, layout, rng, logits, 0.0 if kind == "without signal" else 1.0)
     return _Case(kind, layout, inputs, forms if staged.groups else {"direct": {}}, direct)
+
+
+def random_support(targets: Tensor, vocabulary: int, rng: np.random.Generator) -> Support:
+    """Tokens that could be drawn at each place, the one that was among them: one alone, a few, or most."""
+    shares = rng.choice([0.0, 0.01, 0.9], len(targets))
+    inside = rng.random((len(targets), vocabulary)) < shares[:, None]
+    inside[np.arange(len(targets)), targets.numpy()] = True
+    return Support.of(inside)
 
 
 def random_layout(staged: StagedObjective, rng: np.random.Generator, largest: int) -> Layout:
@@ -187,8 +198,9 @@ def _input(staged: StagedObjective, given: Input, layout: Layout, rows: Mapping[
     kind, count = staged.graph[given.key].type, layout.size(given.axis.name)
     if isinstance(kind.provenance, LogProbability):
         for (_, response), entry in rows.items():
-            if response == kind.provenance.response and len(entry.targets) == count and entry.logits is not None:
-                exact = torch.log_softmax(entry.logits.double() / kind.provenance.temperature, -1)
+            if _is_of(response, kind.provenance) and len(entry.targets) == count and entry.logits is not None:
+                logits = entry.logits if entry.support is None else entry.support.restricted(entry.logits)
+                exact = torch.log_softmax(logits.double() / kind.provenance.temperature, -1)
                 return exact.gather(1, entry.targets[:, None])[:, 0].numpy() + 0.2 * rng.standard_normal(count)
     if kind.interval.values is not None:
         return rng.choice(np.asarray(kind.interval.values), count)
@@ -199,6 +211,11 @@ def _input(staged: StagedObjective, given: Input, layout: Layout, rows: Mapping[
     drawn = rng.uniform(low, high, count)
     drawn = np.where(low <= 0.0 <= high, scale * drawn, drawn)
     return np.round(drawn) if kind.element is Element.INT else drawn
+
+
+def _is_of(rows: str, origin: LogProbability) -> bool:
+    """Whether rows are those of a log-probability's response, over all tokens or within its support."""
+    return rows == (f"{origin.response} within {origin.response}.support" if origin.within else origin.response)
 
 
 # ------------------------------------------------------------------ comparing

@@ -151,6 +151,8 @@ def _responses(spec: Spec) -> Iterator[str]:
     yield from _counted(len(sampled), "rollout")
     chained = any(response.prompt_axis.owner in owners for response in sampled)
     yield from ["a rollout from a rollout"] if chained else []
+    masked = any("within" in dict(response.settings) for response in sampled)
+    yield from ["a rollout within another policy's tokens"] if masked else []
     yield from _counted(len(spec.responses) - len(sampled), "given response")
     yield from _counted(len(spec.data), "data set") if len(spec.data) > 1 else []
 
@@ -159,9 +161,10 @@ def _operations(spec: Spec) -> Iterator[str]:
     found: set[str] = set()
     for node in spec.graph.nodes:
         match node.operation:
-            case Read(kind=kind, context=context):
+            case Read(kind=kind, context=context, within=within):
                 found |= {READS[kind.value]} if kind.value in READS else set()
                 found |= {"tokens in another context"} if context is not None else set()
+                found |= {"a read within a support"} if within else set()
             case Reduce(reduction=Reduction.QUANTILE) | Pick(reduction=Reduction.QUANTILE):
                 found.add("quantile")
             case Rank():

@@ -68,7 +68,7 @@ class NumbaBackend:
         sources: list[Source] = []
         for group in self.staged.groups:
             entry = rows[group.rows]
-            sources.append(source_of(entry.policy, entry.places))
+            sources.append(source_of(entry.policy, entry.places, entry.support))
         with self.workspaces.lend() as workspace:
             groups = self._groups(batch, run, rows, sources, run.axis)
             read_rows(groups, (run.start, run.stop), self.chunk_bytes, workspace)
@@ -117,7 +117,7 @@ class NumbaBackend:
                axis: str) -> GroupRun:
         if rows.given.device.type != "cpu":
             raise ValueError(f"the numba kernels run on the CPU, and these rows are on {rows.given.device}")
-        others = tuple(source_of(rows.others[name], rows.places) for name in group.others)
+        others = tuple(source_of(rows.others[name], rows.places, rows.support) for name in group.others)
         return GroupRun(
             self._kernel.groups[number], str(number), source, others, rows.targets.numpy(), rows.vocabulary,
             run.tokens[group.response].start, batch.layout.bounds(group.axis.name, axis),

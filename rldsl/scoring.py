@@ -37,8 +37,8 @@ def score_rows(kinds: Sequence[ReadKind], rows: Rows, *, temperature: float = 1.
     kernel = RowKernel(read, None, read, shape.width, 1.0 / temperature, shape.parameters)
     found = tuple(np.zeros(len(rows.targets)) for _ in reads)
     with torch.no_grad(), _WORKSPACES.lend() as workspace:
-        group = GroupRun(kernel, "scored", source_of(rows.policy, rows.places),
-                         tuple(source_of(other, rows.places) for other in others), rows.targets.numpy(),
+        group = GroupRun(kernel, "scored", source_of(rows.policy, rows.places, rows.support),
+                         tuple(source_of(other, rows.places, rows.support) for other in others), rows.targets.numpy(),
                          rows.vocabulary, 0, np.array([0, len(rows.targets)]), found, ())
         read_rows([group], (0, 1), chunk_bytes, workspace)
     return dict(zip(dict.fromkeys(kinds), found, strict=True))

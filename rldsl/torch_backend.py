@@ -143,9 +143,9 @@ class TorchBackend:
         return returned
 
     def _reads(self, group: HeadGroup, rows: Rows, logits: Tensor) -> list[Tensor]:
-        others = [self._other(rows.others[name], rows.places) for name in group.others]
+        others = [_within(self._other(rows.others[name], rows.places), rows) for name in group.others]
         kinds = [(read.kind, read.other, read.parameter) for read in row_shape(group).reads]
-        return dense_reads(logits, others, rows.targets, group.temperature, kinds)
+        return dense_reads(_within(logits, rows), others, rows.targets, group.temperature, kinds)
 
     def _leaves(self, rows: Rows) -> _Leaves:
         given = [tensor for tensor in (rows.hidden, rows.weight, rows.bias, rows.logits) if tensor is not None]
@@ -170,6 +170,10 @@ class TorchBackend:
             logits = hidden @ weight.t()
             logits = logits + bias[0] if bias and bias[0] is not None else logits
         return logits if places is None else logits[places]
+
+
+def _within(logits: Tensor, rows: Rows) -> Tensor:
+    return logits if rows.support is None else rows.support.restricted(logits)
 
 
 def _store(batch: UpdateBatch, run: Run, read: LiveRead, value: Tensor) -> None:

@@ -23,8 +23,8 @@ NUMERIC = frozenset({Element.REAL, Element.INT, Element.BOOL})
 
 
 class Level(IntEnum):
-    """Nesting of levels, coarse to fine: `batch > prompt > sample > turn > step > token`; `pair` lies below whichever
-    level its members have."""
+    """Nesting of levels, coarse to fine: `batch > prompt > sample > turn > step > token`. `pair`, `criterion` and `member`
+    are levels of *parts*: they lie below whatever axis they are made of."""
 
     BATCH = 0
     PROMPT = 1
@@ -33,11 +33,23 @@ class Level(IntEnum):
     STEP = 4
     TOKEN = 5
     PAIR = 6
+    CRITERION = 7
+    MEMBER = 8
 
     @property
     def word(self) -> str:
         """As it is written in a spec."""
         return self.name.lower()
+
+    @property
+    def words(self) -> str:
+        """Several of its places."""
+        return {Level.BATCH: "batches", Level.CRITERION: "criteria"}.get(self, f"{self.word}s")
+
+    @property
+    def is_of_parts(self) -> bool:
+        """Whether its places are parts of something that may stand at any level."""
+        return self >= Level.PAIR
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +58,10 @@ class Axis:
 
     `name` is `batch`, a data set's name (its rows), or `rollout.level`. Values of an axis are stored packed, in the
     order of its parent. `owner` is the data, rollout or response whose axis this is. An axis of pairs has one place for
-    each other member of the group `among` that its parent's place belongs to, in their order.
+    each other member of the group `among` that its parent's place belongs to, in their order. An axis of *fixed parts* has
+    `size` places below each place of its parent; `maker` names what they are parts of, where that is not an expression (the
+    rubric of criteria). The places of an axis that *covers* the axis `over` (steps) divide its places among them, in order:
+    each place of `over` lies in one of them too, though it is not its parent.
     """
 
     name: str
@@ -54,6 +69,9 @@ class Axis:
     owner: str
     parent: Axis | None
     among: Axis | None = None
+    size: int | None = None
+    maker: str = ""
+    over: Axis | None = None
 
     def chain(self) -> tuple[Axis, ...]:
         """This axis and its ancestors, finest first; the last is `BATCH`."""
@@ -69,20 +87,47 @@ class Axis:
         return self.parent
 
     def is_within(self, other: Axis) -> bool:
-        """Whether `other` is this axis or one of its ancestors (a value of `other` spreads to this axis)."""
-        return other in self.chain()
+        """Whether each place of this axis lies in one of `other`: this axis itself, one of its ancestors, or what covers one
+        of these (a value of `other` spreads to this axis)."""
+        return other in self.chain() or (other.over is not None and other.over in self.chain())
+
+    @property
+    def base(self) -> Axis:
+        """The nearest axis, itself or above, that is not one of parts."""
+        return next(axis for axis in self.chain() if not axis.level.is_of_parts)
+
+    @property
+    def is_of_pairs(self) -> bool:
+        """Whether its places are pairs, or parts of pairs."""
+        return any(axis.among is not None for axis in self.chain())
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether how many places it has follows from its parent's: pairs and fixed parts."""
+        return self.among is not None or self.size is not None
 
     def __str__(self) -> str:
         return self.name
 
 
 BATCH = Axis("batch", Level.BATCH, "", None)
-PAIRED = ".pair("  # in the name of an axis of pairs, between that of its members and that of their group
-
 
 def pair_axis(members: Axis, among: Axis) -> Axis:
     """The ordered pairs of two members of one place of `among`, below the first of the two."""
-    return Axis(f"{members.name}{PAIRED}{among.name})", Level.PAIR, members.owner, members, among)
+    return Axis(f"{members.name}.{Level.PAIR.word}({among.name})", Level.PAIR, members.owner, members, among)
+
+
+def parts_axis(parent: Axis, level: Level, size: int, maker: str = "") -> Axis:
+    """`size` parts of each place of `parent`. Two axes of one level, size and maker are of the same parts: values on them meet
+    as soon as their parents nest (`infer.levels.common_axis`)."""
+    said = f"{maker}: {size}" if maker else str(size)
+    return Axis(f"{parent.name}.{level.word}({said})", level, parent.owner, parent, size=size, maker=maker)
+
+
+def lifted(axis: Axis, parent: Axis) -> Axis:
+    """The same fixed parts, of the places of `parent`."""
+    assert axis.size is not None
+    return parts_axis(parent, axis.level, axis.size, axis.maker)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +213,16 @@ class Version(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LogProbability:
-    """Where a log-probability comes from: whose, of which response, under which weights and transforms."""
+    """Where a log-probability comes from: whose, of which response, under which weights and transforms. `within`: of what the
+    sampler could draw, renormalised; `truncates` says that this is less than the vocabulary for another reason than
+    `min_tokens`."""
 
     model: str
     response: str
     version: Version
     temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int = 0
+    within: bool = False
+    truncates: bool = False
 
 
 @dataclass(frozen=True, slots=True)

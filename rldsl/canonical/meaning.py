@@ -193,6 +193,8 @@ class Meaning:
     def _said(self, read: Read) -> tuple[str, ...]:
         """Every field of a read, models and responses by their words. The context is an input, and its key no part of it."""
         said = {part.name: getattr(read, part.name) for part in fields(read) if part.name != "context"}
+        if not read.within:
+            del said["within"]  # as most reads are
         sides = [(self._model(said.pop("model")), str(said.pop("version"))),
                  (self._model(said.pop("other")), str(said.pop("other_version")))]
         said["response"] = self.names.owners.get(read.response, read.response)

@@ -26,4 +26,5 @@ class Names:
 
     def _place(self, axis: Axis) -> str:
         among = f" among those of one {self.axis(axis.among)}" if axis.among is not None else ""
-        return f"{axis.level.word} of {self.owners.get(axis.owner, axis.owner)}{among}"
+        parts = "" if axis.size is None else f" ({' '.join(filter(None, [axis.maker, str(axis.size)]))})"
+        return f"{axis.level.word}{parts} of {self.owners.get(axis.owner, axis.owner)}{among}"

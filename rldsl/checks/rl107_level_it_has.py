@@ -18,7 +18,7 @@ from rldsl.checks.facts import Facts
 from rldsl.checks.model import Check
 from rldsl.diagnostics import Diagnostic, Severity, warning
 from rldsl.graph.model import Node, Reduce, Reduction
-from rldsl.types import Level
+from rldsl.types import Axis, Level
 
 CHECK = Check("RL107", "level-it-has", Severity.WARNING, "a reduction to the level that the value already has")
 
@@ -33,10 +33,17 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
         if isinstance(node.operation, Reduce) and _does_nothing(facts, node, node.operation) and node.span is not None \
                 and any(axis in sampled for axis in node.type.axis.chain()):
             word = node.type.axis.level.word
-            above = Level(max(node.type.axis.level - 1, 0)).word if word != "token" else "sample"
+            above = _above(node.type.axis)
             yield warning("RL107", f"this is of one {word} each", node.span, f"the value is a {word}'s already"[:40],
                           why="of one value the mean is that value, the deviation absent, and the value less its mean 0.",
                           fix=f"`per: {above}`, or leave the reduction out")
+
+
+def _above(axis: Axis) -> str:
+    """The next level to which a reduction would do something."""
+    if axis.level.is_of_parts and axis.parent is not None:
+        return axis.parent.level.word
+    return Level(max(axis.level - 1, 0)).word if axis.level is not Level.TOKEN else "sample"
 
 
 def _does_nothing(facts: Facts, node: Node, reduce: Reduce) -> bool:

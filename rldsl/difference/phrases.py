@@ -139,6 +139,8 @@ def _reads(before: Side, after: Side, read: Read, other: Read) -> Iterator[str]:
         yield arrow(WEIGHTS[read.version], WEIGHTS[other.version])
     if read.temperature != other.temperature:
         yield f"temperature {arrow(show_setting(read.temperature), show_setting(other.temperature))}"
+    if read.within != other.within:
+        yield arrow(*("within what was drawn from" if entry.within else "over the whole vocabulary" for entry in (read, other)))
     seconds = [side.names.models.get(name or "", name) for side, name in ((before, read.other), (after, other.other))]
     if seconds[0] != seconds[1]:
         yield f"against {arrow(str(read.other), str(other.other))}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from rldsl.difference.correspondence import Correspondence
@@ -16,9 +17,11 @@ from rldsl.graph.spec import (
     DataSpec,
     EvalSpec,
     ExternSpec,
+    Invocation,
     ModelSpec,
     ParamSpec,
     ResponseSpec,
+    Settings,
     StateSpec,
     Stored,
 )
@@ -66,10 +69,17 @@ def _rollouts(before: Side, after: Side, correspondence: Correspondence) -> Iter
             yield SettingDifference(where, "policy", first.model, second.model)
         if before.of(Ref(first.prompt)) != after.of(Ref(second.prompt)):
             yield SettingDifference(where, "prompt", before.equation(Ref(first.prompt)), after.equation(Ref(second.prompt)))
-        yield from setting_changes(where, first.settings, second.settings)
+        yield from setting_changes(where, first.settings, _paired(second.settings, correspondence))
         if first.deferred != second.deferred:
             yield SettingDifference(where, "constructs", ", ".join(first.deferred) or "none", ", ".join(second.deferred) or "none")
     yield from alone
+
+
+def _paired(settings: Settings, correspondence: Correspondence) -> Settings:
+    """With the model of a `within` under the name that it has in the first spec."""
+    return tuple((name, replace(value, positional=(correspondence.models.get(str(value.positional[0]), value.positional[0]),
+                                                   *value.positional[1:])))
+                 if name == "within" and isinstance(value, Invocation) else (name, value) for name, value in settings)
 
 
 def _data(before: Side, after: Side, correspondence: Correspondence) -> Iterator[SettingDifference]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rldsl.difference.model import SettingDifference
-from rldsl.graph.spec import Amount, Invocation, Schedule, Settings
+from rldsl.graph.spec import RULES, Amount, Invocation, Schedule, Settings
 from rldsl.types import format_number
 
 
@@ -29,7 +29,9 @@ def show_setting(value: object) -> str:
         case Schedule(kind=kind, start=start, end=end, steps=steps):
             return f"{kind}({format_number(start)} -> {format_number(end)}, steps: {steps})"
         case Invocation(name=name, positional=positional, named=named):
-            arguments = [show_setting(entry) for entry in positional]
+            # the first argument of a rule is a model
+            arguments = [str(entry) if name in RULES and place == 0 else show_setting(entry)
+                         for place, entry in enumerate(positional)]
             arguments += [f"{word}: {show_setting(entry)}" for word, entry in named]
             return f"{name}({', '.join(arguments)})"
         case _:

@@ -8,8 +8,8 @@ from rldsl.graph.model import Function, ReadKind, Reduction
 from rldsl.rewards.signatures import PRIMITIVES
 
 UNARY = {function.value: function for function in (
-    Function.EXP, Function.LOG, Function.SQRT, Function.SIGMOID, Function.LOG_SIGMOID, Function.TANH, Function.RELU,
-    Function.SOFTPLUS, Function.FLOOR, Function.SIGN, Function.LOG1P, Function.EXPM1)} | {"abs": Function.ABSOLUTE}
+    Function.EXP, Function.LOG, Function.SQRT, Function.SIGMOID, Function.LOG_SIGMOID, Function.TANH, Function.COS,
+    Function.RELU, Function.SOFTPLUS, Function.FLOOR, Function.SIGN, Function.LOG1P, Function.EXPM1)} | {"abs": Function.ABSOLUTE}
 
 REDUCTIONS = {reduction.value: reduction for reduction in Reduction}
 
@@ -21,19 +21,20 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     **{name: slots("x") for name in UNARY},
     **{name: slots("x, per:?, where:?") for name in REDUCTIONS},
     "quantile": slots("x, q, per:?, where:?"),
-    "logp": slots("model, response, temperature:?"),
-    "entropy": slots("model, response, temperature:?"),
-    "logz": slots("model, response, temperature:?"),
+    "logp": slots("model, response, temperature:?, within:?"),
+    "entropy": slots("model, response, temperature:?, within:?"),
+    "logz": slots("model, response, temperature:?, within:?"),
     "value": slots("model, response"),
     "score": slots("model, response, per:?"),
     "hidden": slots("model, response"),
     "embed": slots("model, response"),
     "dot": slots("x, y"),
     "cosine": slots("x, y"),
-    **{name: slots("model, other, response, temperature:?") for name in ("kl", "tv")},
-    "js": slots("model, other, response, weight:?, temperature:?"),
-    "alpha_divergence": slots("model, other, response, alpha:, temperature:?"),
+    **{name: slots("model, other, response, temperature:?, within:?") for name in ("kl", "tv")},
+    "js": slots("model, other, response, weight:?, temperature:?, within:?"),
+    "alpha_divergence": slots("model, other, response, alpha:, temperature:?, within:?"),
     "clip": slots("x, bounds"),
+    "curve": slots("x, at, values"),
     "where": slots("condition, then, otherwise"),
     "is_missing": slots("x"),
     "spread": slots("x, to:, per:?"),
@@ -42,6 +43,7 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     "next": slots("x, fill:?, per:?"),
     "prev": slots("x, fill:?, per:?"),
     "others": slots("x, per:"),
+    "each": slots("x"),
     "rank": slots("x, per:, descending:?"),
     "top": slots("x, k, per:"),
     "position": slots("response"),

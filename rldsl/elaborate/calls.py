@@ -11,6 +11,7 @@ from rldsl.elaborate.arguments import Bound, bind
 from rldsl.elaborate.builtins import READS, REDUCTIONS, SIGNATURES, UNARY
 from rldsl.elaborate.calls_host import call_extern, call_host, call_rubric
 from rldsl.elaborate.calls_levels import call_others, call_reduction, call_spread
+from rldsl.elaborate.calls_parts import call_each
 from rldsl.elaborate.calls_reads import call_embed, call_product, call_read
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import combine, elaborate, numeric
@@ -36,9 +37,9 @@ Handler = Callable[[Context, Environment, tree.Call, Bound], Value]
 
 PRODUCTS = {function.value: function for function in (Function.DOT, Function.COSINE)}
 HANDLERS: dict[str, Handler] = {
-    "clip": values.call_clip, "where": values.call_where, "is_missing": values.call_is_missing, "spread": call_spread,
-    "frozen": values.call_frozen, "scan": series.call_scan, "next": series.call_next, "prev": series.call_prev,
-    "embed": call_embed, "others": call_others,
+    "clip": values.call_clip, "where": values.call_where, "is_missing": values.call_is_missing, "curve": values.call_curve,
+    "spread": call_spread, "frozen": values.call_frozen, "scan": series.call_scan, "next": series.call_next,
+    "prev": series.call_prev, "embed": call_embed, "others": call_others,
     "rank": series.call_rank, "top": series.call_top, "position": series.call_position, "pass_at": series.call_pass_at,
     "majority": series.call_majority, "gradient": values.call_gradient, "live": values.call_live,
     "iteration": values.call_iteration, "size": values.call_size, "prefix": values.call_prefix,
@@ -103,6 +104,8 @@ def call_builtin(ctx: Context, env: Environment, call: tree.Call, name: str) -> 
     positional = sum(argument.name is None for argument in call.arguments)
     if name in ("min", "max") and positional >= 2:
         return _extreme(ctx, env, call, name)
+    if name == "each":
+        return call_each(ctx, env, call)
     bound = bind(ctx, env, call, SIGNATURES[name], name)
     if bound is None:
         return FailedValue()

@@ -21,7 +21,7 @@ from rldsl.elaborate.values import (
 )
 from rldsl.graph.model import Constant, Setting
 from rldsl.resolve.names import listed
-from rldsl.rewards.signatures import check_constant, primitive_for, result_of
+from rldsl.rewards.signatures import check_constant, check_settings, primitive_for, result_of
 from rldsl.syntax import tree
 from rldsl.types import NUMERIC, UNIT, Element, Type
 
@@ -50,6 +50,8 @@ def call_host(ctx: Context, env: Environment, call: tree.Call, name: str) -> Val
         if not _take(ctx, env, primitive.name, parameter, argument.value, inputs, settings, parts):
             return FailedValue()
     result = result_of(primitive, settings)
+    if (trouble := check_settings(settings)) is not None:
+        return _problems(ctx, env, call, name, (trouble,), _form(name, full.parameters, full.others))
     if not inputs:
         return _problems(ctx, env, call, name, ("at least one argument has to be a value, not a constant",),
                          _form(name, full.parameters, full.others))
@@ -103,6 +105,8 @@ def _take_constant(ctx: Context, env: Environment, name: str, parameter: Paramet
     trouble = "it must be known when the spec is compiled" if value is None else check_constant(name, parameter.name, value)
     if trouble is None and parameter.form is Form.CHOICE and value not in parameter.choices:
         trouble = f"it is one of {', '.join(parameter.choices)}"
+    if trouble is None and parameter.form is Form.VALUE and not _is_of(value, parameter.elements):
+        trouble = f"it is {' or '.join(element.value for element in parameter.elements)}"
     example = _example(parameter)
     if value is not None and parameter.form is Form.DURATION and unit_is_amiss(expr, True):
         trouble, example = WITH_UNIT, f"{env.scope.source.text[expr.span.start:expr.span.end]}s"
@@ -112,6 +116,19 @@ def _take_constant(ctx: Context, env: Environment, name: str, parameter: Paramet
         return False
     settings[parameter.name] = value
     return True
+
+
+def _is_of(value: Setting, elements: Sequence[Element]) -> bool:
+    """Whether a constant is one of these elements. A whole number is a Real too."""
+    match value:
+        case bool():
+            return Element.BOOL in elements
+        case str():
+            return Element.TEXT in elements or Element.JSON in elements
+        case int() | float():
+            return Element.REAL in elements or (Element.INT in elements and float(value).is_integer())
+        case _:
+            return False
 
 
 def _example(parameter: Parameter) -> str:

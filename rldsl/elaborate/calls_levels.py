@@ -9,8 +9,9 @@ from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import as_key, axes_agree, condition, elaborate, numeric
 from rldsl.elaborate.values import FailedValue, GraphValue, LevelValue, ResponseValue, Value, describe
 from rldsl.graph.model import Reduction
+from rldsl.infer.levels import common_axis
 from rldsl.syntax import tree
-from rldsl.types import BATCH, Axis, Level, Stage, pair_axis
+from rldsl.types import BATCH, Axis, Level, Stage, Type, pair_axis
 
 OF_VECTORS = frozenset({Reduction.SUM, Reduction.MEAN, Reduction.FIRST, Reduction.LAST})
 
@@ -30,6 +31,11 @@ def target_axis(ctx: Context, env: Environment, expr: tree.Expr | None, axis: Ax
                          fix="`per: prompt`, `per: sample`, `per: step`, or leave it out for the batch"))
         return None
     found = ctx.axis_at(axis, value.level)
+    if found is None and value.level.is_of_parts:
+        ctx.report(error("RL104", f"this has no {value.level.words}", env.span(expr), f"the value is @ {axis}"[:40],
+                         others=env.labels(expr, "in here"), why=f"`{axis}` does not lie below any {value.level.words}.",
+                         fix=f"`per: {axis.level.word}`, or a value made of {value.level.words}"))
+        return None
     if found is None or (below and found == axis):
         word = value.level.word
         ctx.report(error("RL104", f"this is already {'a value per' if found else 'coarser than a'} {word}"[:60],
@@ -46,8 +52,9 @@ def _masked(ctx: Context, env: Environment, bound: Bound, key: int, call: tree.C
     mask = condition(ctx, env, bound["where"])
     if ctx.type_of(mask).is_error or not axes_agree(ctx, env, [key, mask], call, [bound["x"], bound["where"]]):
         return None, key, False
-    finest = max(ctx.type_of(key).axis, ctx.type_of(mask).axis, key=lambda axis: len(axis.chain()))
-    return ctx.builder.spread(mask, finest), ctx.builder.spread(key, finest), True
+    met = common_axis([ctx.type_of(key), ctx.type_of(mask)])
+    assert met is not None, "the axes were said to agree"
+    return ctx.builder.spread(mask, met), ctx.builder.spread(key, met), True
 
 
 def call_reduction(ctx: Context, env: Environment, call: tree.Call, bound: Bound, reduction: Reduction) -> Value:
@@ -91,7 +98,7 @@ def call_spread(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -
     axis = _paired_axis(ctx, env, bound, found.axis) if "per" in bound else _finer_axis(ctx, env, bound["to"], found.axis)
     if axis is None:
         return FailedValue()
-    if not axis.is_within(found.axis):
+    if common_axis([found, Type(found.element, axis=axis)]) != axis:
         ctx.report(error("RL104", "this does not spread there", env.span(call), f"the value is @ {found.axis}"[:40],
                          why=f"`{axis}` does not lie below `{found.axis}`.", fix="a level below that of the value"))
         return FailedValue()
@@ -146,12 +153,10 @@ def _finer_axis(ctx: Context, env: Environment, expr: tree.Expr, axis: Axis) -> 
             below = _axes_below(ctx, axis, level)
             if len(below) == 1:
                 return below[0]
-            if level is Level.PAIR:
-                ctx.report(error("RL104", "which pairs is not clear", env.span(expr), f"{len(below)} kinds of pairs so far",
-                                 why="pairs are of the members of a group.",
-                                 fix="name the group: `spread(x, to: pair, per: prompt)`"))
+            if level.is_of_parts:
+                _report_parts(ctx, env, expr, level, len(below))
                 return None
-            ctx.report(error("RL104", f"which {level.word}s is not clear"[:60], env.span(expr),
+            ctx.report(error("RL104", f"which {level.words} is not clear"[:60], env.span(expr),
                              f"{len(below)} responses lie below", why="the level has to be that of one response."
                              if below else f"nothing below `{axis}` has a {level.word}.",
                              fix="name a value or a response instead: `spread(x, to: y)`"))
@@ -164,8 +169,18 @@ def _finer_axis(ctx: Context, env: Environment, expr: tree.Expr, axis: Axis) -> 
             return None
 
 
-def _axes_below(ctx: Context, axis: Axis, level: Level) -> list[Axis]:
+def _report_parts(ctx: Context, env: Environment, expr: tree.Expr, level: Level, count: int) -> None:
     if level is Level.PAIR:
+        why, fix = "pairs are of the members of a group.", "name the group: `spread(x, to: pair, per: prompt)`"
+    else:
+        why, fix = f"nothing below the value has a {level.word}." if not count else f"there are {count} kinds of {level.words}.", \
+            f"name a value that stands on the {level.words}: `spread(x, to: v)`"
+    ctx.report(error("RL104", f"which {level.words} is not clear"[:60], env.span(expr), f"{count} kinds of {level.words} so far",
+                     why=why, fix=fix))
+
+
+def _axes_below(ctx: Context, axis: Axis, level: Level) -> list[Axis]:
+    if level.is_of_parts:
         found = ctx.builder.axes_of(level, axis)
     elif ctx.in_test:
         found = [entry for entry in ctx.test_axes.values() if entry.level is level and entry.is_within(axis)]

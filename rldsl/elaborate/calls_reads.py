@@ -13,6 +13,7 @@ from rldsl.elaborate.constants import constant_number
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import axes_agree, elaborate, graph_value, numeric
 from rldsl.elaborate.staging import read_stage, version_of
+from rldsl.elaborate.supports import read_within
 from rldsl.elaborate.values import FailedValue, GraphValue, ModelValue, ResponseValue, Value, describe
 from rldsl.graph.model import Function, Read, ReadKind, Reduction
 from rldsl.graph.spec import Role
@@ -34,14 +35,16 @@ def call_read(ctx: Context, env: Environment, call: tree.Call, bound: Bound, kin
     response = _response(ctx, env, bound["response"], kind)
     temperature = _temperature(ctx, env, bound.get("temperature"))
     parameter = _parameter(ctx, env, bound, kind)
-    if model is None or other is None or response is None or temperature is None or isinstance(parameter, FailedValue):
+    within = read_within(ctx, env, bound.get("within"), response)
+    if model is None or other is None or response is None or temperature is None or within is None \
+            or isinstance(parameter, FailedValue):
         return FailedValue()
     axis = _axis(ctx, env, call, bound.get("per"), kind, response)
     if axis is None:
         return FailedValue()
     return GraphValue(_read(ctx, env, call, axis, Read(
         kind, model, response.name, version_of(ctx, env, model), temperature, other or None,
-        version_of(ctx, env, other) if other else None, parameter=parameter), response))
+        version_of(ctx, env, other) if other else None, parameter=parameter, within=within), response))
 
 
 def call_embed(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -> Value:

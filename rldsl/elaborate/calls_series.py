@@ -12,6 +12,7 @@ from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import as_key, axes_agree, combine, elaborate, numeric
 from rldsl.elaborate.values import FailedValue, GraphValue, ResponseValue, Value, WordValue, describe
 from rldsl.graph.model import Constant, Foreign, Function, Reduction
+from rldsl.infer.levels import common_axis
 from rldsl.syntax import tree
 from rldsl.types import BATCH, Axis, Element, Level, Stage, Type
 
@@ -42,10 +43,16 @@ def call_scan(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -> 
         return FailedValue()
     if not axes_agree(ctx, env, [x, decay], call, [bound["x"], bound["decay"]]):
         return FailedValue()
-    if ctx.type_of(decay).axis.level > ctx.type_of(x).axis.level:
-        x = ctx.builder.spread(x, ctx.type_of(decay).axis, env.span(call))
+    x = _beside(ctx, env, call, x, decay)
     per = _within(ctx, env, call, bound, x)
     return FailedValue() if per is None else GraphValue(ctx.builder.scan(x, decay, per, start == "end", env.span(call)))
+
+
+def _beside(ctx: Context, env: Environment, call: tree.Call, x: int, other: int) -> int:
+    """The value on the axis on which it meets another one."""
+    met = common_axis([ctx.type_of(x), ctx.type_of(other)])
+    assert met is not None, "the axes were said to agree"
+    return ctx.builder.spread(x, met, env.span(call))
 
 
 def _direction(ctx: Context, env: Environment, expr: tree.Expr) -> str | None:
@@ -65,8 +72,7 @@ def _shifted(ctx: Context, env: Environment, call: tree.Call, bound: Bound, offs
         return FailedValue()
     if not axes_agree(ctx, env, [x, fill], call, [bound["x"], bound.get("fill", bound["x"])]):
         return FailedValue()
-    if ctx.type_of(fill).axis.level > ctx.type_of(x).axis.level:
-        x = ctx.builder.spread(x, ctx.type_of(fill).axis, env.span(call))
+    x = _beside(ctx, env, call, x, fill)
     per = _within(ctx, env, call, bound, x)
     return FailedValue() if per is None else GraphValue(ctx.builder.shift(x, fill, per, offset, env.span(call)))
 

@@ -126,9 +126,14 @@ class Context:
         return name
 
     def axis_at(self, axis: Axis, level: Level) -> Axis | None:
-        """The axis of `level` above (or at) `axis`; None where `axis` is coarser than `level`."""
+        """The axis of `level` above (or at) `axis`; None where `axis` is coarser than `level`, or has no such parts."""
         if level is Level.BATCH:
             return BATCH
+        if level.is_of_parts:
+            return next((above for above in axis.chain() if above.level is level), None)
+        parts, axis = axis, axis.base
+        if parts != axis and level is Level.SAMPLE and any(spec.sample_axis == axis for spec in self.tables.responses.values()):
+            return axis  # the rows of a given response are its samples
         response = self.tables.responses.get(axis.owner)
         if response is not None:
             return _axis_of_response(response, axis, level)

@@ -10,7 +10,8 @@ from rldsl.elaborate.derived_models import Derived, derived_from
 from rldsl.elaborate.expressions import elaborate, graph_value
 from rldsl.elaborate.setting_values import is_rejected, setting_value, settled
 from rldsl.elaborate.settings import settings_of
-from rldsl.elaborate.settings_tables import JUDGE, MODEL, ROLLOUT, required_in
+from rldsl.elaborate.settings_tables import JUDGE, LOCAL_JUDGE, MODEL, ROLLOUT, required_in
+from rldsl.elaborate.supports import checked_rule
 from rldsl.elaborate.values import FailedValue, ModelValue, ResponseValue, Value, describe
 from rldsl.graph.spec import Invocation, ModelSpec, ResponseSpec, Role, Settings
 from rldsl.resolve.names import did_you_mean, listed
@@ -27,8 +28,7 @@ ALIKE = frozenset({Role.POLICY, Role.JUDGE})  # a judge may be a policy's weight
 def declare_model(ctx: Context, env: Environment, item: tree.Model) -> str:
     """`policy actor from tiny(…) { … }`, `policy ref = ema(actor, rate: 0.01)`, `policy q = actor with { … }`; its name."""
     name = ctx.own_name(env, item.name)
-    settings = settings_of(ctx, env, item.settings, JUDGE if item.role == "judge" else MODEL, f"a {item.role}")
-    settings += settings_of(ctx, env, item.overrides, MODEL, "`with`")
+    settings = _settings(ctx, env, item)
     role = Role(item.role)
     derived = derived_from(ctx, env, item) if item.derived else Derived(None, False)
     base, origin = derived.base, None
@@ -42,6 +42,29 @@ def declare_model(ctx: Context, env: Environment, item: tree.Model) -> str:
     shares = item.derived and not derived.frozen and base is not None
     ctx.tables.models[name] = ModelSpec(name, role, origin, base, derived.frozen, shares, settings, item.span, derived.follows)
     return name
+
+
+def _settings(ctx: Context, env: Environment, item: tree.Model) -> Settings:
+    """Those of the block and of `with`. A judge has others over HTTP than as a model of this process."""
+    if item.role != "judge":
+        own = settings_of(ctx, env, item.settings, MODEL, f"a {item.role}")
+        return own + settings_of(ctx, env, item.overrides, MODEL, "`with`")
+    is_http = not item.derived and isinstance(item.origin, tree.Call) and isinstance(item.origin.callee, tree.Name) \
+        and item.origin.callee.text == "openai"
+    where = "a judge over HTTP" if is_http else "a local judge"
+    found = settings_of(ctx, env, (*item.overrides, *item.settings), JUDGE if is_http else LOCAL_JUDGE, where)
+    _check_budget(ctx, item, found)
+    return found
+
+
+def _check_budget(ctx: Context, item: tree.Model, settings: Settings) -> None:
+    given = dict(settings)
+    if "most_money" in given and not any(isinstance(price := given.get(name), int | float) and price > 0
+                                         for name in ("price_in", "price_out")):
+        written = next(setting for setting in (*item.overrides, *item.settings) if setting.name == "most_money")
+        ctx.report(error("RL018", "`most_money` needs a price", written.span, "no price is set",
+                         why="without one every call costs 0, and this limit is never reached.",
+                         fix="`price_in: 0.15, price_out: 0.6` (money for a million tokens)"))
 
 
 def _check_role(ctx: Context, item: tree.Model, role: Role, base: str) -> None:
@@ -102,6 +125,7 @@ def _sampling(ctx: Context, env: Environment, item: tree.Rollout) -> Settings:
         if required not in names:
             ctx.report(error("RL021", f"a rollout needs `{required}`"[:60], item.span, f"`{required}` is not set",
                              why="where an answer is cut changes what is learned.", fix=f"{{ {required}: 64 }}"))
+    settings = checked_rule(ctx, env, item, settings)
     found = dict(settings)
     least, most = found.get("min_tokens"), found.get("max_tokens")
     if isinstance(least, int) and isinstance(most, int) and least > most:

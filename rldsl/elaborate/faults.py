@@ -21,6 +21,8 @@ def mixed_levels(span: Span, coarse_span: Span, coarse: Type, fine: Type, fine_w
 
 def foreign_origin(span: Span, left: tuple[Span, Axis], right: tuple[Span, Axis]) -> Diagnostic:
     """RL103."""
+    if left[1].size is not None and right[1].size is not None:
+        return _other_parts(span, left, right)
     if left[1].level == right[1].level and left[1].level.word == "token":
         title = "these are tokens of different texts"
     else:
@@ -30,6 +32,15 @@ def foreign_origin(span: Span, left: tuple[Span, Axis], right: tuple[Span, Axis]
         others=[Label(left[0], f"@ {left[1]}"), Label(right[0], f"@ {right[1]}")],
         why=f"place i of `{left[1]}` has nothing to do with place i of `{right[1]}`.",
         fix="reduce each to a level that both share first, for example `sum(…, per: sample)`")
+
+
+def _other_parts(span: Span, left: tuple[Span, Axis], right: tuple[Span, Axis]) -> Diagnostic:
+    words = [f"{axis.size} {axis.level.words}" + (f" of `{axis.maker}`" if axis.maker else "") for _, axis in (left, right)]
+    return error(
+        "RL103", "these are parts of different things", span, f"{words[0]} meet {words[1]}"[:40],
+        others=[Label(at, f"@ {axis}"[:40]) for at, axis in (left, right)],
+        why="part i of one has nothing to do with part i of the other.",
+        fix="reduce each first, for example `sum(…, per: sample)`, or give both the same number of members")
 
 
 def unreduced(span: Span, axis: Axis, label: str) -> Diagnostic:

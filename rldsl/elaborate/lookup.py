@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from rldsl.diagnostics import Diagnostic, Label, error
 from rldsl.elaborate.builtins import BUILTIN_NAMES, HOST_NAMES, LATER, NAMESPACES
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.faults import unknown_field
+from rldsl.elaborate.recorded import not_sampled, recorded, support_field
 from rldsl.elaborate.setting_values import SCHEDULES
 from rldsl.elaborate.values import (
     BoundsValue,
@@ -27,7 +27,6 @@ from rldsl.elaborate.values import (
     describe,
 )
 from rldsl.graph.model import Constant, SourceKind
-from rldsl.graph.spec import ResponseSpec
 from rldsl.resolve.modules import Scope
 from rldsl.resolve.names import did_you_mean, listed
 from rldsl.source import Span
@@ -38,17 +37,15 @@ from rldsl.types import (
     Element,
     Interval,
     Level,
-    LogProbability,
     Stage,
     Type,
-    Version,
 )
 
 LEVELS = {level.word: level for level in Level}
 OPTION_WORDS = frozenset({"start", "end"})
 CONSTANTS = {"inf": math.inf, "absent": math.nan}
 MOST_GUESSES = 100
-RESPONSE_FIELDS = ("text", "logp", "prompt", "length", "finished", "uniform")
+RESPONSE_FIELDS = ("text", "logp", "prompt", "length", "finished", "support", "uniform")
 
 
 def lookup_name(ctx: Context, env: Environment, name: tree.Name) -> Value:
@@ -216,38 +213,13 @@ def _response_field(ctx: Context, env: Environment, field: tree.Field, name: str
             kind = Type(Element.REAL, Interval(0.0, 1.0, high_open=True), response.token_axis, stage=Stage.ROLLOUT)
             return GraphValue(ctx.builder.leaf(SourceKind.RECORDED, name, "uniform", kind, env.span(field)))
         case "text" | "logp" | "finished" if response.is_sampled:
-            return GraphValue(_recorded(ctx, env, field, response))
-        case "logp" | "finished":
-            return _not_sampled(ctx, env, field, response)
+            return GraphValue(recorded(ctx, env, field, response))
+        case "support" if response.is_sampled:
+            return support_field(ctx, env, field, response)
+        case "logp" | "finished" | "support":
+            return not_sampled(ctx, env, field, response)
         case _:
             ctx.report(error("RL023", f"a response has no field `{field.name[:30]}`", env.span(field),
                              "this field does not exist", why=f"it has {listed(RESPONSE_FIELDS)}.",
                              fix=did_you_mean(field.name, RESPONSE_FIELDS) or f"`{name}.text`"))
             return FailedValue()
-
-
-def _not_sampled(ctx: Context, env: Environment, field: tree.Field, response: ResponseSpec) -> Value:
-    ctx.report(error("RL024", f"`{response.name}` was not sampled"[:60], env.span(field), "no sampler recorded this",
-                     why="a `response` is text from the data; only a `rollout` has what its sampler recorded.",
-                     fix=f"`logp({response.model}, {response.name})` scores it"))
-    return FailedValue()
-
-
-def _recorded(ctx: Context, env: Environment, field: tree.Field, response: ResponseSpec) -> int:
-    settings = dict(response.settings)
-    match field.name:
-        case "text":
-            kind = Type(Element.TEXT, axis=response.sample_axis, stage=Stage.ROLLOUT)
-        case "finished":
-            kind = Type(Element.BOOL, BINARY, response.sample_axis, stage=Stage.ROLLOUT)
-        case _:
-            origin = LogProbability(response.model, response.name, Version.SAMPLER, _number(settings, "temperature", 1.0),
-                                    _number(settings, "top_p", 1.0), int(_number(settings, "top_k", 0)))
-            kind = Type(Element.REAL, Interval(-math.inf, 0.0), response.token_axis, stage=Stage.ROLLOUT,
-                        provenance=origin)
-    return ctx.builder.leaf(SourceKind.RECORDED, response.name, field.name, kind, env.span(field))
-
-
-def _number(settings: Mapping[str, object], name: str, default: float) -> float:
-    value = settings.get(name, default)
-    return float(value) if isinstance(value, (int, float)) else default

@@ -6,10 +6,13 @@ import math
 
 from rldsl.data.signatures import Form, Parameter
 from rldsl.elaborate.settings import Allowed
+from rldsl.rewards.judging.signatures import LOCAL_SETTINGS, REMOTE_SETTINGS
 from rldsl.rewards.signatures import EXTERN_SETTINGS
 from rldsl.rollouts.signatures import (
     CHARACTERS_ARGUMENTS,
     MODEL_SETTINGS,
+    RULE_AMOUNTS,
+    RULE_SETTINGS,
     SAMPLING_SETTINGS,
     TINY_ARGUMENTS,
     Argument,
@@ -19,8 +22,8 @@ from rldsl.rollouts.signatures import (
 from rldsl.types import Element, Interval
 
 _KINDS = {Kind.WHOLE: "whole", Kind.REAL: "number", Kind.TRUTH: "truth", Kind.TEXT: "text", Kind.TEXTS: "texts",
-          Kind.WORD: "word", Kind.CALL: "call"}
-_CONSTRUCTORS = {"tokenizer": ("characters",)}
+          Kind.WORD: "word", Kind.CALL: "call", Kind.DURATION: "duration"}
+_CONSTRUCTORS = {"tokenizer": ("characters",), "within": ("top_p", "top_k")}
 
 
 MOST = 1e9             # of anything that is counted
@@ -30,7 +33,8 @@ LARGEST_SEED = 2.0**63 - 1024
 def _allowed(argument: Argument) -> Allowed:
     most = LARGEST_SEED if argument.name == "seed" else MOST if argument.kind is Kind.WHOLE else math.inf
     interval = Interval(argument.low, min(argument.high, most), argument.low_open)
-    return Allowed(_KINDS[argument.kind], interval, argument.words or _CONSTRUCTORS.get(argument.name, ()))
+    example = "30s" if argument.kind is Kind.DURATION else ""
+    return Allowed(_KINDS[argument.kind], interval, argument.words or _CONSTRUCTORS.get(argument.name, ()), example=example)
 
 
 def _of_parameter(parameter: Parameter) -> Allowed:
@@ -68,10 +72,12 @@ ROLLOUT = {
     **_from_table(SAMPLING_SETTINGS),
     **dict.fromkeys(("turns", "tools", "env", "tree", "branch", "replay", "mix", "staleness"), _LATER),
 }
+RULES = {name: {"model": Allowed("any"), amount.name: _allowed(amount), **_from_table(RULE_SETTINGS)}
+         for name, amount in RULE_AMOUNTS.items()}
 RETRY = {name: ROLLOUT[name] for name in ("samples", "max_tokens", "temperature", "top_p", "top_k")}
 MODEL = {**_from_table(MODEL_SETTINGS), "adapter": _LATER}
-JUDGE = {"timeout": Allowed("duration", _POSITIVE, example="30s"), "retries": Allowed("whole", _NATURAL),
-         "temperature": Allowed("number", _NATURAL), "concurrency": Allowed("whole", _COUNT)}
+JUDGE = _from_table(REMOTE_SETTINGS)
+LOCAL_JUDGE = {**_from_table(LOCAL_SETTINGS), "adapter": _LATER}
 EXTERN = {parameter.name: _of_parameter(parameter) for parameter in EXTERN_SETTINGS}
 OPTIMIZER = {
     "lr": Allowed("number", _NATURAL, scheduled=True, example="1e-6"), "weight_decay": Allowed("number", _NATURAL),

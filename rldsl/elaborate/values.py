@@ -33,6 +33,13 @@ class ResponseValue:
 
 
 @dataclass(frozen=True, slots=True)
+class SupportValue:
+    """The tokens that the sampler of a rollout could draw, at each of its tokens."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class DataValue:
     """A data set."""
 
@@ -118,7 +125,7 @@ class FailedValue:
     """Something that was already reported."""
 
 
-Value: TypeAlias = (GraphValue | ModelValue | ResponseValue | DataValue | LevelValue | BoundsValue | WordValue
+Value: TypeAlias = (GraphValue | ModelValue | ResponseValue | SupportValue | DataValue | LevelValue | BoundsValue | WordValue
                     | FunctionValue | BuiltinValue | HostValue | ExternValue | RubricValue | NamespaceValue | OtherValue
                     | FailedValue)
 
@@ -143,6 +150,8 @@ def describe(value: Value) -> str:
             return "a model"
         case ResponseValue():
             return "a response"
+        case SupportValue():
+            return "what could be drawn"
         case DataValue():
             return "a data set"
         case LevelValue():

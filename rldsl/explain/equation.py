@@ -144,6 +144,7 @@ class Writer:
         name = read.model + (",old" if read.version is Version.ITERATION else "")
         latex = self.style is Style.LATEX
         heat = "" if read.temperature == 1 else f"; T={format_number(read.temperature)}"
+        heat += ("; \\mathrm{within}" if latex else "; within") if read.within else ""
         who = f"\\pi_{{\\mathrm{{{_escape(name)}}}}}" if latex else f"pi_{name}"
         of = self.word(read.response)
         match read.kind:

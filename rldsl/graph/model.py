@@ -36,6 +36,7 @@ class Function(StrEnum):
     LOG_SIGMOID = "log_sigmoid"
     SOFTPLUS = "softplus"
     TANH = "tanh"
+    COS = "cos"
     RELU = "relu"
     FLOOR = "floor"
     LESS = "less"
@@ -206,7 +207,8 @@ class Read:
     """A model read: @ token of `response`, unless `tokens` says that it stands above them, and which they are. `other` is
     the second model of a divergence. No inputs, or the context text of `response given context`. `other_version` is its
     version. `parameter` is the weight of the first model in JS, alpha in ALPHA. `probe` names the value for PROBE,
-    `source` the node for PRODUCT, of which `response` is one of several."""
+    `source` the node for PRODUCT, of which `response` is one of several. `within`: the distributions are restricted to what the
+    response's sampler could draw at each token, and renormalised."""
 
     kind: ReadKind
     model: str
@@ -220,6 +222,7 @@ class Read:
     tokens: Axis | None = None
     parameter: float | None = None
     source: int | None = None
+    within: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,8 @@ def _read(read: Read) -> str:
         said.append(f"other: {read.other_version}")
     if read.temperature != 1.0:
         said.append(f"temperature: {format_number(read.temperature)}")
+    if read.within:
+        said.append("within: support")
     if read.parameter is not None and (read.kind, read.parameter) != (ReadKind.JS, 0.5):
         said.append(format_number(read.parameter))
     if read.probe is not None:

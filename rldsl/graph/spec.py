@@ -46,6 +46,7 @@ class Invocation:
         return dict(self.named).get(name, default)
 
 
+RULES = ("top_p", "top_k")  # constructors of which tokens may be drawn; their first argument is a model
 SettingValue: TypeAlias = ("float | int | bool | str | None | Schedule | Amount | Invocation"
                            " | tuple[SettingValue, ...]")
 Settings: TypeAlias = tuple[tuple[str, SettingValue], ...]

@@ -39,7 +39,8 @@ class LiveRead:
 
 @dataclass(frozen=True, slots=True)
 class HeadGroup:
-    """The reads that share one vocabulary row: one model, one response, one temperature, one context.
+    """The reads that share one vocabulary row: one model, one response, one temperature, one context,
+    all or none within the support of the response.
 
     `model` is the one under training; in a divergence it may be the second (`read.other`). `context` is the key, in the
     spec's whole graph, of the text of `response given context`.
@@ -52,11 +53,14 @@ class HeadGroup:
     reads: tuple[LiveRead, ...]
     others: tuple[str, ...]  # the other models of exact divergences, sorted
     context: int | None = None
+    within: bool = False
 
     @property
     def rows(self) -> tuple[str, str]:
-        """Under which name the caller hands over its rows: the model, and the response (`y given 12` in another context)."""
-        return self.model, self.response if self.context is None else f"{self.response} given {self.context}"
+        """Under which name the caller hands over its rows: the model, and the response (`y given 12` in another context, `y within
+        y.support` in what its sampler could draw)."""
+        name = self.response if self.context is None else f"{self.response} given {self.context}"
+        return self.model, f"{name} within {self.response}.support" if self.within else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class StagedObjective:
     values: tuple[tuple[str, int], ...]  # label -> scalar node; `objective/<label>` for terms, others are metrics
     coupling: Level
     piece_axis: Axis
-    axes: tuple[Axis, ...]             # every axis in use but those of pairs: coarse to fine, parents first; BATCH included
+    axes: tuple[Axis, ...]             # every axis in use that is not derived: coarse to fine, parents first; BATCH included
     blocker: int | None = None         # the node that couples, for messages
 
     @property

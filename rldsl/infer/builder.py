@@ -4,7 +4,7 @@ what it is asked to build must be well-typed, and an `InternalError` says that i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -35,7 +35,7 @@ from rldsl.infer import intervals
 from rldsl.infer.levels import common_axis
 from rldsl.infer.rules import infer_type, read_type
 from rldsl.source import Span
-from rldsl.types import BATCH, Axis, Element, Level, Stage, Type, pair_axis
+from rldsl.types import BATCH, NUMERIC, Axis, Element, Level, Stage, Type, pair_axis
 
 _Identity: TypeAlias = tuple[object, tuple[int, ...], Stage, frozenset[str], bool]
 
@@ -57,6 +57,7 @@ class Builder:
         for node in graph.nodes if graph is not None else ():
             self._nodes[node.key] = node
             self._found.setdefault(_identity(node.operation, node.inputs, node.type), node.key)
+        self._parts: dict[int, tuple[int, ...]] = {}
         self._next = max(max(self._nodes, default=-1) + 1, first)
 
     def __getitem__(self, key: int) -> Node:
@@ -155,7 +156,40 @@ class Builder:
     def spread(self, x: int, to: Axis, span: Span | None = None) -> int:
         """A copy at each place of `to`; `x` itself if it stands there."""
         axis = self._nodes[x].type.axis
-        return x if axis is to or axis == to else self.add(Spread(to), (x,), span=span)
+        if axis is to or axis == to:
+            return x
+        if axis.size is not None and not to.is_within(axis):
+            return self.parts(self._taken_apart(x, span), to, span)
+        return self.add(Spread(to), (x,), span=span)
+
+    def parts(self, keys: Sequence[int], axis: Axis, span: Span | None = None) -> int:
+        """At each place of an axis of fixed parts the value of its own part: `keys` are theirs, on any axes above."""
+        assert axis.parent is not None and axis.size == len(keys)
+        place = self.position(axis, axis.parent, span)
+        found = self.spread(keys[-1], axis, span)
+        for number in reversed(range(len(keys) - 1)):
+            mine = self.elementwise(Function.EQUAL, place, self.constant(number), span=span)
+            found = self.elementwise(Function.SELECT, mine, keys[number], found, span=span)
+        self._parts.setdefault(found, tuple(keys))
+        return found
+
+    def _taken_apart(self, x: int, span: Span | None) -> tuple[int, ...]:
+        """The values of the single parts of a value on fixed parts, each at their parent."""
+        if x in self._parts:
+            return self._parts[x]
+        kind = self._nodes[x].type
+        axis, parent, size = kind.axis, kind.axis.parent, kind.axis.size
+        assert parent is not None and size is not None
+        place = self.position(axis, parent, span)
+        reduction = Reduction.FIRST if kind.optional or kind.element not in NUMERIC else \
+            Reduction.ANY if kind.element is Element.BOOL else Reduction.SUM
+        found = []
+        for number in range(size):
+            mask = self.elementwise(Function.EQUAL, place, self.constant(number), span=span)
+            inferred = self.infer(Reduce(reduction, parent, True), (x, mask))
+            found.append(self.add(Reduce(reduction, parent, True), (x, mask), span=span,
+                                  type=replace(inferred, interval=kind.interval)))
+        return tuple(found)
 
     def freeze(self, x: int, span: Span | None = None) -> int:
         """The value without its gradient."""

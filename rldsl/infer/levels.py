@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import assert_never
 
 from rldsl.diagnostics import InternalError
@@ -24,18 +25,34 @@ from rldsl.graph.model import (
     Size,
     Spread,
 )
-from rldsl.types import BATCH, Axis, Level, Type
+from rldsl.types import BATCH, Axis, Level, Type, lifted
 
 
 def common_axis(types: Sequence[Type]) -> Axis | None:
-    """The finest axis if all stand on one chain of nested axes, else None."""
+    """The axis on which values of these types meet: the finest if all nest. Fixed parts of one kind meet each other, and what
+    nests with their parents, as parts of the finest parent. Otherwise None."""
+    axes = [type_.axis for type_ in types]
+    found = _finest(axes)
+    return found if found is not None else _joined(axes)
+
+
+def _finest(axes: Sequence[Axis]) -> Axis | None:
     finest = BATCH
-    for type_ in types:
-        if type_.axis is not finest and not finest.is_within(type_.axis):
-            if not type_.axis.is_within(finest):
-                return None
-            finest = type_.axis
+    for axis in axes:
+        if axis is not finest and not finest.is_within(axis):
+            if not axis.is_within(finest):  # perhaps one that is still to come lies within both
+                return next((other for other in axes if all(other.is_within(one) for one in axes)), None)
+            finest = axis
     return finest
+
+
+def _joined(axes: Sequence[Axis]) -> Axis | None:
+    """`y.sample.member(3)` with `y.token`: `y.token.member(3)`."""
+    parts = [axis for axis in axes if axis.size is not None]
+    if not parts or any((axis.level, axis.size, axis.maker) != (parts[0].level, parts[0].size, parts[0].maker) for axis in parts):
+        return None
+    parent = _finest([axis.parent if axis.size is not None and axis.parent is not None else axis for axis in axes])
+    return None if parent is None else lifted(parts[0], parent)
 
 
 def infer_axis(operation: Operation, inputs: Sequence[Type]) -> Axis:
@@ -69,7 +86,19 @@ def _same_axis(operation: Operation, inputs: Sequence[Type]) -> Axis:
 def may_be_empty(axis: Axis, to: Axis) -> bool:
     """Whether a place of `to` may hold no place of `axis`.
 
-    A sample, step, turn or prompt may hold no token (a response may be empty), and a group of one has no pair; else every
-    place is treated as filled: a prompt has samples, a batch has prompts and tokens.
+    A sample, step, turn or prompt may hold no token (a response may be empty), a group of one has no pair, and a row may come
+    without criteria; else every place is treated as filled: a prompt has samples, a sample steps, a batch prompts and tokens.
     """
-    return axis != to and (axis.level is Level.PAIR or (axis.level is Level.TOKEN and to.level is not Level.BATCH))
+    return any(_may_be_missing(between, to) for between in takewhile(lambda above: above != to, axis.chain()))
+
+
+def _may_be_missing(axis: Axis, to: Axis) -> bool:
+    match axis.level:
+        case Level.PAIR:
+            return True
+        case Level.TOKEN:
+            return to.level is not Level.BATCH
+        case Level.CRITERION:
+            return axis.size is None
+        case _:
+            return False

@@ -42,7 +42,7 @@ def infer_provenance(operation: Operation, inputs: Sequence[Type], axis: Axis) -
 
 
 def _read_provenance(read: Read) -> LogProbability:
-    return LogProbability(read.model, read.response, read.version, read.temperature)
+    return LogProbability(read.model, read.response, read.version, read.temperature, read.within, read.within)
 
 
 def _summed(found: Provenance, to: Axis) -> Provenance:

@@ -57,8 +57,12 @@ def infer_interval(operation: Operation, inputs: Sequence[Type]) -> Interval:
             return _scan_interval(inputs[0].interval, inputs[1].interval)
         case Pick():
             return UNIT
+        case Position(axis=axis, per=per) if _fixed(axis, per) is not None:
+            return Interval(0.0, (_fixed(axis, per) or 1) - 1.0)
         case Rank() | Position():
             return NOT_NEGATIVE
+        case Size(axis=axis, to=to) if _fixed(axis, to) is not None:
+            return point(float(_fixed(axis, to) or 1))
         case Size(axis=axis, to=to):
             return NOT_NEGATIVE if may_be_empty(axis, to) else Interval(1.0, math.inf)
         case Read(kind=kind, parameter=parameter):
@@ -161,11 +165,22 @@ def _unary_interval(function: Function, x: Interval) -> Interval:
             return arithmetic.maximum(x, point(0.0))
         case Function.FLOOR:
             return Interval(scalar.evaluate(Function.FLOOR, x.low), scalar.evaluate(Function.FLOOR, x.high))
+        case Function.COS:
+            return _cos_interval(x)
         case (Function.EXP | Function.EXPM1 | Function.SIGMOID | Function.LOG_SIGMOID | Function.SOFTPLUS
               | Function.TANH):
             return arithmetic.monotone(x, lambda value: scalar.evaluate(function, value))
         case _:
             raise AssertionError(function)
+
+
+def _cos_interval(x: Interval) -> Interval:
+    """Its ends, and the extremes at multiples of pi that lie between them."""
+    if x.span >= 2 * math.pi:
+        return Interval(-1.0, 1.0)
+    ends = math.cos(x.low), math.cos(x.high)
+    turns = range(math.ceil(x.low / math.pi), math.floor(x.high / math.pi) + 1)
+    return Interval(min(*ends, *(-1.0 for turn in turns if turn % 2)), max(*ends, *(1.0 for turn in turns if not turn % 2)))
 
 
 def _sign_interval(x: Interval) -> Interval:
@@ -193,7 +208,9 @@ def _scan_interval(x: Interval, decay: Interval) -> Interval:
 def _reduction_interval(reduction: Reduction, x: Type, to: Axis, masked: bool) -> Interval:
     match reduction:
         case Reduction.SUM:
-            return _sum_interval(x, masked or x.optional or may_be_empty(x.axis, to))
+            may_be_of_none = masked or x.optional or may_be_empty(x.axis, to)
+            parts = _fixed(x.axis, to)
+            return _sum_interval(x, may_be_of_none) if parts is None else _sum_of_parts(x.interval, parts, may_be_of_none)
         case Reduction.MEAN | Reduction.QUANTILE:
             return arithmetic.hull(x.interval)
         case Reduction.MINIMUM | Reduction.MAXIMUM | Reduction.FIRST | Reduction.LAST:
@@ -218,6 +235,17 @@ def _reduction_interval(reduction: Reduction, x: Type, to: Axis, masked: bool) -
 def _spread_interval(most: float) -> Interval:
     """Of standard deviations and variances (n - 1: of two values at the ends it is greatest)."""
     return Interval(0.0, most)
+
+
+def _fixed(axis: Axis, to: Axis) -> int | None:
+    """How many places of `axis` lie in each of `to`, where that is known."""
+    return axis.size if axis.parent == to else None
+
+
+def _sum_of_parts(x: Interval, count: int, may_be_of_none: bool) -> Interval:
+    """Of exactly `count` values, or of at most so many."""
+    total = arithmetic.multiply(arithmetic.hull(x), point(float(count)))
+    return arithmetic.union(total, point(0.0)) if may_be_of_none else total
 
 
 def _sum_interval(x: Type, may_be_of_none: bool) -> Interval:

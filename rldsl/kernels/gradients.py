@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rldsl.kernels.projection import Accumulator, Projection
 from rldsl.kernels.rows import Rows
-from rldsl.kernels.sources import Converted, Projected, Resident, Source, is_resident
+from rldsl.kernels.sources import Converted, Projected, Resident, Restricted, Source, is_resident
 
 Pair = tuple[Tensor, Tensor]  # a tensor and the gradient by it
 
@@ -69,10 +69,13 @@ class RowGradients:
             self.pairs.append((rows.hidden, by_hidden))
         bias = None if rows.bias is None else rows.bias.detach()
         projection = Projection(rows.hidden.detach(), rows.weight.detach(), bias)
-        return Projected(projection, rows.places, by_hidden, self.sums.of(rows.weight, rows.bias))
+        source = Projected(projection, rows.places, by_hidden, self.sums.of(rows.weight, rows.bias))
+        return source if rows.support is None else Restricted(source, rows.support)
 
     def _logits(self, rows: Rows, logits: Tensor, shared: Mapping[int, Tensor]) -> Source:
         plain = logits.detach()
+        if rows.support is not None:
+            return Restricted(Converted(plain, rows.places, self._beside(logits, shared)), rows.support)
         if not logits.requires_grad:  # the kernel overwrites what it reads: work on a copy
             copy = plain.clone(memory_format=torch.contiguous_format)
             return Resident(copy, rows.places) if is_resident(copy) else Converted(plain, rows.places, copy)
@@ -88,6 +91,15 @@ class RowGradients:
             _clear_others(gradient, [rows.places])
         self.pairs.append((logits, gradient))
         return Resident(gradient, rows.places)
+
+    def _beside(self, logits: Tensor, shared: Mapping[int, Tensor]) -> Tensor:
+        """Where the gradient of logits goes that are read from a copy: over them, or into an array of its own."""
+        if self.in_place and logits.requires_grad:
+            return shared[id(logits)]
+        gradient = torch.zeros_like(logits, requires_grad=False)
+        if logits.requires_grad:
+            self.pairs.append((logits, gradient))
+        return gradient
 
     def _shared(self, rows: Iterable[Rows]) -> dict[int, Tensor]:
         """Logits that become their gradient, once each though several groups may lie in them."""

@@ -9,6 +9,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from rldsl.kernels.supports import Support
+
 Other: TypeAlias = "Tensor | tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor | None]"
 
 
@@ -19,7 +21,8 @@ class Rows:
     `targets` [T] are the tokens that stand there. `hidden` [N, H] with `weight` [V, H] and `bias` [V], or `logits`
     [N, V], are what the policy computed *before* each token. N is T, or else `places` [T] says which row each token is
     scored at (no row twice); the other rows have no gradient. `others` are the rows of other policies at the same
-    places: logits, or `(hidden, weight)`, or `(hidden, weight, bias)`. Gradients are formed for what requires one.
+    places: logits, or `(hidden, weight)`, or `(hidden, weight, bias)`. Gradients are formed for what requires one. `support`
+    are the tokens, one set for each of the T, that all these distributions are restricted to: what a draw was restricted to.
     """
 
     targets: Tensor
@@ -29,6 +32,7 @@ class Rows:
     logits: Tensor | None = None
     places: Tensor | None = None
     others: Mapping[str, Other] = field(default_factory=dict)
+    support: Support | None = None
 
     def __post_init__(self) -> None:
         if (self.logits is None) == (self.hidden is None) or (self.hidden is None) != (self.weight is None):
@@ -44,14 +48,17 @@ class Rows:
         _check_range("targets", self.targets, self.vocabulary)
         if self.places is not None:
             _check_range("places", self.places, len(given))
+        if self.support is not None:
+            _check_support(self.support, len(self.targets), self.vocabulary)
 
     def __getitem__(self, tokens: slice) -> Rows:
         """The rows of some of the tokens, as a micro-batch needs them."""
+        support = None if self.support is None else self.support[tokens]
         if self.places is not None:
-            return replace(self, targets=self.targets[tokens], places=self.places[tokens])
+            return replace(self, targets=self.targets[tokens], places=self.places[tokens], support=support)
         others = {name: other[tokens] if isinstance(other, Tensor) else (other[0][tokens], *other[1:])
                   for name, other in self.others.items()}
-        return replace(self, targets=self.targets[tokens], others=others,
+        return replace(self, targets=self.targets[tokens], others=others, support=support,
                        hidden=None if self.hidden is None else self.hidden[tokens],
                        logits=None if self.logits is None else self.logits[tokens])
 
@@ -73,6 +80,14 @@ class Rows:
     def vocabulary(self) -> int:
         """How many tokens there are."""
         return (self.given if self.weight is None else self.weight).shape[1 if self.weight is None else 0]
+
+
+def _check_support(support: Support, tokens: int, vocabulary: int) -> None:
+    if len(support) != tokens:
+        raise ValueError(f"{tokens} targets, but the support of {len(support)}")
+    if len(support.ids) and not (int(support.ids.min()) >= 0 and int(support.ids.max()) < vocabulary):
+        raise ValueError(f"tokens of a support lie in 0 .. {vocabulary - 1}, not in "
+                         f"{int(support.ids.min())} .. {int(support.ids.max())}")
 
 
 def _check_range(name: str, values: Tensor, size: int) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from rldsl.kernels.projection import Accumulator, Projection, Selection
 from rldsl.kernels.rows import Other
+from rldsl.kernels.supports import Support
 from rldsl.kernels.workspace import Workspace
 
 Logits = npt.NDArray[np.float32]
@@ -117,6 +118,29 @@ class Projected:
         self.projection.backward(gradient[:count], _selected(self.places, kept), self.by_hidden, self.sums, workspace)
 
 
+@dataclass(slots=True)
+class Restricted:
+    """Rows of a source that copies them, without what lies outside of the support of each token."""
+
+    inner: Converted | Projected
+    support: Support
+    row_bytes: int = 0
+    skips_zeros: bool = False
+
+    def __post_init__(self) -> None:
+        self.row_bytes, self.skips_zeros = self.inner.row_bytes, self.inner.skips_zeros
+
+    def load(self, rows: Selection, workspace: Workspace, name: str) -> tuple[Logits, Places]:
+        """Minus infinity outside."""
+        logits, places = self.inner.load(rows, workspace, name)
+        self.support[rows if isinstance(rows, slice) else rows.numpy()].restrict(logits[:len(places)])
+        return logits, places
+
+    def store(self, rows: Selection, active: Active, gradient: Tensor, workspace: Workspace) -> None:
+        """It is 0 outside."""
+        self.inner.store(rows, active, gradient, workspace)
+
+
 def compact(rows: Logits, active: Active) -> Places:
     """Move the active rows to the front, into the places of those that are not; which row then stands in each."""
     count = int(active.sum())
@@ -133,14 +157,17 @@ def _selected(places: Tensor | None, rows: Selection) -> Selection:
     return rows if places is None else places[rows]
 
 
-def source_of(other: Other, places: Tensor | None) -> Source:
+def source_of(other: Other, places: Tensor | None, support: Support | None = None) -> Source:
     """Rows of another policy, which have no gradient."""
     if isinstance(other, Tensor):
         logits = other.detach()
+        if support is not None:
+            return Restricted(Converted(logits, places, None), support)
         return Resident(logits, places) if is_resident(logits) else Converted(logits, places, None)
     hidden, weight, *bias = (part if part is None else part.detach() for part in other)
     assert hidden is not None and weight is not None
-    return Projected(Projection(hidden, weight, bias[0] if bias else None), places)
+    projected = Projected(Projection(hidden, weight, bias[0] if bias else None), places)
+    return projected if support is None else Restricted(projected, support)
 
 
 def is_resident(logits: Tensor) -> bool:

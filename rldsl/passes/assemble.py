@@ -39,19 +39,19 @@ def _groups(reads: Iterable[LiveRead]) -> tuple[HeadGroup, ...]:
     """Reads of one vocabulary row together, in sorted order."""
     ordered = sorted(reads, key=lambda read: (*_row(read), read.key))
     groups = []
-    for (owner, response, temperature, context), members in groupby(ordered, _row):
+    for (owner, response, temperature, context, within), members in groupby(ordered, _row):
         together = tuple(members)
         others = sorted({other for read in together for other in _others(owner, read.read)})
         groups.append(HeadGroup(owner, response, temperature, together[0].axis, together, tuple(others),
-                                None if context < 0 else context))
+                                None if context < 0 else context, within))
     return tuple(groups)
 
 
-def _row(live: LiveRead) -> tuple[str, str, float, int]:
-    """Model, response, temperature, context. A divergence from another model to the trained one is of its row."""
+def _row(live: LiveRead) -> tuple[str, str, float, int, bool]:
+    """Model, response, temperature, context, support. A divergence from another model to the trained one is of its row."""
     read = live.read
     owner = read.model if read.version is Version.CURRENT or read.other is None else read.other
-    return owner, read.response, read.temperature, -1 if read.context is None else read.context
+    return owner, read.response, read.temperature, -1 if read.context is None else read.context, read.within
 
 
 def _others(owner: str, read: Read) -> set[str]:
@@ -59,15 +59,16 @@ def _others(owner: str, read: Read) -> set[str]:
 
 
 def axes_in_use(graph: Graph, more: Iterable[Axis] = ()) -> tuple[Axis, ...]:
-    """Every axis that a node stands on or works along, with those above: coarse to fine, parents first. Those of pairs
-    follow from the axes of their members and are left out."""
+    """Every axis that a node stands on or works along, with those above: coarse to fine, parents first. Those of pairs and of
+    fixed parts follow from their parents and are left out."""
     used = {BATCH}
     for node in graph.nodes:
         used.update(node.type.axis.chain())
         used.update(_along(node))
     for axis in more:
         used.update(axis.chain())
-    return tuple(sorted((axis for axis in used if axis.among is None), key=lambda axis: (len(axis.chain()), axis.level, axis.name)))
+    given = (axis for axis in used if not axis.is_derived)
+    return tuple(sorted(given, key=lambda axis: (len(axis.chain()), axis.level, axis.name)))
 
 
 def _along(node: Node) -> tuple[Axis, ...]:

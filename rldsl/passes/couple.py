@@ -25,8 +25,8 @@ def run(draft: Draft) -> Draft:
     """Find where the objective couples values."""
     meetings = coupling_nodes(draft.graph, (key for _, key in draft.coefficients))
     reads = [_reading_axis(draft.graph[read]) for read, _ in draft.coefficients]
-    coarsest = min((axis.level for axis in (*(axis for _, axis in meetings), *reads)), default=Level.TOKEN)
-    blockers = [node for node, axis in meetings if axis.level is coarsest]
+    coarsest = min((axis.base.level for axis in (*(axis for _, axis in meetings), *reads)), default=Level.TOKEN)
+    blockers = [node for node, axis in meetings if axis.base.level is coarsest]
     return replace(draft, coupling=coarsest, piece_axis=common_ancestor([*(axis for _, axis in meetings), *reads]),
                    blocker=_first(blockers))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rldsl.graph.model import Constant, Elementwise, Leaf, Node, Read, Spread
+from rldsl.graph.model import Constant, Elementwise, Leaf, Node, Position, Read, Spread
 from rldsl.graph.order import descendants
 from rldsl.passes.draft import Draft
 from rldsl.types import Level
@@ -38,11 +38,14 @@ def run(draft: Draft) -> Draft:
 
 
 def is_recomputed(node: Node) -> bool:
-    """Whether each piece computes the frozen node for itself: nothing to compute, a copy, a cheap token value."""
+    """Whether each piece computes the frozen node for itself: nothing to compute, a copy, which of fixed parts it is, a cheap
+    token value."""
     match node.operation:
         case Constant() | Leaf() | Spread():
             return True
+        case Position(axis=axis, per=per):
+            return axis.size is not None and axis.parent == per
         case Elementwise():
-            return node.type.axis.level in (Level.TOKEN, Level.PAIR)
+            return node.type.axis.base.level is Level.TOKEN or node.type.axis.is_of_pairs
         case _:
             return False

@@ -35,7 +35,7 @@ from rldsl.graph.staged import Input
 from rldsl.infer.gradients import is_current
 from rldsl.passes.draft import Draft, builder_after
 from rldsl.passes.input_names import input_names
-from rldsl.types import BATCH, NUMERIC, Level, Stage, Version
+from rldsl.types import BATCH, NUMERIC, Stage, Version
 
 PRODUCTS = (Elementwise(Function.DOT), Elementwise(Function.COSINE))
 
@@ -134,7 +134,7 @@ def vector_reads(graph: Graph, key: int) -> tuple[list[Node], list[Node]]:
         seen.add(node.key)
         if is_made_here(node):
             waiting.extend(node.inputs)
-        elif node.type.stage < Stage.UPDATE and node.type.axis.level is not Level.PAIR:
+        elif node.type.stage < Stage.UPDATE and not node.type.axis.is_of_pairs:
             known.append(node)
         elif isinstance(node.operation, Read):
             live.append(node)
@@ -173,7 +173,7 @@ def _is_known_before(graph: Graph, node: Node) -> bool:
     match node.operation:
         case Constant() | Spread() | Freeze():
             return False
-        case _ if node.type.axis.level is Level.PAIR:
+        case _ if node.type.axis.is_of_pairs:
             return False
         case Size(to=coarse) | Position(per=coarse):
             return node.type.stage < Stage.UPDATE and coarse == BATCH

@@ -53,8 +53,8 @@ def _values(item: tree.Item) -> Iterator[tuple[str, ...]]:
             yield from paths_in(origin)
         case tree.Model(origin=tree.Name(text=base)):
             yield (base,)
-        case tree.Rollout(policy=policy, arguments=arguments):
-            yield from paths_in((policy, arguments))
+        case tree.Rollout(policy=policy, arguments=arguments, settings=settings):
+            yield from paths_in((policy, arguments, tuple(entry.value for entry in settings if entry.name == "within")))
         case tree.Response(text=text, prompt=prompt, model=model):
             yield from paths_in((text, prompt))
             yield from () if model is None else ((model,),)

@@ -89,6 +89,19 @@ def _measure(name: str, parameters: tuple[Parameter, ...], doc: str, interval: I
     return Primitive(name, parameters, element, interval, optional, doc)
 
 
+# What may differ between two texts that count as the same.
+_NORMAL = (_flag("strip", True), _flag("ignore_case", False), _flag("ignore_space", False), _flag("ignore_punctuation", False),
+           _flag("ignore_articles", False), _flag("nfkc", False))
+_NORMAL_DOC = ("`strip`: white space around the text goes; `nfkc`: Unicode's compatible forms are one; `ignore_case`: case is "
+               "folded; `ignore_punctuation`: ASCII's punctuation and signs and all of Unicode's punctuation go (`-5` becomes "
+               "`5`, `3.5` becomes `35`); `ignore_articles`: the words a, an, the go, and runs of white space are one space, "
+               "as under `ignore_space`. In this order: `nfkc`, case, punctuation, articles, space. SQuAD's exact match is all "
+               "of them but `nfkc`.")
+_LETTERS = _constant("of", _TEXT, "ABCDE")
+_PLACE_OF_CHOICE = ("The last `\\boxed{}` decides, else what follows the last `answer is`, `answer:` or `####` up to a reason "
+                    "(`because`, `not`, the end of the sentence), else the last line. One letter must stand there by itself; "
+                    "two are no answer.")
+
 EXTERN_SETTINGS: tuple[Parameter, ...] = (
     _timeout(5.0), _choice("isolate", "process", "none"),
     _choice("call", "signature", "item", "batch", "trl", "verl"), _flag("chat", False))
@@ -103,16 +116,27 @@ function of the whole batch sees them all.
 """
 
 _VERIFIERS = (
-    _verifier("verify.equal",
-              (_input("text"), _input("answer"), _flag("ignore_case", False), _flag("strip", True)),
-              "1 where the texts are the same, else 0. White space around them does not count unless "
-              "`strip: false`."),
+    _verifier("verify.equal", (_input("text"), _input("answer"), *_NORMAL),
+              f"1 where the texts are the same, else 0. {_NORMAL_DOC}"),
     _verifier("verify.number",
-              (_input("text"), Parameter("answer", (Element.TEXT, *_NUMBER), None),
-               _constant("tolerance", _NUMBER, 0.0)),
-              "1 where the last number in the text is at most `tolerance` from the last number in `answer` "
-              "(a text or a number), else 0; exact decimals. Without `answer`: the last number itself, as "
-              "`text.number`. An answer without a number has failed.", without=(("answer", "text.number"),)),
+              (_input("text"), Parameter("answer", (Element.TEXT, *_NUMBER), None), _constant("tolerance", _NUMBER, 0.0),
+               _constant("relative", _NUMBER, 0.0), _choice("units", "ignore", "optional", "required"),
+               _constant("unit", _TEXT, "")),
+              "1 where the last number in the text is at most `tolerance`, or `relative` times the answer's size, from the "
+              "last number in `answer` (a text or a number), else 0; exact decimals. `units: required` reads the units behind "
+              "both and compares in base units (`1.5 km` is `1500 m`, `50 %` is `0.5`); another dimension is wrong, and so is "
+              "none. `units: optional`: a text without a unit is taken in the answer's. `unit`: what an answer without a unit "
+              "is in; `tolerance` is in the answer's unit. An answer that names none is a number, whatever unit the text has. "
+              "Without `answer`: the last number itself, as `text.number`. An answer without a number has failed.",
+              without=(("answer", "text.number"),)),
+    _verifier("verify.choice", (_input("text"), _input("answer"), _LETTERS),
+              f"1 where the text settles on the letter `answer`, one of the letters `of`, else 0. {_PLACE_OF_CHOICE} An answer "
+              "that is none of the letters has failed."),
+    _verifier("verify.tags", (_input("text"), _constant("tags", _TEXT), _choice("outside", "anything", "nothing")),
+              "1 where each of `tags` (`\"think answer\"`) is opened once (`<think>`), closed once, and stands after the one "
+              "before it, else 0. `outside: nothing`: and only white space stands outside of them."),
+    _verifier("verify.xml", (_input("text"),),
+              "1 where the text is one well-formed XML element, else 0. Document types and entities of its own are refused."),
     _verifier("verify.regex",
               (_input("text"), _input("pattern"), _choice("match", "anywhere", "whole", "start"),
                _flag("ignore_case", False), _timeout(1.0)),
@@ -156,6 +180,18 @@ _TEXTS = (
     _holds("text.contains", (_input("text"), _input("part")), "Whether `part` occurs in the text."),
     _holds("text.starts_with", (_input("text"), _input("part")), "Whether the text starts with `part`."),
     _holds("text.ends_with", (_input("text"), _input("part")), "Whether the text ends with `part`."),
+    _measure("text.overlap", (_input("text"), _input("answer")),
+             "F1 of the words that two texts share, each as often as both have it: SQuAD's F1 of texts from `text.normalize`.",
+             UNIT, element=Element.REAL),
+    _measure("text.repetition", (_input("text"), _constant("n", (Element.INT,), 3), _choice("of", "words", "characters")),
+             "Share of the runs of `n` words (or characters) that have stood in the text before: 1 - different / all; 0 for a "
+             "shorter text.", UNIT, element=Element.REAL),
+    _measure("text.tags", (_input("text"), _constant("tags", _TEXT)),
+             "Share of `tags` (`\"think answer\"`) that are opened once, closed once, and stand after those before them.",
+             UNIT, element=Element.REAL),
+    _text("text.normalize", (_input("text"), *_NORMAL), f"The text as `verify.equal` compares it. {_NORMAL_DOC}"),
+    _text("text.choice", (_input("text"), _LETTERS),
+          f"The letter (one of `of`) on which the text settles; absent if it settles on none. {_PLACE_OF_CHOICE}", optional=True),
     _text("text.lower", (_input("text"),), "The text in lower case."),
     _text("text.strip", (_input("text"),), "The text without white space around it."),
     _text("text.concat", (_input("text"), _input("other")),
@@ -202,15 +238,42 @@ def result_of(primitive: Primitive, settings: Mapping[str, Setting]) -> Result:
 
 def check_constant(primitive: str, parameter: str, value: Setting) -> str | None:
     """What is wrong with a constant that is written in a spec, as a sentence; None if nothing is."""
-    if parameter == "pattern" and isinstance(value, str):
-        return _check_pattern(value)
-    if parameter == "schema" and isinstance(value, str) and value.lstrip().startswith("{"):
-        return _check_json(value)
-    if parameter == "function" and isinstance(value, str) and not re.fullmatch(r"[\w.]+:\w+", value):
-        return f'a Python function is written "module:function", not "{value}"'
-    if parameter in ("timeout", "tolerance") and isinstance(value, (int, float)):
-        return _check_amount(parameter, value)
+    match parameter, value:
+        case "pattern", str():
+            return _check_pattern(value)
+        case "schema", str() if value.lstrip().startswith("{"):
+            return _check_json(value)
+        case "function", str() if not re.fullmatch(r"[\w.]+:\w+", value):
+            return f'a Python function is written "module:function", not "{value}"'
+        case "timeout" | "tolerance" | "relative", int() | float():
+            return _check_amount(parameter, value)
+        case "n", _:
+            return None if _is_count(value) else "it is how many words a run has: a whole number from 1 on"
+        case "tags", _:
+            fits = isinstance(value, str) and value.split() and all(re.fullmatch(r"[\w.-]+", tag) for tag in value.split())
+            return None if fits else "it names tags, separated by spaces, without their brackets"
+        case "of", str() if primitive.endswith(".choice"):
+            return _check_letters(value)
+        case "unit", str():
+            from rldsl.rewards.units import unit_of
+            return None if unit_of(value) else f"the table of units does not have `{value}`"
     return None
+
+
+def check_settings(settings: Mapping[str, Setting]) -> str | None:
+    """What is wrong with the constants of one call together, as a sentence."""
+    if settings.get("unit") and settings.get("units", "ignore") == "ignore":
+        return "`unit` is what an answer without one is in, and no units are read: write `units: optional` or `units: required`"
+    return None
+
+
+def _is_count(value: Setting) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 1 and float(value).is_integer()
+
+
+def _check_letters(letters: str) -> str | None:
+    fits = len(letters) > 1 and len(set(letters)) == len(letters) and re.fullmatch(r"[A-Z]+", letters)
+    return None if fits else 'it is the upper-case letters to choose from, each once: "ABCD"'
 
 
 def _check_pattern(pattern: str) -> str | None:

@@ -8,10 +8,15 @@ import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 from rldsl.graph.model import Setting
+from rldsl.rewards.choices import settled_choice
+from rldsl.rewards.normal import normalized, overlap, repetition
 from rldsl.rewards.outcome import Failure, FailureKind
+from rldsl.rewards.tags import is_xml, nothing_outside, tags_in_order
+from rldsl.rewards.units import PURE, Quantity, last_quantity, unit_of
 
 Texts: TypeAlias = Sequence[str]
 Settings: TypeAlias = Mapping[str, Setting]
@@ -82,30 +87,73 @@ def _last_line(text: str) -> str | None:
 
 # ------------------------------------------------------------------ verifiers
 def _equal(settings: Settings, texts: Texts, answers: Texts) -> Answers:
-    if settings.get("strip", True):
-        texts, answers = [text.strip() for text in texts], [answer.strip() for answer in answers]
-    if settings.get("ignore_case", False):
-        texts, answers = [text.casefold() for text in texts], [answer.casefold() for answer in answers]
-    return [1.0 if text == answer else 0.0 for text, answer in zip(texts, answers, strict=True)]
+    return [1.0 if normalized(text, settings) == normalized(answer, settings) else 0.0
+            for text, answer in zip(texts, answers, strict=True)]
 
 
 def _number(settings: Settings, texts: Texts, answers: Sequence[str | float]) -> Answers:
-    tolerance = Decimal(repr(settings.get("tolerance", 0.0)))
-    return [_same_number(text, answer, tolerance) for text, answer in zip(texts, answers, strict=True)]
+    compare = _same_number if settings.get("units", "ignore") == "ignore" else _same_quantity
+    return [compare(text, answer, settings) for text, answer in zip(texts, answers, strict=True)]
 
 
-def _same_number(text: str, answer: str | float, tolerance: Decimal) -> float | Failure:
+def _same_number(text: str, answer: str | float, settings: Settings) -> float | Failure:
     wanted = last_number(answer) if isinstance(answer, str) else repr(answer)
     expected = None if wanted is None else _decimal(wanted)
     if expected is None:
-        said = f"there is no number in the answer {str(answer)[:40]!r}"
-        return Failure(FailureKind.REFERENCE, said)
+        return _without_number(answer)
     written = last_number(text)
     if written is None or (found := _decimal(written)) is None:
         return 0.0
     if found == expected:
         return 1.0
-    return 1.0 if tolerance and abs(found - expected) <= tolerance else 0.0
+    absolute, relative = Decimal(repr(settings.get("tolerance", 0.0))), Decimal(repr(settings.get("relative", 0.0)))
+    return 1.0 if abs(found - expected) <= max(absolute, relative * abs(expected)) else 0.0
+
+
+def _same_quantity(text: str, answer: str | float, settings: Settings) -> float | Failure:
+    """Numbers with units, both in base units. The tolerance is in the answer's unit."""
+    expected = last_quantity(answer) if isinstance(answer, str) else Quantity(Fraction(repr(answer)), None)
+    if expected is None:
+        return _without_number(answer)
+    unit = expected.unit or unit_of(str(settings.get("unit") or "")) or PURE
+    found = last_quantity(text)
+    if found is None:
+        return 0.0
+    own = found.unit or (unit if settings["units"] == "optional" else PURE)
+    if unit == PURE and own.dimension:
+        own = PURE  # the answer says nothing of a unit
+    if own.dimension != unit.dimension:
+        return 0.0
+    wanted = expected.under(unit)
+    absolute = Fraction(repr(settings.get("tolerance", 0.0))) * unit.factor
+    relative = Fraction(repr(settings.get("relative", 0.0))) * abs(wanted)
+    return 1.0 if abs(found.under(own) - wanted) <= max(absolute, relative) else 0.0
+
+
+def _without_number(answer: str | float) -> Failure:
+    return Failure(FailureKind.REFERENCE, f"there is no number in the answer {str(answer)[:40]!r}")
+
+
+def _choice(settings: Settings, texts: Texts, answers: Texts) -> Answers:
+    letters = str(settings.get("of", "ABCDE"))
+    found: Answers = []
+    for text, answer in zip(texts, answers, strict=True):
+        wanted = answer.strip(" \t\n.:()[]").upper()
+        if len(wanted) == 1 and wanted in letters:
+            found.append(1.0 if _chosen(text, letters) == wanted else 0.0)
+        else:
+            found.append(Failure(FailureKind.REFERENCE, f"the answer {answer[:40]!r} is none of {', '.join(letters)}"))
+    return found
+
+
+def _chosen(text: str, letters: str) -> str | None:
+    return settled_choice(text, letters, _last_box(text))
+
+
+def _verify_tags(settings: Settings, texts: Texts) -> Answers:
+    tags, alone = str(settings["tags"]).split(), settings.get("outside", "anything") == "nothing"
+    return [1.0 if tags_in_order(text, tags) == len(tags) and (not alone or nothing_outside(text, tags)) else 0.0
+            for text in texts]
 
 
 def _decimal(written: str) -> Decimal | None:
@@ -161,11 +209,29 @@ def _answer(settings: Settings, texts: Texts) -> Answers:
     return [final_answer(text, where) for text in texts]
 
 
+def _repetition(settings: Settings, texts: Texts) -> Answers:
+    size, by_words = round(float(str(settings.get("n", 3)))), settings.get("of", "words") == "words"
+    return [repetition(text, size, by_words) for text in texts]
+
+
+def _tags(settings: Settings, texts: Texts) -> Answers:
+    tags = str(settings["tags"]).split()
+    return [tags_in_order(text, tags) / len(tags) for text in texts]
+
+
 Native: TypeAlias = Callable[..., Answers]
 
 NATIVE: dict[str, Native] = {
     "verify.equal": _equal,
     "verify.number": _number,
+    "verify.choice": _choice,
+    "verify.tags": _verify_tags,
+    "verify.xml": _holds(is_xml),
+    "text.normalize": lambda settings, texts: [normalized(text, settings) for text in texts],
+    "text.overlap": _each(overlap),
+    "text.repetition": _repetition,
+    "text.choice": lambda settings, texts: [_chosen(text, str(settings.get("of", "ABCDE"))) for text in texts],
+    "text.tags": _tags,
     "text.length": _each(len),
     "text.words": _each(lambda text: len(text.split())),
     "text.lines": _each(_lines),

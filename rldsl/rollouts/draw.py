@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rldsl.rollouts.signatures import Sampling
+from rldsl.rollouts.signatures import Rule, Sampling
 
 
 def draw_tokens(logits: Tensor, uniform: Tensor, settings: Sampling) -> tuple[Tensor, Tensor]:
@@ -26,6 +26,25 @@ def draw_tokens(logits: Tensor, uniform: Tensor, settings: Sampling) -> tuple[Te
     kept, places = _truncated(scaled, settings)
     rank, logp = _by_inverse(kept, uniform)
     return places.gather(1, rank[:, None])[:, 0], logp
+
+
+def drawable(logits: Tensor, settings: Sampling) -> Tensor:
+    """Which tokens [B, V] `draw_tokens` could draw from these logits."""
+    inside = logits > -torch.inf
+    if settings.greedy or (settings.top_p == 1.0 and not 0 < settings.top_k < logits.shape[1]):
+        return inside
+    kept, places = _truncated(logits if settings.temperature == 1.0 else logits / settings.temperature, settings)
+    return torch.zeros_like(inside).scatter(1, places, kept > -torch.inf)
+
+
+def likeliest(logits: Tensor, rule: Rule) -> Tensor:
+    """Which tokens [B, V] a rule lets through, by the logits of its model."""
+    ordered, places = _sorted(logits)
+    likely = torch.softmax(ordered, -1)
+    before = likely.cumsum(-1, dtype=torch.float64) - likely
+    ranks = torch.arange(logits.shape[1], device=logits.device)
+    inside = ranks < rule.top_k if rule.top_k else before < rule.top_p
+    return torch.zeros_like(logits, dtype=torch.bool).scatter(1, places, (inside | (ranks < rule.least)) & (ordered > -torch.inf))
 
 
 def _truncated(scaled: Tensor, settings: Sampling) -> tuple[Tensor, Tensor]:

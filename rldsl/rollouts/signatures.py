@@ -34,6 +34,7 @@ class Kind(StrEnum):
     TEXTS = "a text or a list of texts"
     WORD = "one of its words"
     CALL = "a call such as characters(\"abc\")"
+    DURATION = "a duration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +99,39 @@ SAMPLING_SETTINGS: Final = _table(
     Argument("top_p", Kind.REAL, "draws from the likeliest tokens that reach this probability", 1.0,
              low=0, high=1, low_open=True),
     Argument("top_k", Kind.WHOLE, "draws from that many likeliest tokens; 0: from all", 0, low=0),
+    Argument("within", Kind.CALL, "draws from the likeliest tokens of another policy: top_p(mask, 0.9), top_k(mask, 50)"),
     Argument("stop", Kind.TEXTS, "texts that end an answer; they stay in it", ()),
     Argument("seed", Kind.WHOLE, "seed of the draws (default: the run's)", low=0),
     Argument("greedy", Kind.TRUTH, "whether to take the likeliest token instead of drawing", False),
 )
+
+
+RULE_SETTINGS: Final = _table(
+    Argument("least", Kind.WHOLE, "so many likeliest tokens are in the set whatever their probability", 1, low=1),
+    Argument("ends", Kind.TRUTH, "whether the end tokens are always in the set", False),
+)
+RULE_AMOUNTS: Final = {
+    "top_p": Argument("share", Kind.REAL, "the probability that the set reaches", required=True, low=0, high=1, low_open=True),
+    "top_k": Argument("count", Kind.WHOLE, "how many tokens there are in the set", required=True, low=1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The tokens that may be drawn, by what `model` says at temperature 1: the fewest likeliest ones that reach the probability
+    `top_p`, or the `top_k` likeliest; at least `least`, and the end tokens where `ends`."""
+
+    model: str
+    top_p: float = 1.0
+    top_k: int = 0
+    least: int = 1
+    ends: bool = False
+
+    @staticmethod
+    def of(call: Invocation) -> Rule:
+        """From `top_p(mask, 0.9, least: 100)`, which elaboration has checked."""
+        model, amount = call.positional
+        return Rule(str(model), **{call.name: amount}, **dict(call.named))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +144,7 @@ class Sampling:
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
+    within: Rule | None = None
     stop: tuple[str, ...] = ()
     greedy: bool = False
     seed: int | None = None
@@ -123,11 +154,18 @@ class Sampling:
     def of(settings: Settings) -> Sampling:
         """From a rollout's settings; settings that are not about drawing tokens are left alone."""
         given = {name: value for name, value in settings if name in SAMPLING_SETTINGS}
-        found = Sampling(**checked(given, SAMPLING_SETTINGS, "a rollout"))
+        filled = checked(given, SAMPLING_SETTINGS, "a rollout")
+        rule = filled["within"]
+        found = Sampling(**{**filled, "within": None if rule is None else Rule.of(rule)})
         if found.min_tokens > found.max_tokens:
             raise ModelError(f"`min_tokens: {found.min_tokens}` is more than `max_tokens: "
                              f"{found.max_tokens}`: no answer can be drawn; write a smaller `min_tokens`")
         return found
+
+    @property
+    def truncates(self) -> bool:
+        """Whether tokens that the policy finds possible are left out at every place."""
+        return self.within is not None or (not self.greedy and (self.top_p < 1.0 or self.top_k > 0))
 
 
 def checked(given: Mapping[str, object], table: Table, owner: str) -> dict[str, Any]:
@@ -144,7 +182,7 @@ def _converted(kind: Kind, value: Any) -> Any:
     match kind:
         case Kind.WHOLE:
             return int(value)
-        case Kind.REAL:
+        case Kind.REAL | Kind.DURATION:
             return float(value)
         case Kind.TEXTS:
             return (value,) if isinstance(value, str) else tuple(value)
@@ -175,7 +213,7 @@ def mismatch(argument: Argument, value: object) -> str | None:
     """What the argument takes, if `value` is not that."""
     if not _fits_kind(argument, value):
         return _expected(argument)
-    if argument.kind in (Kind.WHOLE, Kind.REAL) and isinstance(value, int | float):
+    if argument.kind in (Kind.WHOLE, Kind.REAL, Kind.DURATION) and isinstance(value, int | float):
         above = value > argument.low if argument.low_open else value >= argument.low
         return None if above and value <= argument.high else _expected(argument)
     return None
@@ -192,7 +230,7 @@ def _fits_kind(argument: Argument, value: object) -> bool:
     match argument.kind:
         case Kind.WHOLE:
             return _is_number(value) and float(value) == int(value)
-        case Kind.REAL:
+        case Kind.REAL | Kind.DURATION:
             return _is_number(value)
         case Kind.TRUTH:
             return isinstance(value, bool)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rldsl.kernels.supports import Support
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.prompts import check_fits, encode_prompts
 from rldsl.rollouts.signatures import ModelError
@@ -26,7 +27,8 @@ class ResponseTokens:
     `prompt_ids[p]` are the tokens of prompt place `p`, which has `counts[p]` samples. Sample `s` has the tokens
     `ids[offsets[s]:offsets[s + 1]]`, at least one; they include the end token or the stop text where there is one, and
     `finished[s]` says that there is. `texts[s]` is what the tokens say, without the end token. `logp` [T] is what the
-    sampler recorded, None for given texts. `vocabulary` tells whose tokens these are.
+    sampler recorded, None for given texts. `vocabulary` tells whose tokens these are. `support` are the tokens that each could
+    have been; None where that was not asked for, or was all.
     """
 
     prompt_ids: tuple[Ids, ...]
@@ -37,6 +39,7 @@ class ResponseTokens:
     finished: Truths
     texts: tuple[str, ...]
     vocabulary: str
+    support: Support | None = None
 
     @property
     def samples(self) -> int:
@@ -62,7 +65,8 @@ class ResponseTokens:
         return ResponseTokens(
             tuple(self.prompt_ids[place] for place in places), self.counts[places], self.ids[tokens],
             offsets_of(self.lengths[samples]), None if self.logp is None else self.logp[tokens],
-            self.finished[samples], tuple(self.texts[sample] for sample in samples), self.vocabulary)
+            self.finished[samples], tuple(self.texts[sample] for sample in samples), self.vocabulary,
+            None if self.support is None else self.support[tokens])
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """As plain arrays, for `numpy.savez` or a checkpoint."""
@@ -71,6 +75,8 @@ class ResponseTokens:
             "prompt_offsets": offsets_of(np.array([len(ids) for ids in self.prompt_ids], dtype=np.int64)),
             "counts": self.counts, "ids": self.ids, "offsets": self.offsets, "finished": self.finished,
             **_packed_texts(self.texts), "vocabulary": np.frombuffer(self.vocabulary.encode(), dtype=np.uint8)}
+        if self.support is not None:
+            arrays |= {"support": self.support.ids, "support_offsets": self.support.offsets}
         return arrays if self.logp is None else {**arrays, "logp": self.logp}
 
     @staticmethod
@@ -83,7 +89,8 @@ class ResponseTokens:
             tuple(prompts) if has_prompts else (), arrays["counts"], arrays["ids"], arrays["offsets"],
             arrays.get("logp"), arrays["finished"],
             tuple(text.tobytes().decode("utf-8", "surrogatepass") for text in texts) if has_texts else (),
-            arrays["vocabulary"].tobytes().decode())
+            arrays["vocabulary"].tobytes().decode(),
+            Support(arrays["support"], arrays["support_offsets"]) if "support" in arrays else None)
 
 
 def tokenize_given(model: LoadedModel, prompts: Sequence[str], texts: Sequence[str]) -> ResponseTokens:
@@ -124,7 +131,7 @@ def retokenized(model: LoadedModel, own: LoadedModel, tokens: ResponseTokens, pr
         raise ModelError(f"answer {int(np.argmin(lengths)) + 1} has no text and no end, so `{model.name}` has nothing to read")
     _check_longest(model, prompt_ids, tokens.prompt_of_sample, lengths)
     return replace(tokens, prompt_ids=prompt_ids, ids=np.concatenate([np.zeros(0, np.int64), *answers]),
-                   offsets=offsets_of(lengths), logp=None, vocabulary=model.codec.digest)
+                   offsets=offsets_of(lengths), logp=None, vocabulary=model.codec.digest, support=None)
 
 
 def texts_of(model: LoadedModel, ids: Longs, offsets: Longs) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The sampler's log-probabilities against the trainer's for the same tokens: two programs that must be one policy.
 
-Compared where the two mean the same: without truncation, at one temperature. On a CPU they differ by rounding alone,
+Compared where the two mean the same: over the same tokens, at one temperature. On a CPU they differ by rounding alone,
 which grows with the size of a log-probability: see `greatest`.
 """
 
@@ -25,13 +25,11 @@ EVERY: Final = 25      # iterations
 SAMPLES: Final = 64    # scored for a comparison
 
 
-def comparable_temperature(settings: Sampling) -> float | None:
-    """The temperature at which the recorded log-probabilities can be computed again; None where they cannot."""
+def is_comparable(settings: Sampling, temperature: float, within: bool) -> bool:
+    """Whether a read computes again what the sampler recorded: at its temperature, over the tokens that it could draw."""
     if settings.greedy:
-        return 1.0
-    if settings.top_p < 1.0 or settings.top_k > 0 or settings.min_tokens > 0:
-        return None
-    return settings.temperature
+        return temperature == 1.0 and (within or settings.within is None)
+    return temperature == settings.temperature and (within or not (settings.truncates or settings.min_tokens > 0))
 
 
 def logp_difference(world: World, objective: Objective, batch: UpdateBatch,
@@ -39,32 +37,33 @@ def logp_difference(world: World, objective: Objective, batch: UpdateBatch,
     """For each of the named rollouts that an update has just read, the greatest difference."""
     found: dict[str, float] = {}
     for live in objective.reads_of(ReadKind.LOGP):
-        spec, sight = world.responses[live.read.response], (live.read.model, live.read.response, live.read.context)
-        tokens = seen[sight]
-        if spec.name not in names or tokens.logp is None or live.read.model != spec.model or live.read.context is not None:
-            continue
-        if comparable_temperature(Sampling.of(spec.settings)) == live.read.temperature:
-            found[spec.name] = greatest(batch.reads[live.key], tokens.logp)
+        tokens = seen[live.read.model, live.read.response, live.read.context]
+        if live.read.response in names and tokens.logp is not None and _is_of_sampler(world, live.read):
+            found[live.read.response] = greatest(batch.reads[live.key], tokens.logp)
     return found
 
 
 def reads(world: World, objective: Objective, response: str) -> bool:
     """Whether an update with the objective compares a rollout by the way."""
-    spec = world.responses[response]
-    temperature = comparable_temperature(Sampling.of(spec.settings))
-    return any(live.read.response == response and live.read.model == spec.model and live.read.temperature == temperature
-               and live.read.context is None for live in objective.reads_of(ReadKind.LOGP))
+    return any(live.read.response == response and _is_of_sampler(world, live.read) for live in objective.reads_of(ReadKind.LOGP))
+
+
+def _is_of_sampler(world: World, read: Read) -> bool:
+    """Whether the policy that drew is read, where and as it drew."""
+    spec = world.responses[read.response]
+    return (spec.is_sampled and read.model == spec.model and read.context is None
+            and is_comparable(Sampling.of(spec.settings), read.temperature, read.within))
 
 
 def compared_by_scoring(model: LoadedModel, tokens: ResponseTokens, settings: Sampling) -> float | None:
     """The greatest difference over the first samples, or None where the two cannot be compared."""
-    temperature = comparable_temperature(settings)
-    if temperature is None or tokens.logp is None:
+    temperature, within = 1.0 if settings.greedy else settings.temperature, tokens.support is not None
+    if tokens.logp is None or not is_comparable(settings, temperature, within):
         return None
     places = np.flatnonzero(np.cumsum(tokens.counts) <= max(SAMPLES, int(tokens.counts[:1].sum())))
     few = tokens.select(places)
-    read = Read(ReadKind.LOGP, model.name, "", Version.ITERATION, temperature)
-    trained, = score_reads(Scored(model, few), {}, [read])
+    trained, = score_reads(Scored(model, few), {}, [Read(ReadKind.LOGP, model.name, "", Version.ITERATION, temperature,
+                                                         within=within)])
     assert few.logp is not None
     return greatest(trained, few.logp)
 

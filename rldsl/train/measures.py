@@ -26,9 +26,10 @@ def check_rewards(values: Values, rewards: Iterable[NamedValue]) -> None:
         node = values.world.spec.graph[reward.key]
         if node.type.element not in NUMERIC:
             continue
-        wrong = np.flatnonzero(np.isinf(values.numbers(reward.key)))
+        numbers = values.seen_numbers(reward.key)
+        wrong = np.flatnonzero(np.isinf(numbers))
         if len(wrong):
-            raise Unhandled(f"{node_name(values, node)} is infinite for {len(wrong)} of {len(values.numbers(reward.key))}\n"
+            raise Unhandled(f"{node_name(values, node)} is infinite for {len(wrong)} of {len(numbers)}\n"
                             f"  {sample_at(values, node, int(wrong[0]))}\n  bound it, for example with "
                             f"`clip(…, -10 .. 10)`, or guard the division or logarithm in it")
 
@@ -45,18 +46,22 @@ def check_inputs(values: Values, keys: Iterable[int]) -> None:
 
 
 def reward_metrics(values: Values, rewards: Sequence[NamedValue]) -> dict[str, float]:
-    """Mean and spread of each reward; `reward` is the last one that is not held out."""
+    """Mean and spread of each reward, over those places that were asked, and which share that is where some may not be;
+    `reward` is the last one that is not held out."""
     numeric = [reward for reward in rewards if values.world.spec.graph[reward.key].type.element in NUMERIC]
     found: dict[str, float] = {}
     for reward in numeric:
-        found[f"rewards/{reward.name}/mean"] = mean_of(values.numbers(reward.key))
-        found[f"rewards/{reward.name}/std"] = std_of(values.numbers(reward.key))
+        numbers = values.seen_numbers(reward.key)
+        found[f"rewards/{reward.name}/mean"], found[f"rewards/{reward.name}/std"] = mean_of(numbers), std_of(numbers)
+        if values.may_be_unasked(reward.key):
+            unasked = values.unasked(reward.key)
+            found[f"rewards/{reward.name}/asked"] = 1.0 if unasked is None else 1.0 - float(unasked.mean())
     leading = [reward for reward in numeric if not reward.held_out]
     return {**found, **_leading(values, leading[-1])} if leading else found
 
 
 def _leading(values: Values, reward: NamedValue) -> dict[str, float]:
-    numbers, axis = values.numbers(reward.key), values.world.spec.graph[reward.key].type.axis
+    numbers, axis = values.seen_numbers(reward.key), values.world.spec.graph[reward.key].type.axis
     found = {"reward": mean_of(numbers)}
     group = _group_axis(values, axis)
     if group is None:

@@ -69,7 +69,7 @@ def _cutting_axis(staged: StagedObjective, micro_batch: Amount) -> tuple[Axis, b
         return wanted, True
     if micro_batch.unit == "samples" and not wanted.is_within(staged.piece_axis):
         return staged.piece_axis, True
-    whole = f"{staged.piece_axis.level.word}s"
+    whole = f"{staged.piece_axis.level.words}"
     raise TooFine(f"`micro_batch: {micro_batch.number:g} {micro_batch.unit}` cuts through `{staged.name}`, which couples "
                   f"values at the {staged.coupling.word} level (RL801); a micro-batch has to hold whole {whole}: "
                   f"write `micro_batch: 1 {whole}` or more")

@@ -30,11 +30,14 @@ class NeedFinder:
 
     spec: Spec
     responses: dict[str, ResponseSpec] = field(init=False)
+    within: frozenset[str] = field(init=False)  # the responses in whose support something is read
     _found: dict[frozenset[int], Needs] = field(default_factory=dict)
     _data: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.responses = {entry.name: entry for entry in self.spec.responses}
+        self.within = frozenset(node.operation.response for node in self.spec.graph.nodes
+                                if isinstance(node.operation, Read) and node.operation.within)
         self._data = frozenset(entry.name for entry in self.spec.data)
 
     def of(self, keys: Iterable[int], responses: Iterable[str] = ()) -> Needs:

@@ -17,14 +17,23 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some rows of a layout in a new order. `places[axis]` are the places of the whole that stand in it."""
+    """Some rows of a layout in a new order. `places[axis]` are the places of the whole that stand in it; those of derived
+    axes (fixed parts) are found when they are asked for."""
 
     layout: Layout
-    places: Mapping[str, Indices]
+    places: dict[str, Indices]
+    whole: Layout
 
     def take(self, axis: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """The values of this part; a scalar of the batch stays as it is."""
-        return values if axis == "batch" else values[self.places[axis]]
+        return values if axis == "batch" else values[self.of(axis)]
+
+    def of(self, axis: str) -> Indices:
+        """The places of an axis of the whole that stand in this part."""
+        if axis not in self.places:
+            above, offsets = self.of(self.whole.parent(axis)), self.whole.bounds(axis, self.whole.parent(axis))
+            self.places[axis] = concatenated_ranges(offsets[above], offsets[above + 1] - offsets[above])
+        return self.places[axis]
 
 
 def part_of(layout: Layout, rows: Mapping[str, Indices]) -> Part:
@@ -40,7 +49,8 @@ def part_of(layout: Layout, rows: Mapping[str, Indices]) -> Part:
         above = places[parent]
         counts[axis] = offsets[above + 1] - offsets[above]
         places[axis] = concatenated_ranges(offsets[above], counts[axis])
-    return Part(Layout.of({axis: layout.parents[axis] for axis in counts}, counts), places)
+    covers = {axis: (over, np.diff(starts)[places[axis]]) for axis, (over, starts) in layout.covers.items()}
+    return Part(Layout.of({axis: layout.parents[axis] for axis in counts}, counts, covers), places, layout)
 
 
 def shuffled_batches(sizes: Mapping[str, int], size: int | None, seed: int, *purpose: str | int) -> list[dict[str, Indices]]:

@@ -52,8 +52,10 @@ def score_plain(seen: Scored, read: Read) -> Numbers:
 
 
 def score_reads(seen: Scored, others: Mapping[str, Scored], reads: Sequence[Read]) -> list[Numbers]:
-    """Reads of the vocabulary distribution of one model at one temperature, one number a token for each read."""
-    temperature, = {read.temperature for read in reads}
+    """Reads of the vocabulary distribution of one model at one temperature, one number a token for each read; all or none
+    within what the sampler could draw."""
+    (temperature, within), = {(read.temperature, read.within) for read in reads}
+    support = seen.tokens.support if within else None
     names = list(others)
     kinds = [_row_kind(read, names) for read in reads]
     budget = max(LEAST_TOKENS, min(MOST_TOKENS, LOGITS // head_of(seen.model)[0].shape[0]))
@@ -61,6 +63,9 @@ def score_reads(seen: Scored, others: Mapping[str, Scored], reads: Sequence[Read
     for run in _runs(seen.tokens, budget):
         logits, targets = _logits(seen, run)
         beside = [_logits(others[name], run)[0] for name in names]
+        if support is not None:
+            inside = support[int(seen.tokens.offsets[run.start]):int(seen.tokens.offsets[run.stop])]
+            logits, beside = inside.restricted(logits), [inside.restricted(other) for other in beside]
         for part, found in zip(parts, dense_reads(logits, beside, targets, temperature, kinds), strict=True):
             part.append(found)
     return [_as_numbers(part) for part in parts]

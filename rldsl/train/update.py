@@ -15,6 +15,7 @@ from rldsl.graph.model import Read, ReadKind
 from rldsl.graph.spec import Amount
 from rldsl.graph.steps import Update
 from rldsl.kernels.rows import Rows
+from rldsl.kernels.supports import Support
 from rldsl.rollouts.score import head_of, hidden_rows
 from rldsl.rollouts.tokens import ResponseTokens
 from rldsl.train.compare import logp_difference
@@ -107,7 +108,8 @@ def _rows(world: World, objective: Objective, batch: UpdateBatch, run: Run, seen
         beside = {name: _hidden(world, name, seen[name, group.response, group.context], samples) for name in sorted(others)}
         found = hidden_rows(world.models[group.model], seen[group.model, group.response, group.context], samples, grad=grad)
         weight, bias = head_of(world.models[group.model])
-        rows[group.rows] = Rows(found.targets, found.hidden, weight, bias, others=beside)
+        support = _support(seen[group.model, group.response, group.context], samples) if group.within else None
+        rows[group.rows] = Rows(found.targets, found.hidden, weight, bias, others=beside, support=support)
     direct = {live.key: _plain(world, batch, run, seen, live.read, grad=grad) for live in staged.direct
               if live.read.source is None}
     hidden = {key: _plain(world, batch, run, seen, read, grad=grad) for key, read in objective.products.live}
@@ -123,6 +125,10 @@ def _hidden(world: World, model: str, tokens: ResponseTokens, samples: range) ->
     found = hidden_rows(world.models[model], tokens, samples, grad=False)
     weight, bias = head_of(world.models[model])
     return found.hidden, weight, bias
+
+
+def _support(tokens: ResponseTokens, samples: range) -> Support | None:
+    return None if tokens.support is None else tokens.support[int(tokens.offsets[samples.start]):int(tokens.offsets[samples.stop])]
 
 
 def _samples(world: World, batch: UpdateBatch, run: Run, response: str) -> range:

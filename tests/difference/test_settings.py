@@ -15,6 +15,7 @@ FOLDER = Path(__file__).parent / "pairs"
 LATER = (FOLDER / "later.rl").read_text(encoding="utf-8")
 GRPO = (FOLDER / "grpo.rl").read_text(encoding="utf-8")
 PPO = (FOLDER / "ppo.rl").read_text(encoding="utf-8")
+MASKED = GRPO.replace("samples: 8", "samples: 8, within: top_p(mask, 0.9, least: 3)") + "\npolicy mask = frozen(actor)\n"
 
 CHANGES = [
     (GRPO, "layers: 2", "layers: 4", ("policy actor", "layers", "2", "4")),
@@ -24,6 +25,8 @@ CHANGES = [
      ("policy ref", "weights", "stored(actor, lag: 2)", "stored(actor, lag: 3)")),
     (GRPO, '"train.jsonl"', '"other.jsonl"', ("data problems", "source", 'jsonl("train.jsonl")', 'jsonl("other.jsonl")')),
     (GRPO, "answer:   Text target", "answer:   Text target\n  level:    Int", ("data problems", "field level", None, "Int")),
+    (MASKED, "mask, 0.9", "mask, 0.8", ("rollout y", "within", "top_p(mask, 0.9, least: 3)", "top_p(mask, 0.8, least: 3)")),
+    (MASKED, "least: 3", "least: 4", ("rollout y", "within least", "3", "4")),
     (GRPO, "samples: 8", "samples: 9", ("rollout y", "samples", "8", "9")),
     (GRPO, "max_tokens: 64", 'max_tokens: 64, stop: [">", "<"]', ("rollout y", "stop", None, '[">", "<"]')),
     (GRPO, "actor(problems.question)", 'actor("Sort: " + problems.question)',
@@ -82,6 +85,17 @@ def test_a_reference_that_follows_is_read_under_other_weights(weights: str, said
     [part] = found.objectives[0].parts
     assert part.name == "kl" and part.changes[0].meaning == f"under frozen weights → {said}"
     assert found.settings == (SettingDifference("policy ref", "weights", "frozen(actor)", weights),)
+
+
+def test_a_read_within_a_support_is_another_read() -> None:
+    found = rldsl.diff(MASKED, MASKED.replace("logp(actor, y) - y.logp", "logp(actor, y, within: y.support) - y.logp"))
+    assert not found.is_same_mathematics and found.settings == ()
+    meanings = [change.meaning for part in found.objectives[0].parts for change in part.changes]
+    assert meanings == ["over the whole vocabulary → within what was drawn from"]
+
+
+def test_a_mask_of_another_name_is_the_same_mask() -> None:
+    assert rldsl.diff(MASKED, MASKED.replace("mask", "lagged")).settings == ()
 
 
 def test_every_version_of_weights_has_words() -> None:

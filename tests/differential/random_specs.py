@@ -31,6 +31,8 @@ UNARY = ("exp(clip({0}, -3 .. 3))", "tanh({0})", "sigmoid({0})", "log_sigmoid({0
          "-({0})", "({0}) ^ 2", "frozen({0})", "clip({0}, -0.7 .. 0.9)", "log(1 + abs({0}))", "sqrt(0.1 + abs({0}))",
          "expm1(tanh({0}))", "log1p(abs({0}))", "floor({0})", "sign({0})", "({0} else 0.25)")
 BINARY = ("({0} + {1})", "({0} - {1})", "({0}) * ({1})", "({0}) / (1.5 + abs({1}))", "min({0}, {1})", "max({0}, {1})",
+          "sum(each({0}, {1}) * each(1.5, -0.5), per: {l})", "max(each({0}, 0.1, {1}), per: {l})",
+          "std(each({0}, {1}, mean({0})), per: {l})", "min(mean(others(each({0}, {1}, 0.4), per: {l}), per: member), per: {l})",
           "where(({0}) > ({1}), {0}, {1})", "where(({0}) <= 0.1 or not (({1}) > -0.2), 0.5 * ({0}), {1})")
 REDUCE = ("mean({0}, per: {l})", "sum({0}, per: {l})", "max({0}, per: {l})", "min({0}, per: {l})", "std({0}, per: {l})",
           "var_population({0}, per: {l})", "quantile({0}, 0.6, per: {l})", "mean({0}, per: {l}, where: ({0}) > -0.5)",

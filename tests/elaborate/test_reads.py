@@ -107,6 +107,54 @@ def test_reads_of_the_wrong_model_are_answered_with_the_right_one(body: str, cod
     assert [entry.code for entry in errors] == [code] and said in (errors[0].fix or ""), errors
 
 
+MASKED = """
+policy mask = frozen(actor)
+rollout z ~ actor(problems.question) { samples: 4, max_tokens: 8, within: top_p(mask, 0.9, least: 3, ends: true) }
+rollout cut ~ actor(problems.question) { samples: 4, max_tokens: 8, top_k: 20 }
+"""
+
+
+@pytest.mark.parametrize(("expression", "wanted"), [
+    ("logp(actor, z, within: z.support)", "Real in (-inf, 0] @ z.token"),
+    ("entropy(actor, cut, within: cut.support)", "Real in [0, inf) @ cut.token"),
+    ("kl(ref, actor, z, within: z.support, temperature: 2)", "Real in [0, inf) @ z.token"),
+    ("js(ref, actor, z, weight: 0.5, within: z.support)", "Real in [0, 0.6931471805599453] @ z.token"),
+])
+def test_a_read_within_a_support_has_the_type_of_the_read(expression: str, wanted: str) -> None:
+    spec, errors = checked(MASKED + f"let found = {expression}\n")
+    assert spec is not None and not errors, [(entry.title, entry.why) for entry in errors]
+    key = next(entry.key for entry in spec.lets if entry.name == "found")
+    assert str(spec.graph[key].type) == wanted and spec.graph[key].operation.within  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("body", "code", "said"), [
+    ("let found = logp(actor, y, within: y.support)", "RL024", "leave it out"),
+    ("let found = logp(actor, win, within: win.support)", "RL024", "`logp(rm, win)` scores it"),
+    ("let found = logp(actor, z, within: cut.support)", "RL103", "`within: z.support`"),
+    ("let found = logp(actor, z, within: 0.9)", "RL020", "`within: z.support`"),
+    ("let found = logp(actor, z, within: top_p(mask, 0.9))", "RL011", "did you mean"),
+    ("let found = value(v, z, within: z.support)", "RL021", "it takes `model`, `response`"),
+    ("rollout w ~ actor(problems.question) { max_tokens: 8, within: 0.9 }", "RL018", "top_p"),
+    ("rollout w ~ actor(problems.question) { max_tokens: 8, within: top_q(mask, 0.9) }", "RL018", "top_p"),
+    ("rollout w ~ actor(problems.question) { max_tokens: 8, within: top_p(rm, 0.9) }", "RL032", "policy mask = frozen(actor)"),
+    ("rollout w ~ actor(problems.question) { max_tokens: 8, within: top_p(0.9) }", "RL021", "top_p(share: …)"),
+    ("rollout w ~ actor(problems.question) { max_tokens: 8, within: top_p(mask, 1.5) }", "RL018", "share"),
+    ("rollout w ~ actor(problems.question) { max_tokens: 8, within: top_k(mask, 0.5) }", "RL018", "count"),
+    ("rollout w ~ actor(problems.question) { max_tokens: 8, within: top_k(mask, 5, ends: 1) }", "RL018", "ends: true"),
+    ("rollout w ~ actor(problems.question) { max_tokens: 8, within: top_p(masks, 0.9) }\nlet x = logp(actor, w, within: w.support)",
+     "RL011", "mask"),
+])
+def test_a_support_that_is_none_is_answered_with_what_to_write(body: str, code: str, said: str) -> None:
+    _, errors = checked(MASKED + body + "\n")
+    assert [entry.code for entry in errors] == [code] and said in (errors[0].fix or "") + errors[0].why, errors
+
+
+def test_a_mask_may_be_declared_after_its_rollout() -> None:
+    spec, errors = checked("rollout w ~ actor(problems.question) { max_tokens: 8, within: top_k(late, 5) }\n"
+                           "policy late = frozen(actor)\n")
+    assert spec is not None and not errors, errors
+
+
 def test_a_function_may_ask_for_a_scorer() -> None:
     function = "fn margin(judge: Scorer, a: Response, b: Response) -> Real = score(judge, a) - score(judge, b)\n"
     pair = "response lose = pairs.rejected given pairs.prompt for rm\n"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from rldsl.rollouts.draw import draw_tokens
+from rldsl.rollouts.draw import draw_tokens, drawable, likeliest
 from rldsl.rollouts.noise import philox, uniforms
-from rldsl.rollouts.signatures import Sampling
+from rldsl.rollouts.signatures import Rule, Sampling
 
 LOGITS = torch.tensor([1.2, -0.3, 0.5, 2.0, -1.5, 0.4])
 COUNT = 20000
@@ -55,6 +55,37 @@ def test_greedy_takes_the_likeliest_and_gives_its_log_probability_at_temperature
     tokens, logp = drawn(Sampling(1, greedy=True, temperature=0.3, top_k=2))
     assert (tokens == 3).all()
     torch.testing.assert_close(logp, torch.log_softmax(LOGITS, -1)[tokens])
+
+
+@pytest.mark.parametrize(("rule", "kept"), [
+    (Rule("mask", top_p=0.9), [0, 1, 2]),                       # 0.5, 0.8, 0.95
+    (Rule("mask", top_p=0.75), [0, 1]),
+    (Rule("mask", top_p=0.1), [0]),
+    (Rule("mask", top_p=0.1, least=3), [0, 1, 2]),
+    (Rule("mask", top_p=1.0), [0, 1, 2, 3]),
+    (Rule("mask", top_k=2), [0, 1]),
+    (Rule("mask", top_k=9), [0, 1, 2, 3]),
+])
+def test_a_rule_lets_the_likeliest_tokens_of_its_model_through(rule: Rule, kept: list[int]) -> None:
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05], [0.05, 0.15, 0.3, 0.5]])) + 7
+    first, second = likeliest(logits, rule)
+    assert first.nonzero()[:, 0].tolist() == kept
+    assert second.nonzero()[:, 0].tolist() == sorted(3 - token for token in kept)
+
+
+def test_a_rule_lets_no_token_of_probability_zero_through() -> None:
+    logits = torch.tensor([[0.0, -torch.inf, 1.0, -torch.inf]])
+    assert likeliest(logits, Rule("mask", top_p=1.0, least=4)).tolist() == [[True, False, True, False]]
+
+
+@pytest.mark.parametrize(("settings", "kept"), [
+    (Sampling(1), [0, 1, 2, 3, 4]), (Sampling(1, top_k=3), [0, 2, 3]), (Sampling(1, top_p=0.7), [0, 3]),
+    (Sampling(1, top_p=0.8, temperature=0.5), [0, 3]), (Sampling(1, greedy=True, top_k=2), [0, 1, 2, 3, 4]),
+])
+def test_what_is_drawable_is_what_is_drawn_from(settings: Sampling, kept: list[int]) -> None:
+    logits = LOGITS.clone()
+    logits[5] = -torch.inf
+    assert drawable(logits[None], settings)[0].nonzero()[:, 0].tolist() == kept
 
 
 def test_a_token_of_probability_zero_is_never_drawn() -> None:

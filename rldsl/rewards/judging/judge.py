@@ -1,0 +1,171 @@
+"""`Judge`: asks a judge, remote or local, so that nothing is asked twice; `Judges`: those of a run, each opened once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from rldsl.graph.spec import ModelSpec
+from rldsl.rewards.judging.keep import Keep
+from rldsl.rewards.judging.limits import Budget, Most
+from rldsl.rewards.judging.question import Answered, Question, question_key
+from rldsl.rewards.judging.settings import JudgeError, JudgeSettings, endpoint_of
+from rldsl.rewards.judging.signatures import is_remote
+from rldsl.rewards.outcome import Cost, Failure, FailureKind
+
+if TYPE_CHECKING:
+    from rldsl.rollouts.models import LoadedModel
+
+Load: TypeAlias = "Callable[[ModelSpec], LoadedModel]"
+_Pending: TypeAlias = "Future[Answered | Failure]"
+
+
+class Source(Protocol):
+    """Where answers come from. Used by several threads."""
+
+    @property
+    def identity(self) -> Mapping[str, Any] | None:
+        """What answers depend on beside the question; None where that changes, so that nothing may be kept."""
+
+    def bound(self, question: Question) -> Cost:
+        """The most that one call for it can cost."""
+
+    def answer(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answered | Failure]]:
+        """Places and results, as they come: one for each question."""
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+
+
+class Judge:
+    """One judge of a run. Safe to be used by several threads: what it spends is counted together."""
+
+    def __init__(self, name: str, source: Source, budget: Budget, keep: Keep | None) -> None:
+        self.name, self.budget = name, budget
+        self._source, self._keep = source, keep
+        self._lock = threading.Lock()
+        self._under_way: dict[str, Future[Answered | Failure]] = {}
+
+    @property
+    def spent(self) -> Cost:
+        """What all calls took so far, those that failed too."""
+        return self.budget.spent
+
+    def ask(self, questions: Sequence[Question]) -> list[Answered | Failure]:
+        """An answer or a named failure for each, in order. Blocks; asks at the same time inside; equal questions once."""
+        keys = self._keys(questions)
+        kept = self._kept(keys)
+        asked = dict(zip(keys, questions, strict=True))
+        mine, pending = self._claim({key: question for key, question in asked.items() if key not in kept})
+        self._run(mine, pending)
+        found: list[Answered | Failure] = []
+        charged = set(mine)  # one of several equal questions bears the cost
+        for key in keys:
+            result = kept[key] if key in kept else pending[key].result()
+            is_charged = key in charged
+            charged.discard(key)
+            found.append(result if is_charged or not isinstance(result, Answered) else replace(result, cost=Cost()))
+        return found
+
+    def estimate(self, questions: Sequence[Question]) -> Cost:
+        """The most that asking these would cost now without retries; kept answers are free. Sends nothing."""
+        keys = self._keys(questions)
+        kept = self._kept(keys)
+        new = {key: question for key, question in zip(keys, questions, strict=True) if key not in kept}
+        return sum((self._source.bound(question) for question in new.values()), Cost())
+
+    def shortfall(self, questions: Sequence[Question]) -> str | None:
+        """Why the budget may not last for these, as a sentence; None if it lasts at all events, retries aside."""
+        return self.budget.shortfall(self.estimate(questions))
+
+    def close(self) -> None:
+        """Let go of connections or of the model."""
+        self._source.close()
+
+    def _keys(self, questions: Sequence[Question]) -> list[str]:
+        identity = self._source.identity or {"judge": self.name}
+        return [question_key(identity, question) for question in questions]
+
+    def _kept(self, keys: Sequence[str]) -> dict[str, Answered]:
+        if self._keep is None or self._source.identity is None:
+            return {}
+        return {key: Answered(found["value"], found["reply"], kept=True) for key, found in self._keep.get(keys).items()}
+
+    def _claim(self, wanted: Mapping[str, Question]) -> tuple[dict[str, Question], dict[str, _Pending]]:
+        """Which of them this call is to ask, and where the results of all of them will be."""
+        with self._lock:
+            mine = {key: question for key, question in wanted.items() if key not in self._under_way}
+            self._under_way |= {key: Future() for key in mine}
+            return mine, {key: self._under_way[key] for key in wanted}
+
+    def _run(self, mine: Mapping[str, Question], pending: Mapping[str, _Pending]) -> None:
+        """Ask them. Whatever happens, every future of theirs has a result afterwards: other threads may wait for it."""
+        keys = list(mine)
+        try:
+            for place, result in self._source.answer(list(mine.values())) if mine else ():
+                if isinstance(result, Answered) and self._keep is not None and self._source.identity is not None:
+                    self._keep.put("judge", {keys[place]: {"value": result.value, "reply": result.reply}})
+                pending[keys[place]].set_result(result)
+        finally:
+            with self._lock:
+                for key in keys:
+                    del self._under_way[key]
+            for key in keys:
+                if not pending[key].done():
+                    pending[key].set_result(Failure(FailureKind.GIVEN_UP, "the asking was broken off"))
+
+    def __enter__(self) -> Judge:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class Judges:
+    """The judges of a run: each is opened when it is first asked for, and shared by all that ask it."""
+
+    def __init__(self, models: Iterable[ModelSpec], *, keep: Keep | None, load: Load | None = None, seed: int = 0) -> None:
+        """`models` are those of the spec, of any role. `load`, `seed`: see `judge_of`."""
+        self._models = {model.name: model for model in models}
+        self._keep, self._load, self._seed = keep, load, seed
+        self._lock, self._judges = threading.Lock(), dict[str, Judge]()
+
+    def of(self, name: str) -> Judge:
+        """The judge of that name. Raises `JudgeError` where it cannot be asked at all."""
+        with self._lock:
+            if name not in self._judges:
+                self._judges[name] = judge_of(self._models[name], keep=self._keep, load=self._load, seed=self._seed)
+            return self._judges[name]
+
+    @property
+    def spent(self) -> Mapping[str, Cost]:
+        """What each judge that was asked has taken."""
+        return {name: judge.spent for name, judge in self._judges.items()}
+
+    def close(self) -> None:
+        """Close those that were opened."""
+        while self._judges:
+            self._judges.popitem()[1].close()
+
+    def __enter__(self) -> Judges:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def judge_of(spec: ModelSpec, *, keep: Keep | None, load: Load | None = None, seed: int = 0) -> Judge:
+    """A judge from its declaration: its settings, its origin, its environment. Raises `JudgeError` or `ModelError`.
+
+    `load` gives the model of a local judge; it is called once. `seed` is the run's, for a local judge without its own.
+    """
+    settings = JudgeSettings.of(spec)
+    budget = Budget(Most.of(settings))
+    if is_remote(spec.origin):
+        from rldsl.rewards.judging.remote import Remote
+        return Judge(spec.name, Remote(endpoint_of(spec), settings, budget), budget, keep)
+    raise JudgeError(f"judge `{spec.name}` is a local model, and no way to load it is given")

@@ -1,0 +1,1 @@
+"""`rldsl score`: the reward graph alone, on completions that exist already. Trains nothing, samples nothing."""

@@ -1,0 +1,115 @@
+"""The `score` command: arguments in, tables or JSON out. Exit codes are those of the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from rldsl.data.errors import DataErrors
+from rldsl.reporting import folder_of
+from rldsl.scores.faults import ScoreError
+from rldsl.scores.reading import STEP_SEPARATOR, Given
+from rldsl.scores.report import ScoreReport
+from rldsl.scores.session import Request, score_and_ask
+from rldsl.scores.what_if import parse_what_if
+from rldsl.train.durable import StorageError
+
+FAULT, USAGE = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The arguments of the command as they were written."""
+
+    spec: Path
+    completions: Path
+    out: Path | None = None
+    maps: Sequence[str] = ()
+    group: str | None = None
+    limit: int | None = None
+    rollout: str | None = None
+    steps: str = STEP_SEPARATOR
+    sets: dict[str, str] = field(default_factory=dict)
+    resume: bool = False
+    replace: bool = False
+    as_json: bool = False
+    quiet: bool = False
+    what_ifs: Sequence[str] = ()
+    against: Path | None = None
+    ask_all: bool = False
+
+
+def score_file(asked: Asked) -> int:
+    """Score and print. 0 fine, 1 the spec, the file or `else stop`, 2 a bad command, 130 interrupted."""
+    try:
+        return _score(asked)
+    except (ScoreError, StorageError, DataErrors) as fault:
+        print(f"error: {fault}", file=sys.stderr)
+        return fault.exit_status if isinstance(fault, ScoreError) else FAULT
+
+
+def _score(asked: Asked) -> int:
+    from rldsl.scores.printing import print_comparisons, print_report
+    from rldsl.train.command import checked_spec
+    spec = checked_spec(asked.spec, asked.sets)
+    if spec is None:
+        return FAULT
+    given = Given(asked.completions, written_maps(asked.maps), asked.group, asked.limit, asked.steps)
+    out = asked.out if asked.out is not None else Path("scores") / f"{asked.spec.stem}-{_stem(asked.completions)}"
+    with Progress(console=Console(stderr=True), transient=True, disable=asked.quiet or not sys.stderr.isatty()) as bar:
+        task = bar.add_task("scored", total=None)
+        request = Request(spec, folder_of(asked.spec), given, out, asked.rollout, asked.sets, asked.resume, asked.replace,
+                          lambda done, count: bar.update(task, completed=done, total=count), asked.ask_all)
+        report = _answered(asked, request)
+    if asked.as_json:
+        print(json.dumps(report.document(), indent=2))
+    else:
+        console = output()
+        print_report(report, console)
+        print_comparisons(report.comparisons, console)
+    return report.exit_status
+
+
+def _answered(asked: Asked, request: Request) -> ScoreReport:
+    """The report, with the answers to what is asked of it. What was scored before is not scored again for that."""
+    for text in asked.what_ifs:
+        parse_what_if(text)
+    other = None
+    if asked.against is not None:
+        from rldsl.train.command import checked_spec
+        spec = checked_spec(asked.against, {})
+        if spec is None:
+            raise ScoreError(f"{asked.against} cannot be compared with", "it has errors, or cannot be read.", "mend it")
+        other = replace(request, spec=spec, project=folder_of(asked.against), overrides={}, rollout=None,
+                        out=request.out / "against" / asked.against.stem, given=replace(request.given, is_shared=True))
+    return score_and_ask(request, asked.what_ifs, other)
+
+
+def output() -> Console:
+    """As wide as the terminal; what is not one gets whole tables."""
+    is_terminal = sys.stdout.isatty()
+    return Console(width=None if is_terminal else 200, no_color=not is_terminal, highlight=False)
+
+
+def written_maps(maps: Sequence[str]) -> dict[str, str]:
+    """`--map answer=extra_info.answer`, as a mapping."""
+    found: dict[str, str] = {}
+    for entry in maps:
+        name, equals, column = entry.partition("=")
+        if not equals or not name.strip() or not column.strip():
+            raise ScoreError(f"`--map {entry}` says no column", "it names a field and where it stands.", "`--map answer=solution`",
+                             USAGE)
+        if name.strip() in found:
+            raise ScoreError(f"`{name.strip()}` is mapped twice", "a field has one column.", "delete one of them", USAGE)
+        found[name.strip()] = column.strip()
+    return found
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").rpartition(".")[0] or path.name

@@ -1,0 +1,137 @@
+"""Evaluates one batch of completions: what is asked, where, and the numbers made of it. Writes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rldsl.graph.model import Leaf, Node, SourceKind
+from rldsl.graph.spec import ParamSpec, Schedule
+from rldsl.kernels.layout import Layout
+from rldsl.rewards.engine.asked import Asked, Mask
+from rldsl.rewards.engine.roots import watched_rewards
+from rldsl.rewards.engine.run import HostRun
+from rldsl.rewards.outcome import Outcome
+from rldsl.rewards.run import HostCalls
+from rldsl.scores.groups import Batch, Indices
+from rldsl.scores.lengths import Lengths
+from rldsl.scores.plan import Plan
+from rldsl.types import BATCH
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """`values` of the scored nodes, float64 or lists; `open` where nobody was asked what they need; `calls` by node; `stopped`
+    counts where `else stop` found nothing."""
+
+    layout: Layout
+    values: Mapping[int, Any]
+    open: Mapping[int, Mask]
+    calls: Mapping[int, Asked]
+    stopped: Mapping[int, int]
+
+
+class Evaluator:
+    """Runs batches one after the other; keeps child processes between them. Close it, or use it in `with`.
+
+    Rewards that nothing else is made of are demanded, held out ones too, and with `ask_all` every reward: what merely is a
+    part is known where something needed it.
+    """
+
+    def __init__(self, plan: Plan, project: Path, *, ask_all: bool = False) -> None:
+        self.plan = plan
+        self.lengths = Lengths(plan, project) if plan.needs_length else None
+        self.host = HostCalls(plan.spec.externs, project)
+        rewards = [entry for entry in plan.values if entry.name in plan.rewards]
+        self.demanded = tuple(entry.key for entry in rewards) if ask_all else watched_rewards(plan.spec.graph, (), rewards)
+
+    def __enter__(self) -> Evaluator:
+        return self
+
+    def __exit__(self, *leaving: object) -> None:
+        self.host.close()
+
+    def run(self, batch: Batch) -> Evaluated:
+        """Everything that is scored, of one batch."""
+        lengths = self.lengths.of(batch.completions) if self.lengths is not None else None
+        layout = batch_layout(self.plan, batch.counts, lengths)
+        heard = _Heard({})
+        keys = [entry.key for entry in self.plan.values]
+        run = HostRun(self.plan.spec.graph, self.host, heard, lambda: layout, dict(leaves_of(self.plan, batch)))
+        run.run(self.demanded, keys)
+        return Evaluated(run.layout(), {key: run.known[key] for key in keys}, run.open, run.asked, heard.stops)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """Lets the engine go on whatever happens: failures and absences are counted, and stop nothing."""
+
+    stops: dict[int, int]
+
+    def answered(self, node: Node, outcome: Outcome, places: Sequence[int]) -> None:
+        """Of the engine: a call was asked."""
+
+    def stopped(self, node: Node, count: int, places: Sequence[int]) -> None:
+        """Of the engine: `else stop` met what is absent; the last word counts, when everything is known."""
+        self.stops[node.key] = len(places)
+
+
+def leaves_of(plan: Plan, batch: Batch) -> Iterable[tuple[int, Any]]:
+    """What the file and the spec give."""
+    heads = batch.heads
+    for node in (plan.spec.graph[key] for key in sorted(plan.keys)):
+        if isinstance(node.operation, Leaf):
+            yield node.key, _leaf(plan, batch, node.operation, heads)
+
+
+def _leaf(plan: Plan, batch: Batch, leaf: Leaf, heads: Sequence[Any]) -> Any:
+    match leaf.kind:
+        case SourceKind.RECORDED if leaf.field == "text":
+            return [completion.text for completion in batch.completions]
+        case SourceKind.RECORDED:
+            return np.array([float(bool(completion.finished)) for completion in batch.completions])
+        case SourceKind.DATA:
+            return field_values(plan, leaf.field, heads)
+        case _:
+            return np.array(scalar_leaf(plan, leaf))
+
+
+def batch_layout(plan: Plan, counts: Indices, lengths: Indices | None) -> Layout:
+    """Prompts below the batch, completions below prompts (of a response from the data they are the same), their tokens
+    below those where their number is known."""
+    rows, sample = plan.response.prompt_axis, plan.response.sample_axis
+    parents, sizes = {rows.name: BATCH.name}, {rows.name: np.array([len(counts)])}
+    if sample != rows:
+        parents[sample.name], sizes[sample.name] = rows.name, counts
+    if lengths is not None:
+        parents[plan.response.token_axis.name], sizes[plan.response.token_axis.name] = sample.name, lengths
+    return Layout.of(parents, sizes)
+
+
+def field_values(plan: Plan, name: str, heads: Sequence[Any]) -> list[Any]:
+    """A field of the data, one value for each prompt."""
+    place = next(index for index, entry in enumerate(plan.fields) if entry.name == name)
+    column = [head.values[place] for head in heads]
+    return [json.loads(value) for value in column] if plan.fields[place].element == "Json" else column
+
+
+def scalar_leaf(plan: Plan, leaf: Leaf) -> list[float] | None:
+    """Parameters and states as they are at the start; progress is 0."""
+    match leaf.kind:
+        case SourceKind.PARAM:
+            return [_number(next(entry for entry in plan.spec.params if entry.name == leaf.owner))]
+        case SourceKind.STATE:
+            return [next(entry.initial for entry in plan.spec.states if entry.name == leaf.owner)]
+        case SourceKind.PROGRESS:
+            return [0.0]
+        case _:
+            return None
+
+
+def _number(param: ParamSpec) -> float:
+    return param.value.start if isinstance(param.value, Schedule) else float(param.value)

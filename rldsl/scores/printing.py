@@ -1,0 +1,161 @@
+"""A `ScoreReport` as tables in a terminal. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rldsl.scores.comparing import Comparison
+from rldsl.scores.report import NodeReport, ScoreReport
+
+BARS = " ▁▂▃▄▅▆▇█"
+MOST_CORRELATIONS = 24
+
+
+def print_report(report: ScoreReport, console: Console) -> None:
+    """Everything but the comparisons."""
+    groups = f" in {_counted(report.groups, 'group')}" if report.groups != report.count else ""
+    console.print(f"{report.spec} on {report.completions}: {_counted(report.count, 'completion')}{groups}, {report.seconds:.1f} s",
+                  style="bold", highlight=False)
+    for note in report.notes:
+        console.print(Text(f"note: {note}"))
+    for entry in report.refused:
+        console.print(Text(f"not scored: `{entry.name}` {entry.reason}"))
+    _print_nodes([entry for entry in report.nodes if entry.kind != "call"], "values", console)
+    _print_nodes([entry for entry in report.nodes if entry.kind == "call"], "calls", console)
+    _print_cost(report.nodes, console)
+    _print_shares(report, console)
+    _print_correlations(report, console)
+    _print_signals(report, console)
+    if report.stopped:
+        said = f"{_counted(report.stopped, 'completion')} without a value where the spec says `else stop`"
+        console.print(Text(said), style="red")
+    console.print(Text(f"written to {report.folder}"))
+
+
+def _print_nodes(nodes: Sequence[NodeReport], title: str, console: Console) -> None:
+    if not nodes:
+        return
+    table = _table(title, "", "at", "values", "absent", "failed", "not asked", "mean", "sd", "min", "25 %", "median", "75 %", "max",
+                   "from min to max")
+    for entry in nodes:
+        found = entry.distribution
+        there = entry.places - entry.absent - entry.failed - entry.not_asked
+        numbers = [""] * 7 if found is None else [_number(value) for value in (
+            found.mean, found.sd, found.minimum, *(found.quartiles or (None, None, None)), found.maximum)]
+        kind = "" if entry.kind in ("reward", "call") else f" ({entry.kind})"
+        counts = (str(count) for count in (there, entry.absent, entry.failed, entry.not_asked))
+        table.add_row(entry.name + kind, entry.level, *counts, *numbers, "" if found is None else _bars(found.histogram))
+    console.print(table)
+
+
+def _print_cost(nodes: Sequence[NodeReport], console: Console) -> None:
+    timed = [entry for entry in nodes if entry.computed or entry.calls]
+    if not timed:
+        return
+    table = _table("what it took", "", "computed", "seconds", "judge calls", "tokens in", "tokens out", "money")
+    for entry in timed:
+        table.add_row(entry.name, f"{entry.computed:,}", _number(entry.seconds), f"{entry.calls:,}" if entry.calls else "",
+                      f"{entry.tokens_in:,}" if entry.tokens_in else "", f"{entry.tokens_out:,}" if entry.tokens_out else "",
+                      f"{entry.money:.4f}" if entry.money else "")
+    console.print(table)
+
+
+def _print_shares(report: ScoreReport, console: Console) -> None:
+    if not report.shares:
+        return
+    table = _table("what decides a reward", "reward", "part", "as", "of its variance", "of its range")
+    for entry in report.shares:
+        table.add_row(entry.reward, entry.part, entry.kind, _percent(entry.variance), _percent(entry.range))
+    console.print(table)
+
+
+def _print_correlations(report: ScoreReport, console: Console) -> None:
+    if not report.correlations:
+        return
+    table = _table("correlations", "", "", "Spearman", "Pearson")
+    ordered = sorted(report.correlations, key=lambda entry: -abs(entry.spearman or 0.0))
+    for entry in ordered[:MOST_CORRELATIONS]:
+        table.add_row(entry.first, entry.second, _number(entry.spearman), _number(entry.pearson))
+    console.print(table)
+    if len(ordered) > MOST_CORRELATIONS:
+        console.print(Text(f"and {len(ordered) - MOST_CORRELATIONS} weaker ones (`--json` has all)"))
+
+
+def _print_signals(report: ScoreReport, console: Console) -> None:
+    if not any(entry.groups for entry in report.signals):
+        return
+    table = _table("groups without signal", "", "groups", "all equal", "share")
+    for entry in report.signals:
+        table.add_row(entry.name, str(entry.groups), str(entry.flat), _percent(entry.share))
+    console.print(table)
+
+
+# ------------------------------------------------------------------ comparisons
+def print_comparisons(comparisons: Iterable[Comparison], console: Console) -> None:
+    """One table for each title, then the completions that move most."""
+    for entry in comparisons:
+        _print_comparison(entry, console)
+
+
+def _print_comparison(entry: Comparison, console: Console) -> None:
+    console.print()
+    console.print(Text(f"{entry.title}: {entry.name}", style="bold"))
+    for note in entry.notes:
+        console.print(Text(f"  {note}"))
+    if entry.is_same:
+        console.print(Text(f"  the same for each of {_counted(entry.compared, 'completion')}"))
+        return
+    lines = [f"mean {_number(entry.mean_before)} → {_number(entry.mean_after)}",
+             f"ranks: Spearman {_number(entry.spearman)}, Kendall {_number(entry.kendall)}, over "
+             f"{_counted(entry.compared, 'completion')}"]
+    if entry.groups:
+        lines += [f"within groups: Spearman {_number(entry.spearman_within)}, Kendall {_number(entry.kendall_within)}, the mean of "
+                  f"{_counted(entry.ranked, 'group')} in which both vary",
+                  f"best completion: another one in {entry.best_changed} of {_counted(entry.groups, 'group')} "
+                  f"({_percent(entry.best_changed / entry.groups)})",
+                  f"sign of the advantage: another one for {entry.signs_changed} of {_counted(entry.compared, 'completion')}",
+                  f"groups without signal: {entry.flat_before} → {entry.flat_after}"]
+    for line in lines:
+        console.print(Text(f"  {line}"))
+    if entry.largest:
+        table = _table("completions that move most", "row", "before", "after", "prompt", "completion")
+        for found in entry.largest:
+            table.add_row(str(found.row + 1), _number(found.before), _number(found.after), _short(found.prompt, 40),
+                          _short(found.completion, 60))
+        console.print(table)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    for index, name in enumerate(columns):
+        is_text = name in ("", "reward", "part", "as", "prompt", "completion", "at", "from min to max")
+        table.add_column(name, justify="left" if is_text else "right", no_wrap=name not in ("prompt", "completion"))
+        if index == 0:
+            table.columns[0].style = "cyan"
+    return table
+
+
+def _bars(counts: Sequence[int]) -> str:
+    most = max(counts, default=0)
+    return "".join(BARS[0 if not count else max(1, round(count / most * (len(BARS) - 1)))] for count in counts)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _short(text: str, most: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[:most - 1] + "…"
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,212 @@
+"""`ScoreReport`: everything that is said of a scoring, as plain data for tables, `summary.json` and a page. Draws nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from rldsl.graph.spec import NamedValue
+from rldsl.scores.comparing import Comparison
+from rldsl.scores.kept import Kept, Numbers, Recomputed
+from rldsl.scores.names import Names
+from rldsl.scores.plan import Plan, Refused, is_number
+from rldsl.scores.shares import Share, shares_of
+from rldsl.scores.states import State, States
+from rldsl.scores.statistics import Distribution, distribution_of, pearson, spearman
+
+LENGTH = "length"  # of a completion in characters, among the values that are correlated
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """One node. `kind` is `reward`, `held out`, `let` or `call`; `level` where its values stand (`y.sample`). `places` is how
+    many there are, of which `absent`, `failed` and `not_asked` have no value. `seconds` is wall time of its own calls and of
+    those below it, `calls`, tokens and money what went out to judges."""
+
+    name: str
+    kind: str
+    level: str
+    places: int
+    absent: int
+    failed: int
+    not_asked: int
+    distribution: Distribution | None
+    computed: int = 0
+    seconds: float = 0.0
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    money: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """Of two values at the completions; None where one does not vary. `second` may be `length`: characters of the completion."""
+
+    first: str
+    second: str
+    pearson: float | None
+    spearman: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Of the groups of at least two completions with values, how many have equal ones: they teach nothing."""
+
+    name: str
+    groups: int
+    flat: int
+
+    @property
+    def share(self) -> float | None:
+        """Of groups without signal."""
+        return self.flat / self.groups if self.groups else None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReport:
+    """What a scoring found. `spec` and `completions` name the files, `folder` where everything was written. `stopped` counts
+    completions without a value that the spec's `else stop` would have stopped a run for. `notes` are sentences about how the
+    file was read. `kept` and `names` reach every text and value, for a page that shows samples beside their scores."""
+
+    spec: str
+    completions: str
+    folder: str
+    count: int
+    groups: int
+    nodes: tuple[NodeReport, ...]
+    correlations: tuple[Correlation, ...]
+    shares: tuple[Share, ...]
+    signals: tuple[Signal, ...]
+    refused: tuple[Refused, ...]
+    notes: tuple[str, ...]
+    stopped: int
+    seconds: float
+    kept: Kept
+    names: Names
+    plan: Plan
+    comparisons: tuple[Comparison, ...] = ()
+
+    @property
+    def exit_status(self) -> int:
+        """1 where the spec says `else stop` and a value was missing."""
+        return 1 if self.stopped else 0
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON: what `summary.json` and `--json` hold."""
+        found: dict[str, Any] = {
+            "spec": self.spec, "completions": self.completions, "count": self.count, "groups": self.groups, "stopped": self.stopped,
+            "seconds": self.seconds, "notes": list(self.notes), "nodes": [asdict(entry) for entry in self.nodes],
+            "correlations": [asdict(entry) for entry in self.correlations], "shares": [asdict(entry) for entry in self.shares],
+            "signals": [{**asdict(entry), "share": entry.share} for entry in self.signals],
+            "not_scored": [asdict(entry) for entry in self.refused]}
+        return found | ({"comparisons": [entry.document() for entry in self.comparisons]} if self.comparisons else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a report takes from the command: names, notes, what calls took by digest, seconds in all."""
+
+    completions: str
+    notes: tuple[str, ...]
+    took: Mapping[str, Mapping[str, float]]
+    seconds: float
+
+
+def make_report(found: Recomputed, told: Told) -> ScoreReport:
+    """From the kept values."""
+    plan, names, kept = found.plan, found.names, found.kept
+    values = found.values([entry.key for entry in plan.values])
+    numeric = [entry for entry in plan.values if is_number(plan.spec.graph[entry.key].type.element)]
+    nodes = (*(_value_node(found, entry, values[entry.key], told) for entry in plan.values), *_call_nodes(found, told))
+    return ScoreReport(
+        plan.spec.source.name, told.completions, str(kept.path), kept.count, kept.layout.size(plan.response.prompt_axis.name),
+        nodes, _correlations(found, numeric, values), _shares(found, numeric, values), _signals(found, numeric, values),
+        plan.refused, told.notes, int(sum(entry.get("stopped", 0) for entry in told.took.values())), told.seconds, kept, names,
+        plan)
+
+
+def _value_node(found: Recomputed, entry: NamedValue, values: Any, told: Told) -> NodeReport:
+    kind = "held out" if entry.held_out else "reward" if entry.name in found.plan.rewards else "let"
+    took = [told.took.get(found.names.digests[key], {}) for key in found.names.calls_of[entry.key]]
+    return _node(found, entry.key, entry.name, kind, values, found.states(entry.key, values), took)
+
+
+def _call_nodes(found: Recomputed, told: Told) -> tuple[NodeReport, ...]:
+    """The calls that are no named values themselves."""
+    named = {entry.key for entry in found.plan.values}
+    nodes = []
+    for node in found.plan.calls:
+        digest = found.names.digests[node.key]
+        if node.key not in named and digest in found.kept:
+            values = found.kept.numbers.get(digest)
+            took = [told.took.get(digest, {})]
+            nodes.append(_node(found, node.key, found.names.labels[node.key], "call", values, found.kept.states[digest], took))
+    return tuple(nodes)
+
+
+def _node(found: Recomputed, key: int, name: str, kind: str, values: Any, states: States,
+          took: list[Mapping[str, float]]) -> NodeReport:
+    node = found.plan.spec.graph[key]
+    numbers = distribution_of(np.asarray(values, np.float64)) if is_number(node.type.element) else None
+    sums = {word: sum(entry.get(word, 0) for entry in took)
+            for word in ("computed", "seconds", "calls", "tokens_in", "tokens_out", "money")}
+    return NodeReport(name, kind, str(node.type.axis), len(states), int((states == State.ABSENT).sum()),
+                      int((states == State.FAILED).sum()), int((states == State.NOT_ASKED).sum()), numbers, int(sums["computed"]),
+                      float(sums["seconds"]), int(sums["calls"]), int(sums["tokens_in"]), int(sums["tokens_out"]),
+                      float(sums["money"]))
+
+
+def per_completion(found: Recomputed, key: int, values: Any) -> Numbers | None:
+    """A value at each completion: a coarser one at all of its own; None for a finer one, or one of the batch."""
+    axis, sample = found.plan.spec.graph[key].type.axis, found.plan.response.sample_axis
+    if not sample.is_within(axis) or axis.parent is None:
+        return None
+    spread: Numbers = np.asarray(values, np.float64)[found.kept.layout.owners(sample.name, axis.name)]
+    return spread
+
+
+def _correlations(found: Recomputed, numeric: list[NamedValue], values: Mapping[int, Any]) -> tuple[Correlation, ...]:
+    every = {entry.name: per_completion(found, entry.key, values[entry.key]) for entry in numeric}
+    columns = {name: column for name, column in every.items() if column is not None}
+    pairs = [*((first, second) for first, second in combinations(columns, 2)), *((name, LENGTH) for name in columns)]
+    columns[LENGTH] = completion_lengths(found.kept)
+    return tuple(Correlation(first, second, pearson(columns[first], columns[second]), spearman(columns[first], columns[second]))
+                 for first, second in pairs)
+
+
+def completion_lengths(kept: Kept) -> Numbers:
+    """In characters."""
+    import pyarrow.compute as pc
+    found: Numbers = pc.utf8_length(kept.column("completion")).to_numpy(zero_copy_only=False).astype(np.float64)
+    return found
+
+
+def _shares(found: Recomputed, numeric: list[NamedValue], values: Mapping[int, Any]) -> tuple[Share, ...]:
+    rewards = [entry for entry in numeric if entry.name in found.plan.rewards]
+    return tuple(share for entry in rewards for share in shares_of(found, entry, np.asarray(values[entry.key], np.float64)))
+
+
+def _signals(found: Recomputed, numeric: list[NamedValue], values: Mapping[int, Any]) -> tuple[Signal, ...]:
+    sample, rows = found.plan.response.sample_axis, found.plan.response.prompt_axis
+    if sample == rows:
+        return ()
+    groups = found.kept.layout.owners(sample.name, rows.name)
+    rewards = [entry for entry in numeric if entry.name in found.plan.rewards
+               and found.plan.spec.graph[entry.key].type.axis == sample]
+    return tuple(signal_of(entry.name, np.asarray(values[entry.key], np.float64), groups) for entry in rewards)
+
+
+def signal_of(name: str, values: Numbers, groups: Any) -> Signal:
+    """Of one reward."""
+    present = ~np.isnan(values)
+    count = int(groups.max()) + 1 if len(groups) else 0
+    low, high = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(low, groups[present], values[present])
+    np.maximum.at(high, groups[present], values[present])
+    several = np.bincount(groups[present], minlength=count) >= 2
+    return Signal(name, int(several.sum()), int((low[several] == high[several]).sum()))

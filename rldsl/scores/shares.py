@@ -1,0 +1,131 @@
+"""How much of a reward each of its terms and factors decides. Computes from kept values alone.
+
+The share of a part X of a reward R is `cov(R - R', R) / var(R)`, where R' is R computed with X held at its mean. Of the terms of
+a sum it is their share of the variance, and the shares add up to 1; of factors and of what is clipped or selected it is what goes
+with X alone, and the rest is what parts decide together. The share of the range is `(max - min of R - R') / (max - min of R)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rldsl.graph.model import Elementwise, Foreign, Freeze, Function, Leaf, Node, Read, Spread
+from rldsl.graph.spec import NamedValue, Spec
+from rldsl.scores.kept import Numbers, Recomputed
+from rldsl.scores.plan import is_inline, is_number
+from rldsl.types import BATCH
+
+_SUMS = frozenset({Function.ADD, Function.SUBTRACT, Function.NEGATE})
+_PRODUCTS = frozenset({Function.MULTIPLY, Function.GATED_MULTIPLY, Function.DIVIDE})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A value that a reward is made of: a `term` of a sum, a `factor` of a product, or `within` something else."""
+
+    key: int
+    label: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a part decides of a reward; None where the reward does not vary."""
+
+    reward: str
+    part: str
+    kind: str
+    variance: float | None
+    range: float | None
+
+
+def shares_of(found: Recomputed, reward: NamedValue, base: Numbers) -> tuple[Share, ...]:
+    """The share of each part of a reward; none where it is a single call."""
+    parts = parts_of(found.plan.spec, reward.key, _labels(found))
+    if len(parts) < 2:
+        return ()
+    held = found.values([part.key for part in parts])
+    return tuple(_share(found, reward, part, base, held[part.key]) for part in parts)
+
+
+def _labels(found: Recomputed) -> dict[int, str]:
+    named = {entry.key: entry.name for entry in reversed(found.plan.values)}
+    return {**found.names.labels, **named}
+
+
+def _share(found: Recomputed, reward: NamedValue, part: Part, base: Numbers, values: Any) -> Share:
+    held = np.asarray(values, np.float64)
+    present = ~np.isnan(held)
+    flat = np.where(present, held[present].mean() if present.any() else np.nan, np.nan)
+    without = Recomputed(found.plan, found.names, found.kept, {**found.fixed, part.key: flat}).values([reward.key])[reward.key]
+    both = np.isfinite(base) & np.isfinite(without)
+    whole, moved = base[both], (base - without)[both]
+    spread = float(whole.max() - whole.min()) if len(whole) else 0.0
+    if spread == 0.0:
+        return Share(reward.name, part.label, part.kind, None, None)
+    variance = float(((moved - moved.mean()) * (whole - whole.mean())).sum() / ((whole - whole.mean()) ** 2).sum())
+    return Share(reward.name, part.label, part.kind, variance, float(moved.max() - moved.min()) / spread)
+
+
+def parts_of(spec: Spec, root: int, labels: Mapping[int, str]) -> tuple[Part, ...]:
+    """The nearest values below a reward that vary: named ones, calls, fields of the data. Each once, in their order."""
+    found: dict[int, Part] = {}
+    waiting = [(root, "term")]
+    while waiting:
+        key, kind = waiting.pop()
+        node = spec.graph[key]
+        if node.type.axis == BATCH:
+            continue
+        if key != root and _is_part(spec, node, labels):
+            known = found.get(key)
+            found[key] = Part(key, labels.get(key) or _label(node), kind if known is None or known.kind == kind else "within")
+            continue
+        inner = _kind(spec, node, kind)
+        waiting.extend((entry, inner) for entry in reversed(node.inputs))
+    return tuple(found.values())
+
+
+def _is_part(spec: Spec, node: Node, labels: Mapping[int, str]) -> bool:
+    if not is_number(node.type.element):
+        return False
+    if node.key in labels or isinstance(node.operation, Leaf | Read):
+        return True
+    if isinstance(node.operation, Foreign):
+        return not is_inline(node)
+    return any(not is_number(spec.graph[key].type.element) for key in node.inputs)
+
+
+def _kind(spec: Spec, node: Node, kind: str) -> str:
+    """How what lies below a node takes part in what lies above."""
+    match node.operation:
+        case Spread() | Freeze():
+            return kind
+        case Foreign() if is_inline(node):
+            return kind
+        case Elementwise(function=function) if function in _SUMS:
+            return kind
+        case Elementwise(function=function) if function in _PRODUCTS:
+            varying = [key for key in node.inputs if not _is_scalar(spec, key)]
+            return kind if len(varying) < 2 else "factor" if kind in ("term", "factor") else kind
+        case _:
+            return "within"
+
+
+def _is_scalar(spec: Spec, key: int) -> bool:
+    """Whether it is one number for the whole batch, spread or not."""
+    node = spec.graph[key]
+    while isinstance(node.operation, Spread | Freeze):
+        node = spec.graph[node.inputs[0]]
+    return node.type.axis == BATCH
+
+
+def _label(node: Node) -> str:
+    match node.operation:
+        case Leaf(owner=owner, field=field):
+            return f"{owner}.{field}"
+        case _:
+            return node.name or "a comparison of texts"

@@ -1,0 +1,1 @@
+"""Tests of judges, and a server for them that can also misbehave."""
