@@ -10,6 +10,7 @@ from rldsl.diagnostics import Label, error
 from rldsl.elaborate.constants import constant_number
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import as_key, elaborate, host
+from rldsl.elaborate.isolation import CONTAINER, container_of, is_isolation
 from rldsl.elaborate.settings import WITH_UNIT, unit_is_amiss
 from rldsl.elaborate.values import (
     BoundsValue,
@@ -21,7 +22,7 @@ from rldsl.elaborate.values import (
 )
 from rldsl.graph.model import Constant, Setting
 from rldsl.resolve.names import listed
-from rldsl.rewards.signatures import check_constant, check_settings, primitive_for, result_of
+from rldsl.rewards.signatures import check_constant, check_groups, check_settings, primitive_for, result_of
 from rldsl.syntax import tree
 from rldsl.types import NUMERIC, UNIT, Element, Type
 
@@ -50,7 +51,7 @@ def call_host(ctx: Context, env: Environment, call: tree.Call, name: str) -> Val
         if not _take(ctx, env, primitive.name, parameter, argument.value, inputs, settings, parts):
             return FailedValue()
     result = result_of(primitive, settings)
-    if (trouble := check_settings(settings)) is not None:
+    if (trouble := check_settings(settings) or check_groups(primitive, written.names)) is not None:
         return _problems(ctx, env, call, name, (trouble,), _form(name, full.parameters, full.others))
     if not inputs:
         return _problems(ctx, env, call, name, ("at least one argument has to be a value, not a constant",),
@@ -105,6 +106,8 @@ def _take_constant(ctx: Context, env: Environment, name: str, parameter: Paramet
     trouble = "it must be known when the spec is compiled" if value is None else check_constant(name, parameter.name, value)
     if trouble is None and parameter.form is Form.CHOICE and value not in parameter.choices:
         trouble = f"it is one of {', '.join(parameter.choices)}"
+    if trouble is None and parameter.form is Form.ISOLATION and not is_isolation(value, parameter.choices):
+        trouble = f"it is {', '.join(f'`{word}`' for word in parameter.choices)} or `{CONTAINER}`"
     if trouble is None and parameter.form is Form.VALUE and not _is_of(value, parameter.elements):
         trouble = f"it is {' or '.join(element.value for element in parameter.elements)}"
     example = _example(parameter)
@@ -133,7 +136,7 @@ def _is_of(value: Setting, elements: Sequence[Element]) -> bool:
 
 def _example(parameter: Parameter) -> str:
     match parameter.form:
-        case Form.CHOICE:
+        case Form.CHOICE | Form.ISOLATION:
             return parameter.choices[0]
         case Form.DURATION:
             return "5s"
@@ -144,8 +147,10 @@ def _example(parameter: Parameter) -> str:
 
 
 def _constant(ctx: Context, env: Environment, parameter: Parameter, expr: tree.Expr) -> Setting:
-    if parameter.form is Form.CHOICE and isinstance(expr, tree.Name):
+    if parameter.form in (Form.CHOICE, Form.ISOLATION) and isinstance(expr, tree.Name):
         return expr.text
+    if parameter.form is Form.ISOLATION:
+        return container_of(expr)
     value = elaborate(ctx, env, expr)
     match value:
         case BoundsValue(low=low, high=high):

@@ -43,6 +43,8 @@ def _of_parameter(parameter: Parameter) -> Allowed:
             return Allowed("duration", Interval(0, math.inf, low_open=True), example="5s")
         case Form.CHOICE:
             return Allowed("word", words=parameter.choices)
+        case Form.ISOLATION:
+            return Allowed("isolation", words=parameter.choices)
         case _:
             return Allowed("truth") if Element.BOOL in parameter.elements else of_elements(parameter.elements)
 

@@ -18,6 +18,8 @@ from rldsl.types import Element
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _VERIFIER_MEMORY = 4 << 30
+_TO_START = 90.0  # beyond its own deadline an item of code may have to start a box, twice
+_ALWAYS = {"tests": ("text", "tests"), "program": ("text", "cases"), "sql": ("text", "setup", "expected")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,10 @@ def plan_call(operation: Foreign, around: Surroundings) -> HostCall:
         job = _python_job(str(settings["function"]), names, 1, settings, around)
         return _python_call(job, settings, result, order)
     kind = operation.name.removeprefix("verify.")
+    if "isolate" in settings:
+        names = [operation.names[index] for index in order] or [name for name in declared if name in _ALWAYS[kind]]
+        job = _job(kind, {**settings, "inputs": names}, float(settings["timeout"]) + _TO_START)
+        return HostCall(operation.name, settings, result, order, job, f"code {settings['isolate']}")
     job = _job(kind, {**settings, "memory": _VERIFIER_MEMORY}, float(settings["timeout"]))
     return HostCall(operation.name, settings, result, order, job, "verifiers")
 

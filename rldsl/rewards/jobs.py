@@ -7,6 +7,7 @@ Standard library alone at import: it is loaded in child processes without the pa
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import json
 import os
@@ -207,6 +208,46 @@ def _said(fault: BaseException) -> str:
     return f"{type(fault).__name__}: {text}{where}" if text else f"{type(fault).__name__}{where}"
 
 
+# ------------------------------------------------------------------ code of a model
+class Surroundings:
+    """What whoever runs jobs has set: a folder of its process, and what to call while an item takes long."""
+
+    scratch = ""
+    alive: Callable[[], None] = staticmethod(lambda: None)
+
+
+def _open_code(kind: str) -> Callable[[Settings], Job]:
+    def open_it(settings: Settings) -> Job:
+        verdicts = sandbox_module("verdicts")
+        try:
+            examined = verdicts.open_verdicts(kind, settings, Surroundings.scratch, Surroundings.alive)
+        except verdicts.Failed as fault:
+            raise JobFault(fault.kind, str(fault)) from None
+
+        def run(item: Item) -> Answered:
+            try:
+                return Answered(*examined(item))
+            except verdicts.Failed as fault:
+                raise JobFault(fault.kind, str(fault)) from None
+
+        return Job(run)
+
+    return open_it
+
+
+def sandbox_module(name: str) -> Any:
+    """A module of the folder `sandbox` beside this file, without the package around it."""
+    package = "_rldsl_sandbox"
+    if package not in sys.modules:
+        folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sandbox")
+        first = os.path.join(folder, "__init__.py")
+        found = importlib.util.spec_from_file_location(package, first, submodule_search_locations=[folder])
+        assert found is not None and found.loader is not None
+        sys.modules[package] = importlib.util.module_from_spec(found)
+        found.loader.exec_module(sys.modules[package])
+    return importlib.import_module(f"{package}.{name}")
+
+
 # ------------------------------------------------------------------ verifiers
 def _open_regex(settings: Settings) -> Job:
     flags = re.IGNORECASE if settings["ignore_case"] else re.NOFLAG
@@ -364,5 +405,5 @@ def _shown(text: str) -> str:
 
 _KINDS: dict[str, Callable[[Settings], Job]] = {
     "python": _open_python, "regex": _open_regex, "json_schema": _open_json_schema, "math": _open_math,
-    "reasoning_gym": _open_reasoning_gym,
+    "reasoning_gym": _open_reasoning_gym, "tests": _open_code("tests"), "program": _open_code("program"), "sql": _open_code("sql"),
 }

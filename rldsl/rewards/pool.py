@@ -306,6 +306,9 @@ class _Batch:
                 self._on_reply(worker, reply)
 
     def _on_reply(self, worker: Worker, reply: Any) -> None:
+        worker.deadline = time.monotonic() + (OPENING_TIME if worker.opening is not None else self.job.timeout)
+        if reply == ["busy"]:
+            return
         worker.deadline = time.monotonic() + self.job.timeout
         if worker.opening is not None:
             worker.opening = None

@@ -1,7 +1,8 @@
 """The child process that runs verifiers and reward functions: a script on the standard library alone.
 
 It forks at once. The first process only watches: when its parent is gone (the lifeline closes) or when the
-worker ends, it kills the worker's process group and exits, so nothing survives, however a function hangs.
+worker ends, it kills the worker with everything that it has started, and exits, so nothing survives, however a
+function hangs: it is a subreaper, to which processes fall that have left their group and their parent.
 Requests and replies are lines of JSON on pipes of their own; what a function prints goes elsewhere. What the
 worker can do is in `jobs`.
 """
@@ -14,6 +15,7 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import IO, Any, NoReturn
 
@@ -24,18 +26,31 @@ def main(arguments: list[str]) -> None:
     """Fork into watcher and worker. Arguments: descriptors of requests, replies and the lifeline."""
     requests, replies, lifeline = (int(text) for text in arguments)
     starter = os.getppid()
+    jobs = _jobs()
+    scratch = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"rldsl-{os.getpid()}-{os.urandom(4).hex()}")
+    if sys.platform == "linux":
+        system = jobs.sandbox_module("system")
+        system.prctl(system.PR_SET_CHILD_SUBREAPER, 1)
     child = os.fork()
     if child:
         os.close(requests)
         os.close(replies)
-        _watch(child, lifeline, starter)
+        _watch(child, lifeline, starter, lambda: _clean(jobs, scratch))
     os.setsid()
     os.close(lifeline)
-    _serve(os.fdopen(requests, "rb"), os.fdopen(replies, "wb"))
+    jobs.Surroundings.scratch = scratch
+    _serve(jobs, os.fdopen(requests, "rb"), os.fdopen(replies, "wb"))
     os._exit(0)
 
 
-def _watch(child: int, lifeline: int, starter: int) -> NoReturn:
+def _clean(jobs: ModuleType, scratch: str) -> None:
+    """End what the worker has left, and take its folder away."""
+    jobs.sandbox_module("processes").reap_all()
+    if os.path.isdir(scratch):
+        jobs.sandbox_module("confine").remove_folder(scratch)
+
+
+def _watch(child: int, lifeline: int, starter: int, clean: Callable[[], None]) -> NoReturn:
     """Wait until the worker ends or the starter is gone; leave nothing behind."""
     wakes, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -48,10 +63,12 @@ def _watch(child: int, lifeline: int, starter: int) -> NoReturn:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             _kill(child)
+            clean()
             os._exit(_exit_code(status))
         if lifeline in ready or os.getppid() != starter:
             _kill(child)
             os.waitpid(child, 0)
+            clean()
             os._exit(0)
 
 
@@ -67,9 +84,10 @@ def _exit_code(status: int) -> int:
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def _serve(requests: IO[bytes], replies: IO[bytes]) -> None:
-    """Answer requests until there are no more: `open` a job, or run `items` of one, one reply for each."""
-    jobs = _jobs()
+def _serve(jobs: ModuleType, requests: IO[bytes], replies: IO[bytes]) -> None:
+    """Answer requests until there are no more: `open` a job, or run `items` of one, one reply for each. `["busy"]` between
+    them says that an item goes on."""
+    jobs.Surroundings.alive = staticmethod(lambda: _send(replies, ["busy"]))
     opened: dict[str, Any] = {}
     while line := requests.readline():
         request = json.loads(line)

@@ -33,9 +33,9 @@ class Failed(Exception):
 
 
 def limits_of(settings: Mapping[str, Any]) -> dict[str, int]:
-    """The limits of a box from the settings of a verifier (memory, disk and output in MiB)."""
+    """The limits of a box from the settings of a verifier (memory, disk and prints in MiB)."""
     return {"memory": int(settings["memory"]) * _MEBI, "disk": int(settings["disk"]) * _MEBI,
-            "output": int(settings["output"]) * _MEBI, "messages": _MESSAGES, "files": int(settings["files"]),
+            "output": int(settings["prints"]) * _MEBI, "messages": _MESSAGES, "files": int(settings["files"]),
             "processes": int(settings["processes"]), "cpu": math.ceil(float(settings["timeout"])) + 1}
 
 
@@ -60,14 +60,14 @@ def ending(ended: Mapping[str, Any]) -> tuple[str, str]:
     if ended.get("refused"):
         raise Failed("setup", str(ended["refused"]))
     if why in ("output", "disk"):
-        said = "printed more than `output:` allows" if why == "output" else "wrote more than `disk:` allows"
+        said = "printed more than `prints:` allows" if why == "output" else "wrote more than `disk:` allows"
         return "limit", said
     if status < 0 or status > 128:
         number = -status if status < 0 else status - 128
         names = {signal.SIGXCPU: "the time of the processor is used up",
                  signal.SIGKILL: "killed, as when memory or time is used up"}
         return ("limit", names[signal.Signals(number)]) if number in names else ("crash", f"signal {number}")
-    return "crash", f"ended its process (exit status {status})"
+    return "exception" if status else "crash", f"ended its process (exit status {status})"
 
 
 class Exam:

@@ -50,13 +50,14 @@ class _Held:
 
     def export(self, value: Any) -> Any:
         """A tag for a value; numpy's numbers are numbers."""
-        kind = type(value)
+        kind: type = type(value)
         if kind.__module__ == "numpy" and getattr(value, "ndim", None) == 0:
             return plain.encode(value.item(), self.export)
         if isinstance(value, types.ModuleType):
-            return ["module", value.__name__]
-        if kind is type and getattr(builtins, value.__name__, None) is value:
-            return ["builtin", value.__name__]
+            return ["module", str(value.__name__)]
+        name = str(getattr(value, "__name__", ""))
+        if kind is type and getattr(builtins, name, None) is value:
+            return ["builtin", name]
         if id(value) not in self.numbers:
             self.numbers[id(value)] = len(self.values)
             self.values.append(value)

@@ -1,0 +1,35 @@
+"""`isolate: container("command")`: how it is written, and how it is kept: as a text, as the other levels are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rldsl.graph.spec import Invocation
+from rldsl.syntax import tree
+
+CONTAINER = 'container("podman run --rm -i --network none IMAGE")'
+_PREFIX = "container: "
+
+
+def container_of(expr: tree.Expr) -> str | None:
+    """The kept text of `container("command")`; None for anything else."""
+    match expr:
+        case tree.Call(callee=tree.Name(text="container"),
+                       arguments=(tree.Argument(name=None, value=tree.String(value=command)),)) if command.strip():
+            return _PREFIX + command
+        case _:
+            return None
+
+
+def container_named(value: object) -> str | None:
+    """The same of a constructor in a setting."""
+    match value:
+        case Invocation(name="container", positional=(str(command),), named=()) if command.strip():
+            return _PREFIX + command
+        case _:
+            return None
+
+
+def is_isolation(value: object, words: Sequence[str]) -> bool:
+    """Whether a kept text is one of these words, or a container."""
+    return value in words or (isinstance(value, str) and value.startswith(_PREFIX))
