@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rldsl.data.isolation import CONTAINER, container_kept, is_isolation
 from rldsl.data.signatures import Form, Parameter, match_arguments
 from rldsl.diagnostics import Label, error
 from rldsl.elaborate.constants import constant_number
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import as_key, elaborate, host
-from rldsl.elaborate.isolation import CONTAINER, container_of, is_isolation
 from rldsl.elaborate.settings import WITH_UNIT, unit_is_amiss
 from rldsl.elaborate.values import (
     BoundsValue,
@@ -150,7 +150,7 @@ def _constant(ctx: Context, env: Environment, parameter: Parameter, expr: tree.E
     if parameter.form in (Form.CHOICE, Form.ISOLATION) and isinstance(expr, tree.Name):
         return expr.text
     if parameter.form is Form.ISOLATION:
-        return container_of(expr)
+        return _container(expr)
     value = elaborate(ctx, env, expr)
     match value:
         case BoundsValue(low=low, high=high):
@@ -163,6 +163,16 @@ def _constant(ctx: Context, env: Environment, parameter: Parameter, expr: tree.E
             if isinstance(operation, Constant) and isinstance(operation.value, (str, bool)):
                 return operation.value
             return constant_number(ctx, key)
+        case _:
+            return None
+
+
+def _container(expr: tree.Expr) -> Setting:
+    """`container("command")` as it is kept; None for anything else."""
+    match expr:
+        case tree.Call(callee=tree.Name(text="container"),
+                       arguments=(tree.Argument(name=None, value=tree.String(value=command)),)):
+            return container_kept(command)
         case _:
             return None
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from rldsl.data.isolation import CONTAINER, container_named
 from rldsl.diagnostics import Diagnostic, error
 from rldsl.elaborate.context import Context, Environment
-from rldsl.elaborate.isolation import CONTAINER, container_named
 from rldsl.elaborate.setting_values import Bare, Rejected, is_rejected, setting_value, settled
 from rldsl.graph.spec import Amount, Invocation, Schedule, Settings, SettingValue
 from rldsl.resolve.names import did_you_mean, listed, nearest, word_for

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rldsl.data.isolation import container_named
 from rldsl.graph.model import Foreign, Setting
 from rldsl.graph.spec import Amount, ExternSpec, Invocation
-from rldsl.rewards.outcome import Failure, FailureKind
 from rldsl.rewards.pool import Job
 from rldsl.rewards.signatures import EXTERN_SETTINGS, PRIMITIVES, Result, result_of
 from rldsl.rewards.texts import NATIVE
@@ -26,9 +26,8 @@ _ALWAYS = {"tests": ("text", "tests"), "program": ("text", "cases"), "sql": ("te
 class HostCall:
     """How one operation is run. `order` are the inputs in the order of the declaration.
 
-    `job` is None for a function of `texts`; `runner` names the processes that the job shares; `in_process` is
-    `isolate: none`. `elements` are those of the ordered inputs, where a declaration has them. `refused` says
-    why nothing can be run.
+    `job` is None for a function of `texts`; `runner` names the processes that the job shares, and `isolate` says where they
+    run (`none`: in this one). `elements` are those of the ordered inputs, where a declaration has them.
     """
 
     shown: str
@@ -37,9 +36,8 @@ class HostCall:
     order: tuple[int, ...]
     job: Job | None = None
     runner: str = ""
-    in_process: bool = False
+    isolate: str = "process"
     elements: tuple[Element, ...] = ()
-    refused: Failure | None = None
 
     @property
     def is_python(self) -> bool:
@@ -94,20 +92,17 @@ def _plan_extern(operation: Foreign, around: Surroundings) -> HostCall:
 
 def _python_job(reference: str, names: Sequence[str], positional: int, settings: Mapping[str, Any],
                 around: Surroundings) -> Job:
+    apart = str(settings["isolate"]).startswith("container")  # which has folders of its own
     given = {"function": reference, "names": list(names), "positional": positional, "call": settings["call"],
-             "chat": settings["chat"], "project": str(around.project.resolve()), "path": list(around.search)}
+             "chat": settings["chat"], "project": "" if apart else str(around.project.resolve()),
+             "path": [] if apart else list(around.search)}
     return _job("python", given, float(settings["timeout"]))
 
 
 def _python_call(job: Job, settings: Mapping[str, Any], result: Result, order: tuple[int, ...],
                  elements: tuple[Element, ...] = ()) -> HostCall:
-    reference, isolate = str(job.settings["function"]), settings["isolate"]
-    refused = None
-    if isolate not in ("process", "none"):
-        said = f"`isolate: {isolate}` cannot be run yet; `process` and `none` can"
-        refused = Failure(FailureKind.SETUP, said)
-    return HostCall(reference, settings, result, order, job, f"{reference} {isolate}", isolate == "none",
-                    elements, refused)
+    reference, isolate = str(job.settings["function"]), str(settings["isolate"])
+    return HostCall(reference, settings, result, order, job, f"{reference} {isolate}", isolate, elements)
 
 
 def _order(written: Sequence[str], declared: Sequence[str]) -> tuple[int, ...]:
@@ -124,4 +119,4 @@ def _setting(value: Any) -> Setting:
     """A setting of a declaration as a plain constant: a duration in seconds, a word as a text."""
     if isinstance(value, Amount):
         return value.number * _SECONDS[value.unit]
-    return value.name if isinstance(value, Invocation) else value
+    return container_named(value) or value.name if isinstance(value, Invocation) else value

@@ -210,9 +210,11 @@ def _said(fault: BaseException) -> str:
 
 # ------------------------------------------------------------------ code of a model
 class Surroundings:
-    """What whoever runs jobs has set: a folder of its process, and what to call while an item takes long."""
+    """What whoever runs jobs has set: a folder of its process, why nothing can be run where it should, and what to call while
+    an item takes long."""
 
     scratch = ""
+    refused = ""
     alive: Callable[[], None] = staticmethod(lambda: None)
 
 

@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import select
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -20,11 +21,14 @@ from types import ModuleType
 from typing import IO, Any, NoReturn
 
 _POLL = 0.5
+_FOLDER = 256 << 20  # bytes that a function may write in namespaces of its own
 
 
 def main(arguments: list[str]) -> None:
-    """Fork into watcher and worker. Arguments: descriptors of requests, replies and the lifeline."""
-    requests, replies, lifeline = (int(text) for text in arguments)
+    """Fork into watcher and worker. Arguments: descriptors of requests, replies and the lifeline, and where the worker runs:
+    `process`, `namespace` or `container: COMMAND`."""
+    requests, replies, lifeline = (int(text) for text in arguments[:3])
+    isolate = arguments[3]
     starter = os.getppid()
     jobs = _jobs()
     scratch = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"rldsl-{os.getpid()}-{os.urandom(4).hex()}")
@@ -39,8 +43,66 @@ def main(arguments: list[str]) -> None:
     os.setsid()
     os.close(lifeline)
     jobs.Surroundings.scratch = scratch
+    if isolate.startswith("container"):
+        _become_container(shlex.split(isolate.partition(":")[2]), requests, replies)
+    if isolate == "namespace":
+        jobs.Surroundings.refused = _enter_namespace(jobs)
     _serve(jobs, os.fdopen(requests, "rb"), os.fdopen(replies, "wb"))
     os._exit(0)
+
+
+def _enter_namespace(jobs: ModuleType) -> str:
+    """Go on in namespaces of its own, with what Python and the project have to read; why that cannot be, or nothing."""
+    confine = jobs.sandbox_module("confine")
+    project = os.getcwd()
+    readable = [*confine.SYSTEM_TREES, sys.base_prefix, sys.prefix, *filter(os.path.isdir, sys.path), project]
+    try:
+        confine.enter_namespaces(readable)
+        first = confine.fork_as_first()
+        if first is not None:
+            os.closerange(0, 1024)
+            os._exit(_exit_code(os.waitpid(first, 0)[1]))
+        os.environ["HOME"] = os.environ["TMPDIR"] = confine.mount_folder(_FOLDER)
+        confine.hold_in_namespace(True)
+        os.chdir(project)
+    except (confine.Refused, OSError) as fault:
+        return f"`isolate: namespace` cannot be had here: {fault}"
+    return ""
+
+
+def _become_container(command: list[str], requests: int, replies: int) -> NoReturn:
+    """Become the command of a container, in which Python runs this file and `jobs` from their text."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    texts = []
+    for name in ("jobs", "worker"):
+        with open(os.path.join(here, f"{name}.py"), encoding="utf-8") as file:
+            texts.append((f"_rldsl_{name}", file.read()))
+    os.dup2(requests, 0)
+    os.dup2(replies, 1)
+    try:
+        os.execvp(command[0], [*command, "python3", "-u", "-c", _INSIDE.format(texts=repr(texts))])
+    except (OSError, IndexError) as fault:
+        print(f"the command of the container cannot be run: {fault}", file=sys.stderr, flush=True)
+    os._exit(127)
+
+
+_INSIDE = """
+import sys, types
+for name, text in {texts}:
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__file__ = name
+    exec(compile(text, name, "exec"), module.__dict__)
+sys.modules["_rldsl_worker"].serve_inside()
+"""
+
+
+def serve_inside() -> None:
+    """In a container: requests come in and replies go out where this process had its input and output."""
+    requests, replies = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    _serve(sys.modules["_rldsl_jobs"], os.fdopen(requests, "rb"), os.fdopen(replies, "wb"))
 
 
 def _clean(jobs: ModuleType, scratch: str) -> None:
@@ -95,6 +157,9 @@ def _serve(jobs: ModuleType, requests: IO[bytes], replies: IO[bytes]) -> None:
         if "items" in request:
             for item in request["items"]:
                 _send(replies, opened[key].answer(item))
+            continue
+        if jobs.Surroundings.refused:
+            _send(replies, {"fault": ["setup", jobs.Surroundings.refused]})
             continue
         try:
             opened[key] = jobs.open_job(request["kind"], request["settings"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import select
 import signal
 import time
@@ -21,6 +22,7 @@ from .box import Box, Gone, NoBox
 _MEBI = 1 << 20
 _MESSAGES = 256 << 20
 _KEPT = 500
+_USED_UP = re.compile(r"\bMemoryError\b|OSError: \[Errno (?:24|27|28|122)\]")
 Result = tuple[float, dict[str, Any]]
 
 
@@ -68,6 +70,11 @@ def ending(ended: Mapping[str, Any]) -> tuple[str, str]:
                  signal.SIGKILL: "killed, as when memory or time is used up"}
         return ("limit", names[signal.Signals(number)]) if number in names else ("crash", f"signal {number}")
     return "exception" if status else "crash", f"ended its process (exit status {status})"
+
+
+def kind_of(said: str) -> str:
+    """`limit` for the exceptions with which Python says that memory, files or space are used up, else `exception`."""
+    return "limit" if _USED_UP.search(said) else "exception"
 
 
 class Exam:
@@ -184,8 +191,9 @@ class Exam:
             self.passed += 1
             return
         kind, text = said["kind"], said["said"]
-        if kind == "gone" and self.end_of_code is not None:
-            kind, text = self.end_of_code
+        if kind == "gone":
+            kind, text = self.end_of_code or ("crash", "the code's process broke off")
+        kind = kind_of(text) if kind == "exception" else kind
         self.failed.append({"test": said["name"], "kind": kind, "said": text})
 
     def _late(self) -> None:

@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, Optional
@@ -252,6 +253,7 @@ class _Run:
         os.environ.clear()
         os.environ.update({"PATH": str(self.settings["command_path"]), "HOME": self.folder, "TMPDIR": self.folder,
                            "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"})
+        tempfile.tempdir = None  # what this process has found is not the code's
         sys.path.insert(0, self.folder)
 
     def _hold(self) -> None:

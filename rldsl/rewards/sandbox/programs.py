@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .box import Box
-from .exam import Failed, Result, ending, limits_of
+from .exam import Failed, Result, ending, kind_of, limits_of
 
 _SHOWN = 200
 
@@ -62,7 +62,7 @@ def _case(box: Box, settings: Mapping[str, Any], source: str, given: str, expect
     kind, said = ending(ended)
     if int(ended["status"]) != 0 or ended["why"]:
         last = errors.decode("utf-8", "replace").strip().splitlines()
-        kind = "limit" if last and last[-1].startswith("MemoryError") else kind
+        kind = kind_of(last[-1]) if last and kind == "exception" else kind
         return {"kind": kind, "said": f"{said}: {last[-1][:_SHOWN]}" if last else said}
     if same_output(text, expected, float(settings["tolerance"])):
         return None

@@ -13,6 +13,7 @@ from .programs import run_cases, run_query
 
 __all__ = ["Failed", "open_verdicts"]
 
+_BOXES: dict[str, Box] = {}  # of this process, one for each level
 _LANGUAGES = {"tests": "python", "sql": "sql"}
 
 
@@ -21,7 +22,7 @@ def open_verdicts(kind: str, settings: Mapping[str, Any], scratch: str,
     """A function of items (the inputs in the order of `settings["inputs"]`), with its box ready. `scratch` is a folder of this
     process; `alive` is called while an item takes long. Raises `Failed`."""
     os.makedirs(scratch, exist_ok=True)
-    box = Box(str(settings["isolate"]), scratch)
+    box = _BOXES.setdefault(str(settings["isolate"]), Box(str(settings["isolate"]), scratch))
     try:
         box.start()
         _try(box, kind, settings, alive)

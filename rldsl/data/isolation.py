@@ -5,27 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rldsl.graph.spec import Invocation
-from rldsl.syntax import tree
 
 CONTAINER = 'container("podman run --rm -i --network none IMAGE")'
 _PREFIX = "container: "
 
 
-def container_of(expr: tree.Expr) -> str | None:
-    """The kept text of `container("command")`; None for anything else."""
-    match expr:
-        case tree.Call(callee=tree.Name(text="container"),
-                       arguments=(tree.Argument(name=None, value=tree.String(value=command)),)) if command.strip():
-            return _PREFIX + command
-        case _:
-            return None
+def container_kept(command: str) -> str | None:
+    """The kept text of `container("command")`; None where the command is empty."""
+    return _PREFIX + command if command.strip() else None
 
 
 def container_named(value: object) -> str | None:
-    """The same of a constructor in a setting."""
+    """The same of a constructor in a setting; None for anything else."""
     match value:
-        case Invocation(name="container", positional=(str(command),), named=()) if command.strip():
-            return _PREFIX + command
+        case Invocation(name="container", positional=(str(command),), named=()):
+            return container_kept(command)
         case _:
             return None
 
