@@ -30,6 +30,7 @@ class Form(StrEnum):
     RANGE = "range"        # `0 .. 1`; held as a pair of numbers
     CHOICE = "choice"      # one of `choices`, as a text
     ISOLATION = "isolation"  # one of `choices`, or `container("command")`; held as a text, `container: command`
+    SHARE = "share"        # a number from 0 to 1
 
 
 @dataclass(frozen=True, slots=True)

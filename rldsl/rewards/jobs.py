@@ -7,7 +7,6 @@ Standard library alone at import: it is loaded in child processes without the pa
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import json
 import os
@@ -65,7 +64,7 @@ class Job:
 
 def open_job(kind: str, settings: Settings) -> Job:
     """Make ready what `kind` runs. Raises `JobFault` where that cannot be."""
-    return _KINDS[kind](settings)
+    return KINDS[kind](settings)
 
 
 # ------------------------------------------------------------------ functions of a project
@@ -206,48 +205,6 @@ def _said(fault: BaseException) -> str:
     where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
     text = str(fault)[:_LONGEST_MESSAGE]
     return f"{type(fault).__name__}: {text}{where}" if text else f"{type(fault).__name__}{where}"
-
-
-# ------------------------------------------------------------------ code of a model
-class Surroundings:
-    """What whoever runs jobs has set: a folder of its process, why nothing can be run where it should, and what to call while
-    an item takes long."""
-
-    scratch = ""
-    refused = ""
-    alive: Callable[[], None] = staticmethod(lambda: None)
-
-
-def _open_code(kind: str) -> Callable[[Settings], Job]:
-    def open_it(settings: Settings) -> Job:
-        verdicts = sandbox_module("verdicts")
-        try:
-            examined = verdicts.open_verdicts(kind, settings, Surroundings.scratch, Surroundings.alive)
-        except verdicts.Failed as fault:
-            raise JobFault(fault.kind, str(fault)) from None
-
-        def run(item: Item) -> Answered:
-            try:
-                return Answered(*examined(item))
-            except verdicts.Failed as fault:
-                raise JobFault(fault.kind, str(fault)) from None
-
-        return Job(run)
-
-    return open_it
-
-
-def sandbox_module(name: str) -> Any:
-    """A module of the folder `sandbox` beside this file, without the package around it."""
-    package = "_rldsl_sandbox"
-    if package not in sys.modules:
-        folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sandbox")
-        first = os.path.join(folder, "__init__.py")
-        found = importlib.util.spec_from_file_location(package, first, submodule_search_locations=[folder])
-        assert found is not None and found.loader is not None
-        sys.modules[package] = importlib.util.module_from_spec(found)
-        found.loader.exec_module(sys.modules[package])
-    return importlib.import_module(f"{package}.{name}")
 
 
 # ------------------------------------------------------------------ verifiers
@@ -405,7 +362,19 @@ def _shown(text: str) -> str:
     return json.dumps(text if len(text) <= 40 else text[:39] + "…", ensure_ascii=False)
 
 
-_KINDS: dict[str, Callable[[Settings], Job]] = {
+def _open_separators(settings: Settings) -> Job:
+    """Where a pattern matches a text: as what is said beside the number of matches. What matches nothing separates nothing."""
+    compiled = re.compile(settings["pattern"])
+
+    def run(item: Item) -> Answered:
+        found = [match.span() for match in compiled.finditer(item[0])]
+        spans = [[start, stop] for start, stop in found if stop > start]
+        return Answered(len(spans), spans)
+
+    return Job(run)
+
+
+KINDS: dict[str, Callable[[Settings], Job]] = {
     "python": _open_python, "regex": _open_regex, "json_schema": _open_json_schema, "math": _open_math,
-    "reasoning_gym": _open_reasoning_gym, "tests": _open_code("tests"), "program": _open_code("program"), "sql": _open_code("sql"),
+    "reasoning_gym": _open_reasoning_gym, "separators": _open_separators,
 }

@@ -9,6 +9,7 @@ worker can do is in `jobs`.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -33,27 +34,27 @@ def main(arguments: list[str]) -> None:
     jobs = _jobs()
     scratch = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"rldsl-{os.getpid()}-{os.urandom(4).hex()}")
     if sys.platform == "linux":
-        system = jobs.sandbox_module("system")
+        system = _sandbox("system")
         system.prctl(system.PR_SET_CHILD_SUBREAPER, 1)
     child = os.fork()
     if child:
         os.close(requests)
         os.close(replies)
-        _watch(child, lifeline, starter, lambda: _clean(jobs, scratch))
+        _watch(child, lifeline, starter, lambda: _clean(scratch))
     os.setsid()
     os.close(lifeline)
-    jobs.Surroundings.scratch = scratch
     if isolate.startswith("container"):
         _become_container(shlex.split(isolate.partition(":")[2]), requests, replies)
+    refused = ""
     if isolate == "namespace":
-        jobs.Surroundings.refused = _enter_namespace(jobs)
-    _serve(jobs, os.fdopen(requests, "rb"), os.fdopen(replies, "wb"))
+        refused = _enter_namespace()
+    _serve(_Setting(jobs, scratch, refused), os.fdopen(requests, "rb"), os.fdopen(replies, "wb"))
     os._exit(0)
 
 
-def _enter_namespace(jobs: ModuleType) -> str:
+def _enter_namespace() -> str:
     """Go on in namespaces of its own, with what Python and the project have to read; why that cannot be, or nothing."""
-    confine = jobs.sandbox_module("confine")
+    confine = _sandbox("confine")
     project = os.getcwd()
     readable = [*confine.SYSTEM_TREES, sys.base_prefix, sys.prefix, *filter(os.path.isdir, sys.path), project]
     try:
@@ -102,14 +103,14 @@ def serve_inside() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(2, 1)
-    _serve(sys.modules["_rldsl_jobs"], os.fdopen(requests, "rb"), os.fdopen(replies, "wb"))
+    _serve(_Setting(sys.modules["_rldsl_jobs"]), os.fdopen(requests, "rb"), os.fdopen(replies, "wb"))
 
 
-def _clean(jobs: ModuleType, scratch: str) -> None:
+def _clean(scratch: str) -> None:
     """End what the worker has left, and take its folder away."""
-    jobs.sandbox_module("processes").reap_all()
+    _sandbox("processes").reap_all()
     if os.path.isdir(scratch):
-        jobs.sandbox_module("confine").remove_folder(scratch)
+        _sandbox("confine").remove_folder(scratch)
 
 
 def _watch(child: int, lifeline: int, starter: int, clean: Callable[[], None]) -> NoReturn:
@@ -146,10 +147,39 @@ def _exit_code(status: int) -> int:
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def _serve(jobs: ModuleType, requests: IO[bytes], replies: IO[bytes]) -> None:
+class _Setting:
+    """What a worker works with: the module of jobs, a folder of its own, why nothing can be run where it should be."""
+
+    def __init__(self, jobs: ModuleType, scratch: str = "", refused: str = "") -> None:
+        self.jobs, self.scratch, self.refused = jobs, scratch, refused
+
+    def open(self, kind: str, settings: Any, alive: Callable[[], None]) -> Any:
+        """A job, ready. Raises its `JobFault`."""
+        if self.refused:
+            raise self.jobs.JobFault("setup", self.refused)
+        if kind in self.jobs.KINDS:
+            return self.jobs.open_job(kind, settings)
+        return self._open_code(kind, settings, alive)
+
+    def _open_code(self, kind: str, settings: Any, alive: Callable[[], None]) -> Any:
+        verdicts, fault_of = _sandbox("verdicts"), self.jobs.JobFault
+        try:
+            examined = verdicts.open_verdicts(kind, settings, self.scratch, alive)
+        except verdicts.Failed as fault:
+            raise fault_of(fault.kind, str(fault)) from None
+
+        def run(item: Any) -> Any:
+            try:
+                return self.jobs.Answered(*examined(item))
+            except verdicts.Failed as fault:
+                raise fault_of(fault.kind, str(fault)) from None
+
+        return self.jobs.Job(run)
+
+
+def _serve(setting: _Setting, requests: IO[bytes], replies: IO[bytes]) -> None:
     """Answer requests until there are no more: `open` a job, or run `items` of one, one reply for each. `["busy"]` between
     them says that an item goes on."""
-    jobs.Surroundings.alive = staticmethod(lambda: _send(replies, ["busy"]))
     opened: dict[str, Any] = {}
     while line := requests.readline():
         request = json.loads(line)
@@ -158,12 +188,9 @@ def _serve(jobs: ModuleType, requests: IO[bytes], replies: IO[bytes]) -> None:
             for item in request["items"]:
                 _send(replies, opened[key].answer(item))
             continue
-        if jobs.Surroundings.refused:
-            _send(replies, {"fault": ["setup", jobs.Surroundings.refused]})
-            continue
         try:
-            opened[key] = jobs.open_job(request["kind"], request["settings"])
-        except jobs.JobFault as fault:
+            opened[key] = setting.open(request["kind"], request["settings"], lambda: _send(replies, ["busy"]))
+        except setting.jobs.JobFault as fault:
             _send(replies, {"fault": [fault.kind, str(fault)]})
         else:
             _send(replies, {"opened": opened[key].convention})
@@ -172,6 +199,19 @@ def _serve(jobs: ModuleType, requests: IO[bytes], replies: IO[bytes]) -> None:
 def _send(replies: IO[bytes], value: Any) -> None:
     replies.write(json.dumps(value).encode() + b"\n")
     replies.flush()
+
+
+def _sandbox(name: str) -> Any:
+    """A module of the folder `sandbox` beside this file, without the package around it."""
+    package = "_rldsl_sandbox"
+    if package not in sys.modules:
+        folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sandbox")
+        first = os.path.join(folder, "__init__.py")
+        found = importlib.util.spec_from_file_location(package, first, submodule_search_locations=[folder])
+        assert found is not None and found.loader is not None
+        sys.modules[package] = importlib.util.module_from_spec(found)
+        found.loader.exec_module(sys.modules[package])
+    return importlib.import_module(f"{package}.{name}")
 
 
 def _jobs() -> ModuleType:
