@@ -1,4 +1,4 @@
-"""Judges of whole specs: loaded or left alone by a run, asked where a reward needs them, and in no file that they should not be in."""
+"""Judges of whole specs: loaded or left alone by a run, asked where a reward needs them, in no file that they should not be in."""
 
 from __future__ import annotations
 
