@@ -176,13 +176,11 @@ class HostCalls:
         with self._guard:
             if plan.runner not in self._runners:
                 project = self._around.project
-                made = Threads(project) if plan.in_process else Pool(project, self._size)
+                made = Threads(project) if plan.isolate == "none" else Pool(project, self._size, plan.isolate)
                 self._runners[plan.runner] = made
             return self._runners[plan.runner]
 
     def _open(self, plan: HostCall, job: Job) -> str | Failure:
-        if plan.refused is not None:
-            return plan.refused
         if job.key not in self._conventions:
             opened = self._runner(plan).open(job)
             if isinstance(opened, Failure):
