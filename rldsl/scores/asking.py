@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -31,8 +30,9 @@ def what_if(report: ScoreReport, text: str, project: Path, overrides: Mapping[st
     after = Recomputed(plan, name_nodes(plan), report.kept)
     old, new = _rewards(report.plan), _rewards(plan)
     try:
-        pairs = [(name, _column(before, old[name]), _column(after, new[name])) for name in old if name in new]
-        unknown = {name: _unknown(after, new[name]) for name in old if name in new}
+        shared = [name for name in old if name in new]
+        mine, theirs = _columns(before, [old[name] for name in shared]), _columns(after, [new[name] for name in shared])
+        pairs = list(zip(shared, mine, theirs, strict=True))
     except NotKept as fault:
         raise _not_kept(fault.node, text, report.plan.spec) from None
     groups = groups_of(report)
@@ -41,14 +41,16 @@ def what_if(report: ScoreReport, text: str, project: Path, overrides: Mapping[st
     if not found:
         name, one, other = pairs[-1]
         found = [compare_values(f"what if {text}", name, one, other, groups)]
-    return tuple(with_texts(replace(entry, notes=(*changed.notes, *unknown[entry.name])), report.kept) for entry in found)
+    noted = (replace(entry, notes=(*changed.notes, *_unknown(after, new[entry.name]))) for entry in found)
+    return tuple(with_texts(entry, report.kept) for entry in noted)
 
 
 def _unknown(found: Recomputed, entry: NamedValue) -> tuple[str, ...]:
     """What is said where a changed reward needs answers that nobody was asked for."""
-    count = found.count_open(entry.key)
-    return (f"{count} completions have no value then: what they need was not asked there (`--ask-all` asks everywhere)",) \
-        if count else ()
+    marks = found.open_places(entry.key)
+    if marks is None:
+        return ()
+    return (f"{int(marks.sum())} completions have no value then: what they need was not asked there (`--ask-all` asks everywhere)",)
 
 
 def _not_kept(node: Node, text: str, spec: Spec) -> ScoreError:
@@ -65,9 +67,11 @@ def against(here: ScoreReport, there: ScoreReport) -> tuple[Comparison, ...]:
     order = _aligned(here.kept, there.kept)
     title = f"{here.spec} against {there.spec}"
     found = []
-    for one, other in _pairs(here.plan, there.plan):
+    pairs = _pairs(here.plan, there.plan)
+    mine, theirs = _columns(first, [one for one, _ in pairs]), _columns(second, [other for _, other in pairs])
+    for (one, other), before, after in zip(pairs, mine, theirs, strict=True):
         name = one.name if one.name == other.name else f"{one.name} against {other.name}"
-        found.append(compare_values(title, name, _column(first, one), _column(second, other)[order], groups_of(here)))
+        found.append(compare_values(title, name, before, after[order], groups_of(here)))
     return tuple(with_texts(entry, here.kept) for entry in found)
 
 
@@ -124,8 +128,7 @@ def _rewards(plan: Plan) -> dict[str, NamedValue]:
             and plan.spec.graph[entry.key].type.axis.parent is not None}
 
 
-def _column(found: Recomputed, entry: NamedValue) -> Numbers:
-    values: Any = found.values([entry.key])[entry.key]
-    column = per_completion(found, entry.key, values)
-    assert column is not None
-    return column
+def _columns(found: Recomputed, entries: Sequence[NamedValue]) -> list[Numbers]:
+    values = found.values([entry.key for entry in entries])
+    columns = (per_completion(found, entry.key, values[entry.key]) for entry in entries)
+    return [column for column in columns if column is not None]

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
 from rldsl.kernels.layout import Layout
+from rldsl.rewards.engine.asked import Mask
 from rldsl.rewards.engine.inline import MAJORITY, majority
 from rldsl.rewards.engine.partial import Partial
 from rldsl.rewards.engine.run import plain
@@ -124,13 +125,11 @@ class Recomputed:
         """The states of a value's places."""
         calls = {call: self.kept.states[digest] for call in self.names.calls_of.get(key, ())
                  if (digest := self.names.digests[call]) in self.kept.states}
-        open_ = self._partial([key]).open.get(key)
-        return value_states(self.plan.spec, self.kept.layout, key, values, calls, open_)
+        return value_states(self.plan.spec, self.kept.layout, key, values, calls, self.open_places(key))
 
-    def count_open(self, key: int) -> int:
-        """At how many places nobody was asked what a value needs."""
-        marks = self._partial([key]).open.get(key)
-        return 0 if marks is None else int(marks.sum())
+    def open_places(self, key: int) -> Mask | None:
+        """Where nobody was asked what a value needs; None for nowhere."""
+        return self._partial([key]).open.get(key)
 
     def _partial(self, keys: Sequence[int]) -> Partial:
         """What follows from the kept values: what needs an answer that nobody was asked for is open there."""

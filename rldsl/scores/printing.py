@@ -74,10 +74,11 @@ def _print_shares(report: ScoreReport, console: Console) -> None:
 
 
 def _print_correlations(report: ScoreReport, console: Console) -> None:
-    if not report.correlations:
-        return
     table = _table("correlations", "", "", "Spearman", "Pearson")
-    ordered = sorted(report.correlations, key=lambda entry: -abs(entry.spearman or 0.0))
+    known = [entry for entry in report.correlations if entry.spearman is not None]
+    ordered = sorted(known, key=lambda entry: -abs(entry.spearman or 0.0))
+    if not ordered:
+        return
     for entry in ordered[:MOST_CORRELATIONS]:
         table.add_row(entry.first, entry.second, _number(entry.spearman), _number(entry.pearson))
     console.print(table)

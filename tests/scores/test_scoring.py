@@ -234,3 +234,17 @@ reward scaled = scale * usual
     assert column(report, "common") == ["b", "b", "b"]
     (found,) = what_if(report, "scale = 3", tmp_path, {})
     assert found.mean_after == pytest.approx(2)
+
+
+def test_the_share_of_a_gate_counts_what_it_closes(score: Score, tmp_path: Path) -> None:
+    """open 1 1 0 0, style 1/4 2/4 and unasked, total 1/4 1/2 0 0 (mean 3/16). With open at 1/2 and style at its mean 3/8 where
+    nobody was asked the rest is 1/8 1/4 3/16 3/16: what goes with open is 1/8 1/4 -3/16 -3/16 (mean 0)."""
+    (tmp_path / "mine.py").write_text("def judged(text):\n    return len(text) / 4\n")
+    rows = [{"prompt": str(number), "answer": answer, "completion": text}
+            for number, (answer, text) in enumerate([("a", "a"), ("bb", "bb"), ("a", "b"), ("a", "cc")])]
+    found = {entry.part: entry for entry in score(rows, GATED).shares if entry.reward == "total"}
+    squares = (1 / 16) ** 2 + (5 / 16) ** 2 + 2 * (3 / 16) ** 2
+    assert found["open"].variance == pytest.approx((1 / 8 / 16 + 5 / 4 / 16 + 2 * (3 / 16) ** 2) / squares)
+    assert found["open"].range == pytest.approx((1 / 4 + 3 / 16) / (1 / 2))
+    assert found["style"].variance == pytest.approx((-1 / 8 / 16 + 5 / 8 / 16) / squares)
+    assert found["style"].range == pytest.approx(1 / 2)
