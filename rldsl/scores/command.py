@@ -20,6 +20,7 @@ from rldsl.scores.reading import STEP_SEPARATOR, Given
 from rldsl.scores.report import ScoreReport
 from rldsl.scores.session import Request, score_and_ask
 from rldsl.scores.what_if import parse_what_if
+from rldsl.scores.writing import write_jsonl
 from rldsl.train.durable import StorageError
 
 FAULT, USAGE = 1, 2
@@ -45,6 +46,7 @@ class Asked:
     what_ifs: Sequence[str] = ()
     against: Path | None = None
     ask_all: bool = False
+    jsonl: bool = False
 
 
 def score_file(asked: Asked) -> int:
@@ -68,6 +70,8 @@ def _score(asked: Asked) -> int:
         request = Request(spec, folder_of(asked.spec), given, out, asked.rollout, asked.sets, asked.resume, asked.replace,
                           lambda done, count: bar.update(task, completed=done, total=count), asked.ask_all)
         report = _answered(asked, request)
+        if asked.jsonl:
+            write_jsonl(out)
     if asked.as_json:
         print(json.dumps(report.document(), indent=2))
     else:
