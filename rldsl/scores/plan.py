@@ -59,10 +59,21 @@ class Plan:
     whole: str | None
 
     @property
+    def nodes(self) -> tuple[Node, ...]:
+        """What has to be computed, in the order of the graph."""
+        return tuple(node for node in self.spec.graph.nodes if node.key in self.keys)
+
+    @property
     def calls(self) -> tuple[Node, ...]:
-        """The calls on the host and the model reads, in the order of the graph."""
-        nodes = (self.spec.graph[key] for key in sorted(self.keys))
-        return tuple(node for node in nodes if isinstance(node.operation, Foreign | Read) and not is_inline(node))
+        """What is kept: calls on the host, model reads, and of vectors the numbers that are made of them."""
+        return tuple(node for node in self.nodes if self._is_kept(node))
+
+    def _is_kept(self, node: Node) -> bool:
+        if node.type.element is Element.VECTOR:
+            return False
+        if any(self.spec.graph[key].type.element is Element.VECTOR for key in node.inputs):
+            return True
+        return isinstance(node.operation, Foreign | Read) and not is_inline(node)
 
 
 def is_inline(node: Node) -> bool:
