@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from rldsl.graph.model import Foreign, Node
 from rldsl.graph.spec import NamedValue, Spec
 from rldsl.resolve.names import listed
+from rldsl.rewards.engine.asked import Mask
 from rldsl.scores.comparing import COMPLETION, PROMPT, Comparison, compare_values
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.kept import Kept, NotKept, Recomputed
@@ -19,6 +21,8 @@ from rldsl.scores.plan import Plan, below, is_number, plan_scores
 from rldsl.scores.report import ScoreReport, per_completion
 from rldsl.scores.statistics import Indices, Numbers
 from rldsl.scores.what_if import apply_what_if, can_change, parse_what_if
+
+Places: TypeAlias = "Mask | None"
 
 
 def what_if(report: ScoreReport, text: str, project: Path, overrides: Mapping[str, str]) -> tuple[Comparison, ...]:
@@ -41,16 +45,18 @@ def what_if(report: ScoreReport, text: str, project: Path, overrides: Mapping[st
     if not found:
         name, one, other = pairs[-1]
         found = [compare_values(f"what if {text}", name, one, other, groups)]
-    noted = (replace(entry, notes=(*changed.notes, *_unknown(after, new[entry.name]))) for entry in found)
+    lost = {name: _unknown(before.open_places(old[name].key), after.open_places(new[name].key)) for name in shared}
+    noted = (replace(entry, notes=(*changed.notes, *lost[entry.name])) for entry in found)
     return tuple(with_texts(entry, report.kept) for entry in noted)
 
 
-def _unknown(found: Recomputed, entry: NamedValue) -> tuple[str, ...]:
-    """What is said where a changed reward needs answers that nobody was asked for."""
-    marks = found.open_places(entry.key)
-    if marks is None:
+def _unknown(before: Places, after: Places) -> tuple[str, ...]:
+    """What is said where a changed reward needs answers that nobody was asked for, and that it did not need before."""
+    if after is None:
         return ()
-    return (f"{int(marks.sum())} completions have no value then: what they need was not asked there (`--ask-all` asks everywhere)",)
+    count = int((after if before is None else after & ~before).sum())
+    said = f"{count} completions lose their value: what it then needs was not asked there (`--ask-all` asks everywhere)"
+    return (said,) if count else ()
 
 
 def _not_kept(node: Node, text: str, spec: Spec) -> ScoreError:

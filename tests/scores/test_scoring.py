@@ -216,7 +216,8 @@ def test_a_what_if_says_where_it_needs_what_was_not_asked(score: Score, tmp_path
     (tmp_path / "mine.py").write_text("def judged(text):\n    return len(text) / 4\n")
     (found,) = what_if(score(ROWS, GATED), "total = style", tmp_path, {})
     assert (found.compared, found.mean_after) == (1, 0.5)
-    assert found.notes == ("4 completions have no value then: what they need was not asked there (`--ask-all` asks everywhere)",)
+    assert found.notes == (
+        "4 completions lose their value: what it then needs was not asked there (`--ask-all` asks everywhere)",)
     (found,) = what_if(score(ROWS, GATED), "total = 1 - open * style", tmp_path, {})
     assert (found.compared, found.mean_after) == (5, pytest.approx(4.5 / 5))
 
