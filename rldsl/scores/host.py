@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from rldsl.emit.evaluate import Expanded, extended
 from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
 from rldsl.graph.spec import ParamSpec, Schedule
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.asked import Asked, Mask
 from rldsl.rewards.engine.roots import watched_rewards
 from rldsl.rewards.engine.run import HostRun
+from rldsl.rewards.hosting import open_host
 from rldsl.rewards.outcome import Outcome
-from rldsl.rewards.run import HostCalls
 from rldsl.scores.groups import Batch, Indices
 from rldsl.scores.lengths import Lengths
 from rldsl.scores.models import Models, read_all
@@ -49,7 +50,7 @@ class Evaluator:
         self.models = Models(plan, project) if any(isinstance(node.operation, Read) for node in plan.nodes) else None
         has_tokens = self.models is not None and self.models.tokens_of is not None
         self.lengths = Lengths(plan, project) if plan.needs_length and not has_tokens else None
-        self.host = HostCalls(plan.spec.externs, project)
+        self.host = open_host(plan.spec, project)
         rewards = [entry for entry in plan.values if entry.name in plan.rewards]
         self.demanded = tuple(entry.key for entry in rewards) if ask_all else watched_rewards(plan.spec.graph, (), rewards)
 
@@ -63,7 +64,11 @@ class Evaluator:
         """Everything that is scored, of one batch."""
         layouts = [batch_layout(self.plan, batch.counts, self.lengths.of(batch.completions) if self.lengths is not None else None)]
         heard = _Heard({})
-        run = HostRun(self.plan.spec.graph, self.host, heard, lambda: layouts[-1], dict(leaves_of(self.plan, batch)))
+
+        def grow(node: Node, outcome: Outcome) -> None:
+            layouts.append(extended(layouts[-1], node.type.axis, Expanded.of(outcome)))
+
+        run = HostRun(self.plan.spec.graph, self.host, heard, lambda: layouts[-1], dict(leaves_of(self.plan, batch)), grow)
         if self.models is not None:
             lengths = self._read(self.models, run, batch)
             layouts += [] if lengths is None else [batch_layout(self.plan, batch.counts, lengths)]
