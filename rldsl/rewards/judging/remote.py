@@ -51,6 +51,7 @@ class _Asked:
     started: float = 0.0
     tries: int = 0    # that count against `retries`
     attempt: int = 0  # calls in all
+    said: str = ""    # by the server, the last time that it said something
 
 
 class Remote:
@@ -213,14 +214,17 @@ class Remote:
             async with asyncio.timeout(seconds):
                 found = await self._connections.post(self.endpoint.url, body, _MOST_BYTES)
         except TimeoutError:
-            return _unreachable(f"no answer within {seconds:.3g} s", asked.bound)
+            before = f"{asked.said}; then " if asked.said else ""
+            return _unreachable(f"{before}no answer within {seconds:.3g} s", asked.bound)
         except NotConnected as fault:
             return _unreachable(f"no connection to {self.endpoint.shown}: {fault}", Cost())
         except BrokenOff as fault:
             return _unreachable(f"the server broke off: {self.endpoint.hide(str(fault))[:300]}", asked.bound)
         if not found.is_whole:
             return Trouble(Failure(FailureKind.MALFORMED, f"the response has more than {_MOST_BYTES >> 20} MB"), asked.bound)
-        return read_response(found.status, found.content, found.wait, asked.question, self.endpoint, self.settings, dialect)
+        result = read_response(found.status, found.content, found.wait, asked.question, self.endpoint, self.settings, dialect)
+        asked.said = result.failure.message if isinstance(result, Trouble) else ""
+        return result
 
 
 def _close(loop: LoopThread, connections: Connections) -> None:
