@@ -91,6 +91,10 @@ class Axis:
         of these (a value of `other` spreads to this axis)."""
         return other in self.chain() or (other.over is not None and other.over in self.chain())
 
+    def nests_in(self, other: Axis) -> bool:
+        """Whether `other` is this axis or one of its ancestors. What covers it is not."""
+        return other in self.chain()
+
     @property
     def base(self) -> Axis:
         """The nearest axis, itself or above, that is not one of parts."""

@@ -17,6 +17,7 @@ from rldsl.rewards.texts import NATIVE
 from rldsl.types import Element
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+VERIFIERS = "verifiers"  # the name of the processes that they share
 _VERIFIER_MEMORY = 4 << 30
 
 
@@ -81,7 +82,7 @@ def plan_call(operation: Foreign, around: Surroundings) -> HostCall:
         return _python_call(job, settings, result, order)
     kind = operation.name.removeprefix("verify.")
     job = _job(kind, {**settings, "memory": _VERIFIER_MEMORY}, float(settings["timeout"]))
-    return HostCall(operation.name, settings, result, order, job, "verifiers")
+    return HostCall(operation.name, settings, result, order, job, VERIFIERS)
 
 
 def _plan_extern(operation: Foreign, around: Surroundings) -> HostCall:

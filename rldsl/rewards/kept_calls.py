@@ -34,7 +34,7 @@ LIBRARIES: Final = ("math-verify", "latex2sympy2_extended", "sympy", "reasoning-
 
 @runtime_checkable
 class Identified(Protocol):
-    """A service whose answers follow from its inputs and from what it names: settings, a digest of weights."""
+    """A service whose answers are plain JSON and follow from its inputs and from what it names: settings, a digest of weights."""
 
     def identity(self, operation: Foreign) -> Any:
         """Plain JSON that says everything else that an answer depends on; None: answers are not to be kept."""

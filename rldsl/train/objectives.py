@@ -28,6 +28,7 @@ class Objective:
     sources: tuple[tuple[str, str, int], ...]  # name, axis, node
     parameters: tuple[tuple[str, str], ...]
     products: Products
+    makers: tuple[int, ...] = ()  # calls that make the axes on which it works
 
     @property
     def seen(self) -> tuple[Sight, ...]:
@@ -78,4 +79,4 @@ def _compile(spec: Spec, entry: ObjectiveSpec, finder: NeedFinder, backend: Back
     compiled = CompiledObjective(staged, backend)
     products = Products.of(spec, staged)
     needs = finder.of_objective(staged, [key for key, _ in products.known], [read for _, read in products.live])
-    return Objective(entry, compiled, needs, sources, parameters, products)
+    return Objective(entry, compiled, needs, sources, parameters, products, finder.makers_of(staged))

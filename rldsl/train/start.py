@@ -16,7 +16,7 @@ from rldsl.graph.spec import Amount, ResponseSpec, Spec
 from rldsl.graph.steps import Step, Update
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName
-from rldsl.rewards.run import HostCalls
+from rldsl.rewards.hosting import open_host
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.signatures import ModelError
 from rldsl.rollouts.tokenizers import Codec
@@ -61,7 +61,7 @@ def make_world(spec: Spec, project: Path, seed: int, data: Mapping[str, Rows]) -
     """Models, loaded, and the processes of host calls, which load the project's functions."""
     models = load_models(spec, project, seed)
     _check_tokenizers(spec, models)
-    world = World(spec, project, seed, data, models, HostCalls(spec.externs, project), NeedFinder(spec),
+    world = World(spec, project, seed, data, models, open_host(spec, project, seed=seed, models=models), NeedFinder(spec),
                   FailureBook(handled_calls(spec), failure_bounds(spec)))
     return world, Engine(spec, models)
 
@@ -91,7 +91,7 @@ def check_calls(world: World) -> None:
 
 
 def _is_called(name: str) -> bool:
-    return name != "majority" and not name.startswith(("policy.", "rubric:"))
+    return name != "majority" and not name.startswith("policy.")
 
 
 def make_objectives(world: World, backend: BackendName) -> tuple[dict[str, Objective], Steps]:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rldsl.diagnostics import InternalError
 from rldsl.emit.evaluate import Value
+from rldsl.graph.expanding import made_below
 from rldsl.graph.model import Foreign, Graph, Node
 from rldsl.graph.order import ancestors
 from rldsl.kernels.layout import Layout
@@ -67,21 +68,27 @@ class _Question:
 
 @dataclass(slots=True)
 class HostRun:
-    """`layout` says how many places there are now. `asked` are the calls so far, by node; `open` the open places of values in
-    `known`."""
+    """`layout` says how many places there are now; `grow` is told of calls that make an axis, and gives it its places there.
+    `asked` are the calls so far, by node; `open` the open places of values in `known`."""
 
     graph: Graph
     host: Host
     watcher: Watcher
     layout: Callable[[], Layout]
     known: dict[int, Any]
+    grow: Callable[[Node, Outcome], None] | None = None
     asked: dict[int, Asked] = field(default_factory=dict)
     open: dict[int, Mask] = field(default_factory=dict)
     _tiers: dict[int, Tier] = field(default_factory=dict)
     _firm: dict[int, Value] = field(default_factory=dict)
 
     def run(self, demanded: Iterable[int], observed: Iterable[int] = ()) -> None:
-        """Bring values into `known`: those that are demanded whole, those that are observed as far as they are known then."""
+        """Bring values into `known`: those that are demanded whole, those that are observed as far as they are known then.
+        Axes that calls make are found before anything else, with whatever that takes."""
+        demanded, observed = tuple(demanded), tuple(observed)
+        for key in made_below(self.graph, (*demanded, *observed), self.known):
+            if key not in self.known:
+                self._find_axis(self.graph[key])
         roots = [key for key in dict.fromkeys(demanded) if key not in self.known or key in self.open]
         seen = [key for key in dict.fromkeys(observed) if key not in self.known]
         if roots:
@@ -101,6 +108,16 @@ class HostRun:
                 self.known[key] = self.asked[key].values
         if left := [key for key in roots if key in self.open]:
             raise InternalError(f"demanded values are open: {left}")
+
+    def _find_axis(self, node: Node) -> None:
+        """A call that makes an axis, at every place of its inputs."""
+        if self.grow is None:
+            raise InternalError(f"nobody takes the places of {node.type.axis}")
+        self.run(node.inputs)
+        outcome = self.host.call(_operation(node), [self.known[key] for key in node.inputs])
+        self.grow(node, outcome)
+        self._take(node, range(len(outcome)), outcome)
+        self.known[node.key] = self.asked[node.key].values
 
     def forget(self, keys: Iterable[int]) -> None:
         """Values that are no longer true."""
