@@ -243,7 +243,7 @@ class HostCalls:
         if any(isinstance(value, Places) for value in found.values):
             laid = laid_out(found.values, promise, count, present)
             firsts, items = np.cumsum(laid.counts) - laid.counts, range(count) if present is None else present
-            said = {int(firsts[items[index]]): entry for index, entry in found.evidence.items()}
+            said = {int(firsts[items[index]]): entry for index, entry in found.evidence.items() if laid.counts[items[index]]}
             return Outcome(laid.values, laid.failed, time.perf_counter() - started, found.computed, said, found.cost, laid.counts,
                            laid.starts)
         values, failed = pack([check_value(value, promise) for value in found.values], promise, count, present)
