@@ -22,7 +22,7 @@ from rldsl.graph.model import (
 )
 from rldsl.graph.spec import DataSpec, FieldSpec, NamedValue, ResponseSpec, Role, Spec
 from rldsl.resolve.names import did_you_mean, listed
-from rldsl.rewards.engine.inline import INLINE
+from rldsl.rewards.engine.inline import GROUPED, INLINE
 from rldsl.scores.faults import ScoreError
 from rldsl.types import BATCH, Axis, Element, Level
 
@@ -213,7 +213,7 @@ def _meets_batch(spec: Spec, key: int) -> bool:
                 meets = to == BATCH
             case Scan(per=per) | Shift(per=per) | Rank(per=per):
                 meets = per == BATCH
-            case Foreign(name="majority", settings=settings):
+            case Foreign(name=name, settings=settings) if name in GROUPED:
                 meets = dict(settings).get("per") == BATCH.name
             case _:
                 meets = node.type.axis.among == BATCH
