@@ -194,7 +194,7 @@ class HostRun:
     def may_be_absent(self, node: Node) -> bool:
         """Whether a call may give nothing although its inputs are there."""
         match _operation(node).name:
-            case inline.MAJORITY:
+            case name if name in inline.GROUPED:
                 return True
             case inline.SKIP | inline.STOP:
                 return False
