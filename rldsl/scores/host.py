@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rldsl.emit.evaluate import Expanded, extended
 from rldsl.graph.model import Leaf, Node, SourceKind
 from rldsl.graph.spec import ParamSpec, Schedule
 from rldsl.kernels.layout import Layout
@@ -60,9 +61,15 @@ class Evaluator:
         """Everything that is scored, of one batch."""
         lengths = self.lengths.of(batch.completions) if self.lengths is not None else None
         layout = batch_layout(self.plan, batch.counts, lengths)
+
+        def grow(node: Node, outcome: Outcome) -> None:
+            nonlocal layout
+            layout = extended(layout, node.type.axis, Expanded.of(outcome))
+
         heard = _Heard({})
         keys = [entry.key for entry in self.plan.values]
-        run = HostRun(self.plan.spec.graph, self.host, heard, lambda: layout, dict(leaves_of(self.plan, batch)))
+        run = HostRun(self.plan.spec.graph, self.host, heard, lambda: layout, dict(leaves_of(self.plan, batch)),
+                      grow)
         run.run(self.demanded, keys)
         return Evaluated(run.layout(), {key: run.known[key] for key in keys}, run.open, run.asked, heard.stops)
 
