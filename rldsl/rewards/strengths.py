@@ -27,9 +27,10 @@ def log_strengths(wins: Numbers) -> Numbers | None:
         slope, bend = _derivatives(won, strengths)
         if np.abs(slope).max() <= PRECISE * won.sum():
             break
-        step = np.linalg.solve(bend + np.ones_like(bend), slope)
+        step: Numbers = np.linalg.solve(bend + np.ones_like(bend), slope).astype(np.float64)
         strengths = _climbed(won, strengths, step)
-    return strengths - strengths.mean()
+    centred: Numbers = strengths - strengths.mean()
+    return centred
 
 
 def _won(wins: Numbers) -> Numbers:
