@@ -12,7 +12,7 @@ from rldsl.graph.model import Reduction
 from rldsl.infer.levels import common_axis
 from rldsl.resolve.names import listed
 from rldsl.syntax import tree
-from rldsl.types import BATCH, Axis, Level, Stage, Type, pair_axis
+from rldsl.types import BATCH, Axis, Level, Stage, Type, lifted, pair_axis
 
 OF_VECTORS = frozenset({Reduction.SUM, Reduction.MEAN, Reduction.FIRST, Reduction.LAST})
 
@@ -85,7 +85,7 @@ def _masked(ctx: Context, env: Environment, bound: Bound, key: int, call: tree.C
 
 
 def call_reduction(ctx: Context, env: Environment, call: tree.Call, bound: Bound, reduction: Reduction) -> Value:
-    """`mean(x, per: prompt, where: mask)` and its kind."""
+    """`mean(x, per: prompt, where: mask)` and its kind; with `keep: member` one value for each member of a prompt."""
     x = condition(ctx, env, bound["x"]) if reduction in (Reduction.ANY, Reduction.ALL) else \
         numeric(ctx, env, bound["x"], vectors=reduction in OF_VECTORS)
     mask, x, fine = _masked(ctx, env, bound, x, call)
@@ -97,10 +97,30 @@ def call_reduction(ctx: Context, env: Environment, call: tree.Call, bound: Bound
         return FailedValue()
     if argument is not None and not _level_of_quantile(ctx, env, bound["q"], argument):
         return FailedValue()
-    kept, ctx.builder.stage = ctx.builder.stage, max(ctx.builder.stage, Stage.STATISTICS)
-    key = ctx.builder.reduce(reduction, x, to, mask, argument, env.span(call))
-    ctx.builder.stage = kept
+    parts = _kept_parts(ctx, env, bound["keep"], ctx.type_of(x).axis, to) if "keep" in bound else None
+    if "keep" in bound and parts is None:
+        return FailedValue()
+    earlier, ctx.builder.stage = ctx.builder.stage, max(ctx.builder.stage, Stage.STATISTICS)
+    key = ctx.builder.reduce(reduction, x, to, mask, argument, env.span(call)) if parts is None else \
+        ctx.builder.reduce_keeping(reduction, x, parts, mask, argument, env.span(call))
+    ctx.builder.stage = earlier
     return GraphValue(key)
+
+
+def _kept_parts(ctx: Context, env: Environment, expr: tree.Expr, axis: Axis, to: Axis) -> Axis | None:
+    """The parts of each place of `to` that `keep:` names: those that the values stand on; None after a report."""
+    value = elaborate(ctx, env, expr)
+    if isinstance(value, FailedValue):
+        return None
+    is_parts = isinstance(value, LevelValue) and axis.level is value.level and axis.size is not None
+    if is_parts and axis != to and axis.is_within(to):
+        return lifted(axis, to)
+    words = value.level.words if isinstance(value, LevelValue) else "parts"
+    ctx.report(error("RL104", f"there are no {words} to keep"[:60], env.span(expr), f"the value is @ {axis}"[:40],
+                     others=env.labels(expr, "in here"),
+                     why="`keep:` names the level of the values, whose parts are as many everywhere; `per:` one above it.",
+                     fix="`mean(each(a, b), per: prompt, keep: member)`"))
+    return None
 
 
 def _level_of_quantile(ctx: Context, env: Environment, expr: tree.Expr, key: int) -> bool:

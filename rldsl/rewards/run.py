@@ -182,13 +182,11 @@ class HostCalls:
         with self._guard:
             if plan.runner not in self._runners:
                 project = self._around.project
-                made = Threads(project) if plan.in_process else Pool(project, self._size)
+                made = Threads(project) if plan.isolate == "none" else Pool(project, self._size, plan.isolate)
                 self._runners[plan.runner] = made
             return self._runners[plan.runner]
 
     def _open(self, plan: HostCall, job: Job) -> str | Failure:
-        if plan.refused is not None:
-            return plan.refused
         if job.key not in self._conventions:
             opened = self._runner(plan).open(job)
             if isinstance(opened, Failure):
@@ -246,7 +244,7 @@ def _served(service: Service, operation: Foreign, columns: list[list[Any]]) -> O
     if any(isinstance(value, Places) for value in found.values):
         laid = laid_out(found.values, promise, count, present)
         firsts, items = np.cumsum(laid.counts) - laid.counts, range(count) if present is None else present
-        said = {int(firsts[items[index]]): entry for index, entry in found.evidence.items()}
+        said = {int(firsts[items[index]]): entry for index, entry in found.evidence.items() if laid.counts[items[index]]}
         return Outcome(laid.values, laid.failed, time.perf_counter() - started, found.computed, said, found.cost, laid.counts,
                        laid.starts)
     values, failed = pack([check_value(value, promise) for value in found.values], promise, count, present)

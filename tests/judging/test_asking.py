@@ -142,6 +142,7 @@ def test_a_judge_of_a_run_is_opened_once_and_its_budget_is_one(monkeypatch: pyte
     ({"JUDGE_URL": "me:pw@host", "JUDGE_KEY": "k"}, "`base_url` is 'host', which is no address"),
     ({"JUDGE_URL": "http://[me:pw@host", "JUDGE_KEY": "k"}, "`base_url` is 'host', which is no address"),
     ({"JUDGE_URL": "ftp://me:pw@host/v1", "JUDGE_KEY": "k"}, "`base_url` is 'ftp://host/v1', which is no address"),
+    ({"JUDGE_URL": "http://me:pw@host/v1", "JUDGE_KEY": "k"}, "is given one of them"),
     ({"JUDGE_URL": "http://host:99999/v1", "JUDGE_KEY": "k"}, "which is no address"),
     ({"JUDGE_URL": "http://h/v1", "JUDGE_KEY": "two words"}, "its key has blanks"),
 ])

@@ -32,11 +32,14 @@ def test_what_is_not_written_is_as_the_table_says() -> None:
 
 
 def test_the_endpoint_takes_its_address_and_key_from_the_environment() -> None:
-    found = endpoint_of(model_of(ALL), {"JUDGE_URL": "http://me:pw@host:1/v1/", "JUDGE_KEY": "sk-1"})
-    assert found == Endpoint("grader", "m", "http://me:pw@host:1/v1/", "sk-1")
-    assert (found.url, found.shown) == ("http://me:pw@host:1/v1/chat/completions", "http://host:1/v1")
+    found = endpoint_of(model_of(ALL), {"JUDGE_URL": "http://host:1/v1/", "JUDGE_KEY": "sk-1"})
+    assert found == Endpoint("grader", "m", "http://host:1/v1/", "sk-1")
+    assert (found.url, found.shown) == ("http://host:1/v1/chat/completions", "http://host:1/v1")
     assert "sk-1" not in repr(found)
-    assert "pw" not in repr(found)
+    keyless = model_of('judge j from openai(model: "m", base_url: env("JUDGE_URL"))')
+    guarded = endpoint_of(keyless, {"JUDGE_URL": "http://me:pw@host/v1"})
+    assert guarded.shown == "http://host/v1"
+    assert "pw" not in repr(guarded)
     assert found.hide("Bearer sk-1 is wrong") == "Bearer [the key] is wrong"
 
 
@@ -104,6 +107,6 @@ def test_checking_a_judge_imports_no_http_no_numpy_and_no_torch() -> None:
             'from rldsl.compiler import check_source; from rldsl.loading import project_loader;'
             f'found = check_source(Source("a.rl", {ALL!r}), project_loader(Path.cwd()));'
             'assert not found.diagnostics, found.diagnostics;'
-            'print([name for name in ("httpx", "numpy", "torch", "jsonschema") if name in sys.modules])')
+            'print([name for name in ("aiohttp", "numpy", "torch", "jsonschema") if name in sys.modules])')
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"

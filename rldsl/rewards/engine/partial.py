@@ -70,7 +70,7 @@ class Partial:
                 marks = self._marks(node)
                 if marks.any():
                     self.open[node.key] = marks
-            if node.key in self.open and self._may_be_blank(node):
+            if node.key in self.open and node.type.optional and self._may_be_blank(node):
                 self._blank.add(node.key)
 
     def value(self, key: int) -> Value:

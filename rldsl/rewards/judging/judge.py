@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -107,12 +108,14 @@ class Judge:
     def _run(self, mine: Mapping[str, Question], pending: Mapping[str, _Pending]) -> None:
         """Ask them. Whatever happens, every future of theirs has a result afterwards: other threads may wait for it."""
         keys = list(mine)
+        fresh = _Fresh(self._keep if self._source.identity is not None else None)
         try:
             for place, result in self._source.answer(list(mine.values())) if mine else ():
-                if isinstance(result, Answered) and self._keep is not None and self._source.identity is not None:
-                    self._keep.put("judge", {keys[place]: {"value": result.value, "reply": result.reply}})
+                if isinstance(result, Answered):
+                    fresh.add(keys[place], result)
                 pending[keys[place]].set_result(result)
         finally:
+            fresh.write()
             with self._lock:
                 for key in keys:
                     del self._under_way[key]
@@ -134,6 +137,27 @@ def _entry(kept: Any) -> Iterator[tuple[dict[str, Any], str]]:
             yield value, reply
         case _:
             return
+
+
+@dataclass(slots=True)
+class _Fresh:
+    """Answers that are to be kept, several in one transaction where they come fast."""
+
+    keep: Keep | None
+    answers: dict[str, Any] = field(default_factory=dict)
+    written: float = 0.0
+
+    def add(self, key: str, answer: Answered) -> None:
+        """Take one up; it is on disk a quarter of a second later if others follow, else when the next one or the end comes."""
+        self.answers[key] = {"value": answer.value, "reply": answer.reply}
+        if time.monotonic() - self.written > 0.25:
+            self.write()
+
+    def write(self) -> None:
+        """Put all that were taken up on disk."""
+        if self.keep is not None and self.answers:
+            self.keep.put("judge", self.answers)
+        self.answers, self.written = {}, time.monotonic()
 
 
 class Judges:

@@ -111,6 +111,8 @@ def endpoint_of(spec: ModelSpec, environment: Mapping[str, str] | None = None) -
     if not is_address(base_url):
         raise JudgeError(f"judge `{spec.name}`: `base_url` is {without_user(base_url)!r}, which is no address; it begins with "
                          "http:// or https:// and mostly ends in /v1")
+    if key is not None and "@" in urlsplit(base_url).netloc:
+        raise JudgeError(f"judge `{spec.name}` has a key, and its address has a password too; a server is given one of them")
     if key is not None and (not key.isascii() or any(not " " < char < "\x7f" for char in key)):
         raise JudgeError(f"judge `{spec.name}`: its key has blanks or characters that no header can hold; set it anew")
     return Endpoint(spec.name, str(given["model"]), base_url, key)
