@@ -107,6 +107,8 @@ class Partial:
                 return self.places.any_beside(self._any_input(node), node.type.axis, per)
             case Pick(to=to):
                 return self.places.any_beside(self._any_input(node), node.type.axis, to)
+            case Foreign() if (group := inline.group_of(node)) is not None:
+                return self.places.any_beside(self._any_input(node), node.type.axis, group)
             case Freeze() | Foreign() | Read():
                 return self._any_input(node)
             case _:
