@@ -63,7 +63,8 @@ class Answers:
 class Service(Protocol):
     """Answers operations that need more than a function: a judge, an encoder of texts. Called from several threads. `tier`
     (`Tier.JUDGE` where a service has none) says what that costs beside other calls; `problem(operation)`, where it has that,
-    why it cannot answer at all; `close()`, where it has that, lets go of what it holds."""
+    why it cannot answer at all; `together(operation)` that it is to see all places below one of its axis' parent at once;
+    `close()`, where it has that, lets go of what it holds."""
 
     def result(self, operation: Foreign) -> Result:
         """The promise that each value is checked against."""
@@ -149,6 +150,11 @@ class HostCalls:
         plan = self._plan(operation)
         return plan.job is not None and plan.is_python and self._open(plan, plan.job) in WHOLE
 
+    def is_together(self, operation: Foreign) -> bool:
+        """Whether it is asked about all places below one of its axis' parent at once."""
+        service = self._services.get(operation.name.partition(":")[0])
+        return service is not None and hasattr(service, "together") and bool(service.together(operation))
+
     def prepare(self, operations: Iterable[Foreign]) -> tuple[Prepared, ...]:
         """Load every function of the project that the operations need, before anything is trained."""
         found: dict[str, Prepared] = {}
@@ -180,13 +186,11 @@ class HostCalls:
         with self._guard:
             if plan.runner not in self._runners:
                 project = self._around.project
-                made = Threads(project) if plan.in_process else Pool(project, self._size)
+                made = Threads(project) if plan.isolate == "none" else Pool(project, self._size, plan.isolate)
                 self._runners[plan.runner] = made
             return self._runners[plan.runner]
 
     def _open(self, plan: HostCall, job: Job) -> str | Failure:
-        if plan.refused is not None:
-            return plan.refused
         if job.key not in self._conventions:
             opened = self._runner(plan).open(job)
             if isinstance(opened, Failure):

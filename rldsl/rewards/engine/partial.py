@@ -75,7 +75,7 @@ class Partial:
                 marks = self._marks(node)
                 if marks.any():
                     self.open[node.key] = marks
-            if node.key in self.open and self._may_be_blank(node):
+            if node.key in self.open and node.type.optional and self._may_be_blank(node):
                 self._blank.add(node.key)
 
     def value(self, key: int) -> Value:
@@ -112,6 +112,8 @@ class Partial:
                 return self.places.any_beside(self._any_input(node), node.type.axis, per)
             case Pick(to=to):
                 return self.places.any_beside(self._any_input(node), node.type.axis, to)
+            case Foreign() if (group := inline.group_of(node)) is not None:
+                return self.places.any_beside(self._any_input(node), node.type.axis, group)
             case Freeze() | Foreign() | Read():
                 return self._any_input(node)
             case _:
