@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-EXIT_CODES = "Exit codes: 0 fine · 1 the spec or the run is at fault · 2 the command is · 3 a guard stopped the run."
+EXIT_CODES = "Exit codes: 0 fine · 1 the spec or the run is at fault · 2 the command is · 3 a guard stopped the run · 130 interrupted."
 DIFF_CODES = "Exit codes: 0 fine, the same mathematics · 1 they differ · 2 a spec or the command is at fault."
 
 

@@ -55,6 +55,10 @@ def _check_type(ctx: Context, env: Environment, written: tree.TypeExpr) -> None:
         ctx.report(error("RL030", "axes beside the level are not built yet", env.span(written), "this type",
                          why="they arrive with rubrics that are read criterion by criterion, and with ensembles.",
                          fix=f"`{written.element}`"))
+    if written.optional:
+        ctx.report(error("RL029", "a function takes what is absent as it is", env.span(written), "this type",
+                         why="whether a value may be absent follows from the call; only an `extern fn` declares it.",
+                         fix=f"`{written.element}`"))
     level_of_type(ctx, env, written)
     if written.interval is not None and interval_of(ctx, env, written.interval) is not None \
             and written.element not in ELEMENTS - {"Text", "Json"}:

@@ -39,7 +39,7 @@ class StoppedByGuard(Exception):
 
 def finished_message(state: RunState) -> str:
     """How a run that reached its end is described."""
-    return f"finished after {state.iteration} iterations"
+    return f"finished after {counted(state.iteration)}"
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ class Loop:
         if self.wish:
             return f"stopped by {self.wish.reason} after iteration {self.state.iteration}; `--resume` goes on from here"
         if self.stop_after is not None and self.reached >= self.stop_after:
-            return f"stopped after {self.reached} iterations as asked; `--resume` goes on from here"
+            return f"stopped after {counted(self.reached)} as asked; `--resume` goes on from here"
         return ""
 
     def _broken_off(self, fault: str) -> str:
