@@ -22,6 +22,7 @@ from rldsl.graph.model import Elementwise, Function, Node, Reduction
 CHECK = Check("RL501", "group-of-one", Severity.ERROR, "a group statistic with one sample")
 SPREADS = (Reduction.STD, Reduction.VAR, Reduction.STD_POPULATION, Reduction.VAR_POPULATION)
 PLACES = (Reduction.MEAN, Reduction.QUANTILE)
+STATISTICS = (*SPREADS, *PLACES)
 
 
 def run(facts: Facts) -> Iterator[Diagnostic]:

@@ -42,6 +42,11 @@ def finished_message(state: RunState) -> str:
     return f"finished after {counted(state.iteration)}"
 
 
+def counted(iterations: int) -> str:
+    """`1 iteration`, `3 iterations`."""
+    return f"{iterations} iteration{'' if iterations == 1 else 's'}"
+
+
 @dataclass(slots=True)
 class Loop:
     """`steps` is the train block with every draw's data set named. `stop_after`: so many iterations from here."""
@@ -137,6 +142,8 @@ class Loop:
             case Evaluate():
                 self._evaluate(step)
             case Reset():
+                if self.iteration is not None:
+                    self._prepare(self.iteration)  # what was drawn before it belongs to the weights before it
                 self.engine.reset(step.model, step.to)
                 if self.iteration is None:
                     self.engine.followers.after_reset()
@@ -170,7 +177,6 @@ class Loop:
     def _update(self, step: Update) -> None:
         iteration = self._open(step.span, "an update")
         self._prepare(iteration)
-        iteration.standing = Rows(iteration.standing.drawn, used=True)
         if iteration.skipping:
             return
         try:
@@ -210,6 +216,7 @@ class Loop:
 
     # ------------------------------------------------------------------ iterations
     def _prepare(self, iteration: Iteration) -> None:
+        iteration.standing = iteration.standing.after_use()
         for report in iteration.prepare(self.state.compared):
             message = f"iteration {iteration.number + 1}: {report.message(iteration.values)}"
             if report.guard.action == "stop":

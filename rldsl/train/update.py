@@ -57,7 +57,8 @@ def update_once(world: World, engine: Engine, values: Values, objective: Objecti
         raise NotFinite(f"the loss is {found['loss']}")
     difference = logp_difference(world, objective, batch, seen, compare)
     report = engine.step(update, passes)
-    metrics = {**found, **_read_metrics(world, objective, batch, inputs)}
+    metrics = {**found, **_read_metrics(world, objective, batch, inputs),
+               **({} if objective.clip is None else objective.clip.shares(objective.meaning, batch))}
     tokens = sum(int(found.offsets[-1]) for found in seen.values())
     return UpdateReport(objective.spec.name, metrics, report, tokens, difference)
 
