@@ -67,19 +67,22 @@ def diff(before: str | Path, after: str | Path, *, project: Path | str | None = 
 
 def score(spec: str | Path, completions: Path | str, *, out: Path | str, project: Path | str | None = None,
           overrides: Mapping[str, str] | None = None, maps: Mapping[str, str] | None = None, group: str | None = None,
-          limit: int | None = None, rollout: str | None = None, resume: bool = False, replace: bool = False) -> ScoreReport:
+          limit: int | None = None, rollout: str | None = None, ask_all: bool = False, resume: bool = False,
+          replace: bool = False) -> ScoreReport:
     """Score completions that exist already by the rewards of a spec, into the folder `out`; what was found.
 
     A text is compiled as `check` does; a `Path` is read, and its folder is the project. `completions` is a .jsonl, .csv or
-    .parquet file, or the folder of a run. Raises `SpecError`, `rldsl.scores.faults.ScoreError` where nothing can be scored, and
-    `rldsl.data.errors.DataErrors` with the faults of the file.
+    .parquet file, or the folder of a run. What decides nothing (a factor beside a 0) is not asked, unless `ask_all`. Raises
+    `SpecError`, `rldsl.scores.faults.ScoreError` where nothing can be scored, and `rldsl.data.errors.DataErrors` with the
+    faults of the file.
     """
     from rldsl.scores.reading import Given
     from rldsl.scores.session import Request, score_spec
     folder = spec.parent if isinstance(spec, Path) else Path(project) if project is not None else Path.cwd()
     compiled = _compiled(spec, "<spec>", project, overrides)
     given = Given(Path(completions), maps or {}, group, limit)
-    return score_spec(Request(compiled, folder, given, Path(out), rollout, overrides or {}, resume, replace))
+    return score_spec(Request(compiled, folder, given, Path(out), rollout, overrides or {}, resume, replace,
+                              ask_all=ask_all))
 
 
 def _compiled(spec: str | Path, name: str, project: Path | str | None, overrides: Mapping[str, str] | None) -> Spec:

@@ -128,7 +128,9 @@ def evaluate(spec: Spec,
 
 @app.command(epilog=_teaching("rldsl score mine.rl completions.jsonl",
                               "rldsl score mine.rl completions.parquet --map answer=extra_info.answer",
-                              "rldsl score mine.rl runs/mine-0 --out scores/mine"))
+                              "rldsl score mine.rl runs/mine-0 --out scores/mine",
+                              "rldsl score mine.rl completions.jsonl --what-if 'style weight 0.4'   asks nobody",
+                              "rldsl score mine.rl completions.jsonl --against other.rl"))
 def score(spec: Spec,
           completions: Annotated[Path, typer.Argument(help="A .jsonl, .csv or .parquet file, or the folder of a run.")],
           out: Annotated[Optional[Path], typer.Option("--out", "-o", help="The folder of the scores, or "
@@ -140,6 +142,12 @@ def score(spec: Spec,
           limit: Annotated[Optional[int], typer.Option("--limit", min=1, help="Score the first completions alone.")] = None,
           rollout: Annotated[Optional[str], typer.Option("--rollout", help="Whose texts the completions are, where rewards read "
                                                                            "several.")] = None,
+          what_ifs: Annotated[Optional[list[str]], typer.Option("--what-if", help="What a change would do, from kept values: "
+                              "`style weight 0.4`, `beta = 0.2`, `total = correct * style`. May be repeated.")] = None,
+          against: Annotated[Optional[Path], typer.Option("--against", help="Another `.rl` file on the same completions: where "
+                                                                            "the two disagree.")] = None,
+          ask_all: Annotated[bool, typer.Option("--ask-all", help="Ask for every reward everywhere, also where it decides "
+                                                                  "nothing: a factor beside a 0.")] = False,
           resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder; ask nothing twice.")] = False,
           replace: Annotated[bool, typer.Option("--replace", help="Forget what is in the folder.")] = False,
           as_json: Json = False,
@@ -147,7 +155,8 @@ def score(spec: Spec,
     """Score completions that exist already: every reward, its evidence, what decides it. Trains and samples nothing."""
     from rldsl.scores.command import Asked, score_file
     raise typer.Exit(score_file(Asked(spec, completions, out, maps or (), group, limit, rollout, sets=overrides(sets),
-                                      resume=resume, replace=replace, as_json=as_json, quiet=quiet)))
+                                      resume=resume, replace=replace, as_json=as_json, quiet=quiet, what_ifs=what_ifs or (),
+                                      against=against, ask_all=ask_all)))
 
 
 @app.command(epilog=_teaching("rldsl new mine", "rldsl new mine --like dpo"))

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rldsl.emit.evaluate import evaluate
 from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
 from rldsl.graph.spec import NamedValue, ParamSpec, ResponseSpec, Schedule, Spec
 from rldsl.kernels.layout import Layout
-from rldsl.rewards.outcome import is_absent
+from rldsl.rewards.engine.run import HostRun
+from rldsl.rewards.outcome import Outcome
 from rldsl.rewards.run import HostCalls
 from rldsl.types import BATCH, Level
 
@@ -39,7 +39,8 @@ class CompiledReward:
         reward(texts, samples=8, answer=answers)           # 8 texts for each answer, in order
 
     Returns float64 values, one for each text in their order; an absent reward is NaN. `nodes` gives every reward that it
-    is made of. Verifiers that fail raise `RewardError`, unless the spec says what happens (`else 0`).
+    is made of: NaN, too, where a part was not needed, so that nobody was asked. Verifiers that fail raise `RewardError`,
+    unless the spec says what happens (`else 0`).
     """
 
     def __init__(self, spec: Spec, reward: NamedValue, project: Path) -> None:
@@ -56,9 +57,10 @@ class CompiledReward:
         """Every reward that this one is made of, itself included, by name, one value for each text."""
         batch = self._batch(texts, samples, columns)
         inner = [entry for entry in self.spec.rewards if entry.key in self.needed]
-        found = evaluate(self.spec.graph, [entry.key for entry in inner], batch.layout, batch.leaves, foreign=self._call)
+        run = HostRun(self.spec.graph, self.host, self, lambda: batch.layout, batch.leaves)
+        run.run([self.reward.key], [entry.key for entry in inner])
         axis = self.response.sample_axis.name
-        return {entry.name: _numbers(found[entry.key])[batch.layout.owners(axis, self.spec.graph[entry.key].type.axis.name)]
+        return {entry.name: _numbers(run.known[entry.key])[batch.layout.owners(axis, self.spec.graph[entry.key].type.axis.name)]
                 for entry in inner}
 
     def close(self) -> None:
@@ -94,20 +96,16 @@ class CompiledReward:
                     raise RewardError(f"`{leaf.field}` has {len(columns[leaf.field])} values for {rows} rows")
                 return list(columns[leaf.field])
 
-    def _call(self, node: Node, inputs: Sequence[Any]) -> Any:
-        operation = node.operation
-        assert isinstance(operation, Foreign)
-        if operation.name == "policy.skip":
-            return inputs[0]
-        if operation.name == "policy.stop":
-            if any(is_absent(value) for value in inputs[0]):
-                raise RewardError(f"`{self.reward.name}` has no value for a text, and the spec says `else stop`")
-            return inputs[0]
-        outcome = self.host.call(operation, [_plain(value) for value in inputs])
+    def answered(self, node: Node, outcome: Outcome, places: Sequence[int]) -> None:
+        """Of the engine: a call was asked. Raises where it failed and the spec says nothing about that."""
         if outcome.failed and not self._is_handled(node.key):
-            place, failure = next(iter(outcome.failed.items()))
-            raise RewardError(f"`{operation.name}` failed at text {place + 1}: {failure.message}")
-        return outcome.values
+            index, failure = next(iter(outcome.failed.items()))
+            assert isinstance(node.operation, Foreign)
+            raise RewardError(f"`{node.operation.name}` failed at text {places[index] + 1}: {failure.message}")
+
+    def stopped(self, node: Node, count: int, places: Sequence[int]) -> None:
+        """Of the engine: `else stop` met what is absent."""
+        raise RewardError(f"`{self.reward.name}` has no value for a text, and the spec says `else stop`")
 
     def _is_handled(self, key: int) -> bool:
         from rldsl.train.failures import handled_calls
@@ -156,7 +154,3 @@ def _number(param: ParamSpec) -> float:
 
 def _numbers(value: Any) -> Numbers:
     return np.asarray(value.detach() if hasattr(value, "detach") else value, dtype=np.float64)
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else value

@@ -234,6 +234,7 @@ _RULES: Mapping[Function, Callable[..., Polynomial]] = {
     Function.LOG1P: lambda x: _log(poly.add(ONE, x)), Function.SQRT: _root, Function.SIGMOID: _sigmoid,
     Function.LOG_SIGMOID: lambda x: poly.scale(_softplus(poly.scale(x, MINUS)), MINUS), Function.SOFTPLUS: _softplus,
     Function.TANH: _odd("tanh"), Function.RELU: lambda x: _maximum(x, ZERO), Function.FLOOR: lambda x: _atom("floor", x),
+    Function.COS: lambda x: _atom("cos", x),
     Function.LESS: _less, Function.LESS_EQUAL: _less_equal, Function.GREATER: lambda x, y: _less(y, x),
     Function.GREATER_EQUAL: lambda x, y: _less_equal(y, x), Function.EQUAL: _equal,
     Function.NOT_EQUAL: lambda x, y: _not(_equal(x, y)), Function.AND: _connective("and"), Function.OR: _connective("or"),

@@ -8,8 +8,8 @@ from rldsl.graph.model import Function, ReadKind, Reduction
 from rldsl.rewards.signatures import PRIMITIVES
 
 UNARY = {function.value: function for function in (
-    Function.EXP, Function.LOG, Function.SQRT, Function.SIGMOID, Function.LOG_SIGMOID, Function.TANH, Function.RELU,
-    Function.SOFTPLUS, Function.FLOOR, Function.SIGN, Function.LOG1P, Function.EXPM1)} | {"abs": Function.ABSOLUTE}
+    Function.EXP, Function.LOG, Function.SQRT, Function.SIGMOID, Function.LOG_SIGMOID, Function.TANH, Function.COS,
+    Function.RELU, Function.SOFTPLUS, Function.FLOOR, Function.SIGN, Function.LOG1P, Function.EXPM1)} | {"abs": Function.ABSOLUTE}
 
 REDUCTIONS = {reduction.value: reduction for reduction in Reduction}
 
@@ -34,6 +34,7 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     "js": slots("model, other, response, weight:?, temperature:?, within:?"),
     "alpha_divergence": slots("model, other, response, alpha:, temperature:?, within:?"),
     "clip": slots("x, bounds"),
+    "curve": slots("x, at, values"),
     "where": slots("condition, then, otherwise"),
     "is_missing": slots("x"),
     "spread": slots("x, to:, per:?"),

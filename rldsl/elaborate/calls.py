@@ -37,9 +37,9 @@ Handler = Callable[[Context, Environment, tree.Call, Bound], Value]
 
 PRODUCTS = {function.value: function for function in (Function.DOT, Function.COSINE)}
 HANDLERS: dict[str, Handler] = {
-    "clip": values.call_clip, "where": values.call_where, "is_missing": values.call_is_missing, "spread": call_spread,
-    "frozen": values.call_frozen, "scan": series.call_scan, "next": series.call_next, "prev": series.call_prev,
-    "embed": call_embed, "others": call_others,
+    "clip": values.call_clip, "where": values.call_where, "is_missing": values.call_is_missing, "curve": values.call_curve,
+    "spread": call_spread, "frozen": values.call_frozen, "scan": series.call_scan, "next": series.call_next,
+    "prev": series.call_prev, "embed": call_embed, "others": call_others,
     "rank": series.call_rank, "top": series.call_top, "position": series.call_position, "pass_at": series.call_pass_at,
     "majority": series.call_majority, "gradient": values.call_gradient, "live": values.call_live,
     "iteration": values.call_iteration, "size": values.call_size, "prefix": values.call_prefix,

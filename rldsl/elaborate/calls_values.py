@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from rldsl.diagnostics import error
 from rldsl.elaborate.arguments import Bound
 from rldsl.elaborate.constants import constant_number
 from rldsl.elaborate.context import Context, Environment
-from rldsl.elaborate.expressions import as_key, combine, condition, elaborate, graph_value, host, numeric
+from rldsl.elaborate.expressions import as_key, axes_agree, combine, condition, elaborate, graph_value, host, numeric
 from rldsl.elaborate.typing import literal_number
 from rldsl.elaborate.values import BoundsValue, FailedValue, GraphValue, OtherValue, Value, describe
 from rldsl.graph.model import Function, SourceKind
@@ -59,6 +60,66 @@ def call_iteration(ctx: Context, env: Environment, call: tree.Call, bound: Bound
     """`iteration()`: how many iterations of training are done."""
     kind = Type(Element.INT, Interval(0.0, math.inf), stage=Stage.DATA)
     return GraphValue(ctx.builder.leaf(SourceKind.PROGRESS, "iteration", "", kind, env.span(call)))
+
+
+def call_curve(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -> Value:
+    """`curve(x, [0, 100, 200], [1, 1, 0])`: straight from point to point, and flat outside of them."""
+    x = numeric(ctx, env, bound["x"])
+    places = _places(ctx, env, bound["at"])
+    values = _list_of_numbers(ctx, env, bound["values"])
+    if places is None or values is None or ctx.type_of(x).is_error:
+        return FailedValue()
+    if len(places) != len(values):
+        ctx.report(error("RL020", "a curve has one value for each place", env.span(bound["values"]),
+                         f"{len(values)} for {len(places)} places", others=env.labels(call, "in here"),
+                         why="it goes straight from one point to the next.", fix="`curve(x, [0, 100, 200], [1, 1, 0])`"))
+        return FailedValue()
+    items = bound["values"].items if isinstance(bound["values"], tree.ListOf) else ()
+    if not all(axes_agree(ctx, env, [x, key], call, [bound["x"], part]) for key, part in zip(values, items, strict=True)):
+        return FailedValue()
+    found = _piece(ctx, x, places[-2:], values[-2:])
+    for index in range(len(places) - 3, -1, -1):
+        before = ctx.builder.elementwise(Function.LESS, x, ctx.builder.constant(places[index + 1]))
+        found = ctx.builder.elementwise(Function.SELECT, before, _piece(ctx, x, places[index:index + 2], values[index:index + 2]),
+                                        found, span=env.span(call))
+    return GraphValue(found)
+
+
+def _piece(ctx: Context, x: int, places: list[float], values: list[int]) -> int:
+    """From one point to the next; flat before the first and after the second."""
+    build, (low, high) = ctx.builder, places
+    far = build.elementwise(Function.SUBTRACT, x, build.constant(low))
+    share = build.elementwise(Function.DIVIDE, far, build.constant(high - low))
+    rise = build.elementwise(Function.SUBTRACT, values[1], values[0])
+    inside = build.elementwise(Function.CLIP, share, build.constant(0.0), build.constant(1.0))
+    return build.elementwise(Function.ADD, values[0], build.elementwise(Function.MULTIPLY, rise, inside))
+
+
+def _places(ctx: Context, env: Environment, expr: tree.Expr) -> list[float] | None:
+    """The places of a curve: at least two numbers that are known when the spec is compiled, each above the one before."""
+    keys = _list_of_numbers(ctx, env, expr)
+    if keys is None:
+        return None
+    numbers = [constant_number(ctx, key) for key in keys]
+    known = [number for number in numbers if number is not None]
+    if len(known) == len(numbers) >= 2 and all(low < high for low, high in itertools.pairwise(known)):
+        return known
+    ctx.report(error("RL020", "the places of a curve go up", env.span(expr),
+                     "fewer than two" if len(numbers) < 2 else "not known when the spec is compiled" if len(known) < len(numbers)
+                     else "not in order", others=env.labels(expr, "in here"),
+                     why="a curve goes straight from one place to the next: at least two numbers, each above the one before.",
+                     fix="`curve(x, [0, 100, 200], [1, 1, 0])`"))
+    return None
+
+
+def _list_of_numbers(ctx: Context, env: Environment, expr: tree.Expr) -> list[int] | None:
+    if not isinstance(expr, tree.ListOf) or expr.level is not None:
+        ctx.report(error("RL020", "a list of numbers is needed here", env.span(expr), "not a list",
+                         others=env.labels(expr, "in here"), why="a curve is given by the points that it goes through.",
+                         fix="`curve(x, [0, 100, 200], [1, 1, 0])`"))
+        return None
+    keys = [numeric(ctx, env, item) for item in expr.items]
+    return None if any(ctx.type_of(key).is_error for key in keys) else keys
 
 
 # ------------------------------------------------------------------ tests alone

@@ -47,6 +47,7 @@ from rldsl.types import NUMERIC, Axis, Element
 Value: TypeAlias = "Tensor | Taken | list[Any]"
 ForeignCall: TypeAlias = Callable[[Node, Sequence[Value]], Any]
 ReadCall: TypeAlias = Callable[[Node, Sequence[Value]], Any]
+Settle: TypeAlias = Callable[[Node, Value], Value]
 
 PRODUCTS = frozenset({Function.DOT, Function.COSINE})
 _FUNCTIONS: Mapping[Function, Callable[..., Any]] = {
@@ -69,15 +70,17 @@ def evaluate(graph: Graph, keys: Iterable[int], layout: Layout, leaves: Mapping[
              read: ReadCall | None = None) -> dict[int, Value]:
     """The values of `keys`. `leaves` gives any nodes that are known already: tensors (with gradients if they have
     them), arrays or lists, packed. `foreign` and `read` compute the calls and the model reads that are needed."""
-    evaluation = _Evaluation(graph, layout, leaves, dtype=dtype, foreign=foreign, read=read)
+    evaluation = Evaluation(graph, layout, leaves, dtype=dtype, foreign=foreign, read=read)
     return {key: evaluation.value(key) for key in keys}
 
 
-class _Evaluation:
-    def __init__(self, graph: Graph, layout: Layout, leaves: Mapping[int, Any], *, dtype: torch.dtype,
-                 foreign: ForeignCall | None, read: ReadCall | None) -> None:
+class Evaluation:
+    """`evaluate`, one node at a time. `settle` sees every computed value before what uses it, and may change it."""
+
+    def __init__(self, graph: Graph, layout: Layout, leaves: Mapping[int, Any], *, dtype: torch.dtype = torch.float64,
+                 foreign: ForeignCall | None = None, read: ReadCall | None = None, settle: Settle | None = None) -> None:
         self.graph, self.layout, self.leaves, self.dtype = graph, layout, leaves, dtype
-        self.foreign, self.read = foreign, read
+        self.foreign, self.read, self.settle = foreign, read, settle
         self.like = torch.zeros((), dtype=dtype)
         self.values: dict[int, Value] = {}
         self._owners: dict[tuple[str, str], Tensor] = {}
@@ -89,7 +92,7 @@ class _Evaluation:
             node = self.graph[waiting[-1]]
             missing = () if node.key in self.leaves else [key for key in node.inputs if key not in self.values]
             if node.key not in self.values and not missing:
-                self.values[node.key] = self._given(node) if node.key in self.leaves else self._computed(node)
+                self.values[node.key] = self._given(node) if node.key in self.leaves else self._settled(node)
             if missing:
                 waiting.extend(missing)
             else:
@@ -122,6 +125,10 @@ class _Evaluation:
         if pair not in self._owners:
             self._owners[pair] = torch.from_numpy(self.layout.owners(*pair))
         return self._owners[pair], self._size(ancestor)
+
+    def _settled(self, node: Node) -> Value:
+        value = self._computed(node)
+        return value if self.settle is None else self.settle(node, value)
 
     def _computed(self, node: Node) -> Value:
         inputs = [self.values[key] for key in node.inputs]

@@ -70,7 +70,7 @@ _NUMBA: Mapping[Function, str] = {
     Function.EXP: "exp({0})", Function.LOG: "log({0})", Function.EXPM1: "expm1({0})", Function.LOG1P: "log1p({0})",
     Function.SQRT: "math.sqrt({0})", Function.SIGMOID: "sigmoid({0})", Function.LOG_SIGMOID: "log_sigmoid({0})",
     Function.SOFTPLUS: "softplus({0})", Function.TANH: "tanh({0})", Function.RELU: "relu({0})",
-    Function.FLOOR: "np.floor({0})"}
+    Function.FLOOR: "np.floor({0})", Function.COS: "math.cos({0})"}
 _POWERS: Mapping[float, str] = {1.0: "{0}", 2.0: "{0} * {0}", 3.0: "{0} * {0} * {0}", -1.0: "1.0 / {0}"}
 
 _OPERATORS: Mapping[Function, str] = {

@@ -22,7 +22,7 @@ CHEAP = 3.0
 _COST = defaultdict(lambda: 1.0, {
     Function.DIVIDE: 4.0, Function.SQRT: 4.0, Function.POWER: 20.0, Function.EXP: 10.0, Function.EXPM1: 10.0,
     Function.LOG: 10.0, Function.LOG1P: 10.0, Function.SIGMOID: 12.0, Function.LOG_SIGMOID: 20.0,
-    Function.SOFTPLUS: 20.0, Function.TANH: 12.0})
+    Function.SOFTPLUS: 20.0, Function.TANH: 12.0, Function.COS: 12.0})
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ class Function(StrEnum):
     LOG_SIGMOID = "log_sigmoid"
     SOFTPLUS = "softplus"
     TANH = "tanh"
+    COS = "cos"
     RELU = "relu"
     FLOOR = "floor"
     LESS = "less"

@@ -51,7 +51,7 @@ _ARITY = {
     **dict.fromkeys(Function, 2),
     **dict.fromkeys((Function.NEGATE, Function.ABSOLUTE, Function.SIGN, Function.EXP, Function.LOG,
                      Function.EXPM1, Function.LOG1P, Function.SQRT, Function.SIGMOID, Function.LOG_SIGMOID, Function.SOFTPLUS,
-                     Function.TANH, Function.RELU, Function.FLOOR, Function.NOT, Function.IS_MISSING), 1),
+                     Function.TANH, Function.COS, Function.RELU, Function.FLOOR, Function.NOT, Function.IS_MISSING), 1),
     **dict.fromkeys((Function.CLIP, Function.SELECT), 3)}
 _LOGIC = frozenset({Function.AND, Function.OR, Function.NOT})
 _ANY_ELEMENT = frozenset({Function.SELECT, Function.OTHERWISE, Function.IS_MISSING})

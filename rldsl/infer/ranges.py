@@ -165,11 +165,22 @@ def _unary_interval(function: Function, x: Interval) -> Interval:
             return arithmetic.maximum(x, point(0.0))
         case Function.FLOOR:
             return Interval(scalar.evaluate(Function.FLOOR, x.low), scalar.evaluate(Function.FLOOR, x.high))
+        case Function.COS:
+            return _cos_interval(x)
         case (Function.EXP | Function.EXPM1 | Function.SIGMOID | Function.LOG_SIGMOID | Function.SOFTPLUS
               | Function.TANH):
             return arithmetic.monotone(x, lambda value: scalar.evaluate(function, value))
         case _:
             raise AssertionError(function)
+
+
+def _cos_interval(x: Interval) -> Interval:
+    """Its ends, and the extremes at multiples of pi that lie between them."""
+    if x.span >= 2 * math.pi:
+        return Interval(-1.0, 1.0)
+    ends = math.cos(x.low), math.cos(x.high)
+    turns = range(math.ceil(x.low / math.pi), math.floor(x.high / math.pi) + 1)
+    return Interval(min(*ends, *(-1.0 for turn in turns if turn % 2)), max(*ends, *(1.0 for turn in turns if not turn % 2)))
 
 
 def _sign_interval(x: Interval) -> Interval:

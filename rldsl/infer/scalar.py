@@ -132,6 +132,8 @@ def _unary(function: Function, x: float) -> float:
             return softplus(x)
         case Function.TANH:
             return math.tanh(x)
+        case Function.COS:
+            return math.cos(x) if math.isfinite(x) else math.nan
         case Function.RELU:
             return max(x, 0.0)
         case Function.FLOOR:

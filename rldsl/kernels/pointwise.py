@@ -204,6 +204,12 @@ def tanh(x: Tensor) -> Tensor:
     return linked(value, (x, (1 - value) * (1 + value)))
 
 
+def cos(x: Tensor) -> Tensor:
+    """The cosine of an angle in radians."""
+    value = x.detach()
+    return linked(torch.cos(value), (x, -torch.sin(value)))
+
+
 # ------------------------------------------------------------------ truth: 1 or 0; NaN compares as in IEEE 754
 def truth(fact: Tensor, like: Tensor) -> Tensor:
     """1 where `fact` holds, 0 elsewhere."""

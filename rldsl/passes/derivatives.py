@@ -11,6 +11,8 @@ masked, is absent) nothing flows back, even where the derivative is infinite or 
 
 from __future__ import annotations
 
+import math
+
 from rldsl.diagnostics import InternalError
 from rldsl.graph.model import Elementwise, Function, Mirror, Node, Pick, Reduce, Reduction, Scan, Shift, Spread
 from rldsl.infer import Builder
@@ -110,6 +112,8 @@ class Derivatives:
                 return self._make(Function.SIGMOID, self._make(Function.NEGATE, x))
             case Function.SOFTPLUS:
                 return self._make(Function.SIGMOID, x)
+            case Function.COS:  # -sin
+                return self._make(Function.COS, self._make(Function.ADD, x, self._number(math.pi / 2)))
             case Function.TANH:
                 return self._make(Function.SUBTRACT, one, self._make(Function.MULTIPLY, result, result))
             case _:

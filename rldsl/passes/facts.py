@@ -128,6 +128,8 @@ class Facts:
                 return any(infinite) or not self.is_nonzero(inputs[1])
             case Function.POWER:
                 return True
+            case Function.COS:
+                return any(infinite)
             case Function.LOG | Function.SQRT | Function.LOG1P:
                 return ranges[0].low < _DOMAINS[function] + 1e-6
             case _:

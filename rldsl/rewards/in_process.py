@@ -17,6 +17,7 @@ from rldsl.rewards.outcome import Failure, FailureKind
 from rldsl.rewards.pool import MOST_IN_A_ROW, OPENING_TIME, Item, Job, Reply
 
 _Answer: TypeAlias = "list[Any] | Failure"
+_PATH = threading.RLock()  # there is one `sys.path`
 
 
 class Threads:
@@ -30,7 +31,7 @@ class Threads:
     def open(self, job: Job) -> str | Failure:
         """Load the job: the calling convention, or why it cannot be loaded."""
         if job.key not in self._opened:
-            with project_on_path(self.project):
+            with _PATH, project_on_path(self.project):
                 answer = self._ask(lambda: [jobs.open_job(job.kind, job.settings)], OPENING_TIME)
             if isinstance(answer, Failure):
                 return answer
@@ -43,7 +44,7 @@ class Threads:
         if isinstance(convention, Failure):
             return [Reply(convention)] * len(items)
         opened, replies, late = self._opened[job.key], list[Reply](), 0
-        with project_on_path(self.project):
+        with _PATH, project_on_path(self.project):
             for item in items:
                 if late >= MOST_IN_A_ROW:
                     said = f"not tried, after {late} timeouts in a row"

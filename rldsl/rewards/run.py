@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +27,11 @@ from rldsl.rewards.pool import Job, Pool, Reply
 from rldsl.rewards.results import check_value, pack, spread_batch
 from rldsl.rewards.signatures import Result
 from rldsl.rewards.texts import NATIVE
+from rldsl.rewards.tiers import Tier
 from rldsl.types import Element
 
+WHOLE: Final = frozenset({"batch", "trl"})
+"""Calling conventions in which a function sees the whole batch."""
 Column: TypeAlias = "Sequence[Any] | npt.NDArray[Any]"
 
 
@@ -51,7 +56,8 @@ class Answers:
 
 
 class Service(Protocol):
-    """Answers operations that need more than a function: a judge, an encoder of texts. Called from several threads."""
+    """Answers operations that need more than a function: a judge, an encoder of texts. Called from several threads. `tier`
+    (`Tier.JUDGE` where a service has none) says what that costs beside other calls."""
 
     def result(self, operation: Foreign) -> Result:
         """The promise that each value is checked against."""
@@ -74,15 +80,17 @@ class HostCalls:
         self._runners: dict[str, Pool | Threads] = {}
         self._plans: dict[Foreign, HostCall] = {}
         self._conventions: dict[str, str] = {}
+        self._guard = threading.Lock()
+        self._turns: dict[str, threading.Lock] = {}
         weakref.finalize(self, _close, self._runners)
 
     def call(self, operation: Foreign, inputs: Sequence[Column]) -> Outcome:
         """Results of one operation for a batch: `inputs` are columns of one length, in the order of
-        `operation.names`; None and NaN in them are absent and make the result absent."""
-        started = time.perf_counter()
+        `operation.names`; None and NaN in them are absent and make the result absent. May be called from several threads;
+        calls that share processes take turns, and the seconds of one are those of its own turn."""
         service = self._services.get(operation.name.partition(":")[0])
         if service is not None:
-            return _served(service, operation, [_as_list(column) for column in inputs], started)
+            return _served(service, operation, [_as_list(column) for column in inputs])
         plan = self._plan(operation)
         columns = [_as_list(inputs[index]) for index in plan.order or range(len(inputs))]
         count = len(columns[0])
@@ -92,15 +100,38 @@ class HostCalls:
         present = _present(columns)
         if present is not None:
             columns = [[column[index] for index in present] for column in columns]
-        replies, computed = self._replies(operation, plan, columns)
-        values, failed = pack([check_value(reply.value, plan.result) for reply in replies], plan.result, count, present)
+        with self._turn(plan):
+            started = time.perf_counter()
+            replies, computed = self._replies(operation, plan, columns)
+            values, failed = pack([check_value(reply.value, plan.result) for reply in replies], plan.result, count, present)
+            seconds = time.perf_counter() - started
         places = range(count) if present is None else present
         evidence = {place: reply.evidence for place, reply in zip(places, replies, strict=True) if reply.evidence is not None}
-        return Outcome(values, failed, time.perf_counter() - started, computed, evidence)
+        return Outcome(values, failed, seconds, computed, evidence)
+
+    def _turn(self, plan: HostCall) -> AbstractContextManager[Any]:
+        if plan.job is None:
+            return nullcontext()
+        with self._guard:
+            return self._turns.setdefault(plan.runner, threading.Lock())
 
     def serve(self, name: str, service: Service) -> None:
         """Let a service answer the operations of this name."""
         self._services[name] = service
+
+    def tier(self, operation: Foreign) -> Tier:
+        """What a call of it costs beside others."""
+        service = self._services.get(operation.name.partition(":")[0])
+        if service is not None:
+            return Tier(getattr(service, "tier", Tier.JUDGE))
+        return Tier.NATIVE if operation.name in NATIVE else Tier.PROCESS
+
+    def is_whole(self, operation: Foreign) -> bool:
+        """Whether it is called with a whole batch, of which no item may be left out: what it says may depend on all."""
+        if operation.name.partition(":")[0] in self._services:
+            return False
+        plan = self._plan(operation)
+        return plan.job is not None and plan.is_python and self._open(plan, plan.job) in WHOLE
 
     def prepare(self, operations: Iterable[Foreign]) -> tuple[Prepared, ...]:
         """Load every function of the project that the operations need, before anything is trained."""
@@ -125,11 +156,12 @@ class HostCalls:
         return self._plans[operation]
 
     def _runner(self, plan: HostCall) -> Pool | Threads:
-        if plan.runner not in self._runners:
-            project = self._around.project
-            made = Threads(project) if plan.in_process else Pool(project, self._size)
-            self._runners[plan.runner] = made
-        return self._runners[plan.runner]
+        with self._guard:
+            if plan.runner not in self._runners:
+                project = self._around.project
+                made = Threads(project) if plan.in_process else Pool(project, self._size)
+                self._runners[plan.runner] = made
+            return self._runners[plan.runner]
 
     def _open(self, plan: HostCall, job: Job) -> str | Failure:
         if plan.refused is not None:
@@ -152,7 +184,7 @@ class HostCalls:
         if isinstance(convention, Failure):
             return [Reply(convention)] * count, 0
         columns = _as_declared(columns, plan.elements)
-        if convention in ("batch", "trl"):
+        if convention in WHOLE:
             return spread_batch(self._runner(plan).run(plan.job, [columns])[0], count), count
         items, places = _different(columns)
         replies = self._runner(plan).run(plan.job, items)
@@ -166,7 +198,8 @@ class HostCalls:
         self.close()
 
 
-def _served(service: Service, operation: Foreign, columns: list[list[Any]], started: float) -> Outcome:
+def _served(service: Service, operation: Foreign, columns: list[list[Any]]) -> Outcome:
+    started = time.perf_counter()
     count, present = len(columns[0]), _present(columns)
     if present is not None:
         columns = [[column[index] for index in present] for column in columns]

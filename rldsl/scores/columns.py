@@ -65,14 +65,15 @@ def value_at(row: Mapping[str, Any], path: Path) -> Any:
 
 
 def find_columns(plan: Plan, rows: Sequence[Mapping[str, Any]], maps: Mapping[str, str], group: str | None,
-                 origin: str) -> Columns:
+                 origin: str, *, is_shared: bool = False) -> Columns:
     """From the first rows of a file. Raises `ScoreError` where something that is needed is not there."""
     finder = _Finder(plan, rows, maps, origin)
     texts, steps = finder.texts()
     found = Columns(texts, steps, finder.prompt(), tuple(finder.field(field.name) for field in plan.fields),
                     finder.given(group, "--group") if group is not None else None, finder.recorded("finished"),
                     finder.recorded("length"))
-    finder.refuse_unused()
+    if not is_shared:
+        finder.refuse_unused()
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +15,9 @@ from rldsl.data.errors import DataErrors
 from rldsl.reporting import folder_of
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.reading import STEP_SEPARATOR, Given
-from rldsl.scores.session import Request, score_spec
+from rldsl.scores.report import ScoreReport
+from rldsl.scores.session import Request, score_and_ask
+from rldsl.scores.what_if import parse_what_if
 from rldsl.train.durable import StorageError
 
 FAULT, USAGE = 1, 2
@@ -38,6 +40,9 @@ class Asked:
     replace: bool = False
     as_json: bool = False
     quiet: bool = False
+    what_ifs: Sequence[str] = ()
+    against: Path | None = None
+    ask_all: bool = False
 
 
 def score_file(asked: Asked) -> int:
@@ -50,7 +55,7 @@ def score_file(asked: Asked) -> int:
 
 
 def _score(asked: Asked) -> int:
-    from rldsl.scores.printing import print_report
+    from rldsl.scores.printing import print_comparisons, print_report
     from rldsl.train.command import checked_spec
     spec = checked_spec(asked.spec, asked.sets)
     if spec is None:
@@ -60,13 +65,30 @@ def _score(asked: Asked) -> int:
     with Progress(console=Console(stderr=True), transient=True, disable=asked.quiet or not sys.stderr.isatty()) as bar:
         task = bar.add_task("scored", total=None)
         request = Request(spec, folder_of(asked.spec), given, out, asked.rollout, asked.sets, asked.resume, asked.replace,
-                          lambda done, count: bar.update(task, completed=done, total=count))
-        report = score_spec(request)
+                          lambda done, count: bar.update(task, completed=done, total=count), asked.ask_all)
+        report = _answered(asked, request)
     if asked.as_json:
         print(json.dumps(report.document(), indent=2))
     else:
-        print_report(report, output())
+        console = output()
+        print_report(report, console)
+        print_comparisons(report.comparisons, console)
     return report.exit_status
+
+
+def _answered(asked: Asked, request: Request) -> ScoreReport:
+    """The report, with the answers to what is asked of it. What was scored before is not scored again for that."""
+    for text in asked.what_ifs:
+        parse_what_if(text)
+    other = None
+    if asked.against is not None:
+        from rldsl.train.command import checked_spec
+        spec = checked_spec(asked.against, {})
+        if spec is None:
+            raise ScoreError(f"{asked.against} cannot be compared with", "it has errors, or cannot be read.", "mend it")
+        other = replace(request, spec=spec, project=folder_of(asked.against), overrides={}, rollout=None,
+                        out=request.out / "against" / asked.against.stem, given=replace(request.given, is_shared=True))
+    return score_and_ask(request, asked.what_ifs, other)
 
 
 def output() -> Console:

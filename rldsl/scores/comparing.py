@@ -59,8 +59,8 @@ class Comparison:
 
     @property
     def is_same(self) -> bool:
-        """Whether no completion has another value or rank."""
-        return not self.largest and self.mean_before == self.mean_after and not self.best_changed
+        """Whether every completion has the same value."""
+        return not self.largest
 
 
 def compare_values(title: str, name: str, before: Numbers, after: Numbers, groups: Indices) -> Comparison:

@@ -1,62 +1,54 @@
-"""Evaluates one batch of completions: calls on the host, reads of scorers, and the numbers made of them. Writes nothing."""
+"""Evaluates one batch of completions: what is asked, where, and the numbers made of it. Writes nothing."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from rldsl.emit.evaluate import evaluate
-from rldsl.graph.model import Foreign, Leaf, Node, SourceKind
+from rldsl.graph.model import Leaf, Node, SourceKind
 from rldsl.graph.spec import ParamSpec, Schedule
 from rldsl.kernels.layout import Layout
-from rldsl.rewards.outcome import Cost, Failure, is_absent
+from rldsl.rewards.engine.asked import Asked, Mask
+from rldsl.rewards.engine.roots import watched_rewards
+from rldsl.rewards.engine.run import HostRun
+from rldsl.rewards.outcome import Outcome
 from rldsl.rewards.run import HostCalls
 from rldsl.scores.groups import Batch, Indices
 from rldsl.scores.lengths import Lengths
-from rldsl.scores.plan import Plan, is_policy
-from rldsl.train.host import most_frequent
+from rldsl.scores.plan import Plan
 from rldsl.types import BATCH
-
-Truths = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class Called:
-    """What one call gave for a batch. `asked` is None where every place was asked."""
-
-    values: Any
-    failed: Mapping[int, Failure] = field(default_factory=dict)
-    evidence: Mapping[int, Any] = field(default_factory=dict)
-    cost: Cost = field(default_factory=Cost)
-    seconds: float = 0.0
-    computed: int = 0
-    asked: Truths | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """`values` of the scored nodes, float64 or lists; `calls` by node; `stopped` counts where `else stop` found nothing."""
+    """`values` of the scored nodes, float64 or lists; `open` where nobody was asked what they need; `calls` by node; `stopped`
+    counts where `else stop` found nothing."""
 
     layout: Layout
     values: Mapping[int, Any]
-    calls: Mapping[int, Called]
+    open: Mapping[int, Mask]
+    calls: Mapping[int, Asked]
     stopped: Mapping[int, int]
 
 
 class Evaluator:
-    """Runs batches one after the other; keeps child processes between them. Close it, or use it in `with`."""
+    """Runs batches one after the other; keeps child processes between them. Close it, or use it in `with`.
 
-    def __init__(self, plan: Plan, project: Path) -> None:
+    Rewards that nothing else is made of are demanded, held out ones too, and with `ask_all` every reward: what merely is a
+    part is known where something needed it.
+    """
+
+    def __init__(self, plan: Plan, project: Path, *, ask_all: bool = False) -> None:
         self.plan = plan
         self.lengths = Lengths(plan, project) if plan.needs_length else None
         self.host = HostCalls(plan.spec.externs, project)
+        rewards = [entry for entry in plan.values if entry.name in plan.rewards]
+        self.demanded = tuple(entry.key for entry in rewards) if ask_all else watched_rewards(plan.spec.graph, (), rewards)
 
     def __enter__(self) -> Evaluator:
         return self
@@ -67,57 +59,46 @@ class Evaluator:
     def run(self, batch: Batch) -> Evaluated:
         """Everything that is scored, of one batch."""
         lengths = self.lengths.of(batch.completions) if self.lengths is not None else None
-        run = _Run(self.plan, self.host, batch, lengths)
+        layout = batch_layout(self.plan, batch.counts, lengths)
+        heard = _Heard({})
         keys = [entry.key for entry in self.plan.values]
-        found = evaluate(self.plan.spec.graph, keys, run.layout, run.leaves(), foreign=run.call)
-        return Evaluated(run.layout, {key: plain(value) for key, value in found.items()}, run.calls, run.stopped)
+        run = HostRun(self.plan.spec.graph, self.host, heard, lambda: layout, dict(leaves_of(self.plan, batch)))
+        run.run(self.demanded, keys)
+        return Evaluated(run.layout(), {key: run.known[key] for key in keys}, run.open, run.asked, heard.stops)
 
 
-class _Run:
-    def __init__(self, plan: Plan, host: HostCalls, batch: Batch, lengths: Indices | None) -> None:
-        self.plan, self.host, self.batch = plan, host, batch
-        self.layout = batch_layout(plan, batch.counts, lengths)
-        self.calls: dict[int, Called] = {}
-        self.stopped: dict[int, int] = {}
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """Lets the engine go on whatever happens: failures and absences are counted, and stop nothing."""
 
-    def leaves(self) -> dict[int, Any]:
-        """What the file and the spec give."""
-        heads = self.batch.heads
-        nodes = (self.plan.spec.graph[key] for key in sorted(self.plan.keys))
-        found = {node.key: self._leaf(node.operation, heads) for node in nodes if isinstance(node.operation, Leaf)}
-        return {key: value for key, value in found.items() if value is not None}
+    stops: dict[int, int]
 
-    def _leaf(self, leaf: Leaf, heads: Sequence[Any]) -> Any:
-        match leaf.kind:
-            case SourceKind.RECORDED if leaf.field == "text":
-                return [completion.text for completion in self.batch.completions]
-            case SourceKind.RECORDED:
-                return [float(bool(completion.finished)) for completion in self.batch.completions]
-            case SourceKind.DATA:
-                return field_values(self.plan, leaf.field, heads)
-            case _:
-                return scalar_leaf(self.plan, leaf)
+    def answered(self, node: Node, outcome: Outcome, places: Sequence[int]) -> None:
+        """Of the engine: a call was asked."""
 
-    def call(self, node: Node, inputs: Sequence[Any]) -> Any:
-        """The value of a call; its failures and its evidence are kept beside it."""
-        operation = node.operation
-        assert isinstance(operation, Foreign)
-        if is_policy(node):
-            if operation.name == "policy.stop":
-                self.stopped[node.key] = sum(is_absent(value) for value in plain(inputs[0]))
-            return inputs[0]
-        if node.key not in self.calls:
-            self.calls[node.key] = self._called(operation, [_listed(value) for value in inputs])
-        return self.calls[node.key].values
+    def stopped(self, node: Node, count: int, places: Sequence[int]) -> None:
+        """Of the engine: `else stop` met what is absent; the last word counts, when everything is known."""
+        self.stops[node.key] = len(places)
 
-    def _called(self, operation: Foreign, inputs: Sequence[Any]) -> Called:
-        if operation.name == "majority":
-            settings, started = dict(operation.settings), time.perf_counter()
-            bounds = self.layout.bounds(str(settings["from"]), str(settings["per"]))
-            texts = most_frequent(list(inputs[0]), bounds)
-            return Called(texts, seconds=time.perf_counter() - started, computed=len(texts))
-        outcome = self.host.call(operation, inputs)
-        return Called(outcome.values, outcome.failed, outcome.evidence, outcome.cost, outcome.seconds, outcome.computed)
+
+def leaves_of(plan: Plan, batch: Batch) -> Iterable[tuple[int, Any]]:
+    """What the file and the spec give."""
+    heads = batch.heads
+    for node in (plan.spec.graph[key] for key in sorted(plan.keys)):
+        if isinstance(node.operation, Leaf):
+            yield node.key, _leaf(plan, batch, node.operation, heads)
+
+
+def _leaf(plan: Plan, batch: Batch, leaf: Leaf, heads: Sequence[Any]) -> Any:
+    match leaf.kind:
+        case SourceKind.RECORDED if leaf.field == "text":
+            return [completion.text for completion in batch.completions]
+        case SourceKind.RECORDED:
+            return np.array([float(bool(completion.finished)) for completion in batch.completions])
+        case SourceKind.DATA:
+            return field_values(plan, leaf.field, heads)
+        case _:
+            return np.array(scalar_leaf(plan, leaf))
 
 
 def batch_layout(plan: Plan, counts: Indices, lengths: Indices | None) -> Layout:
@@ -150,18 +131,6 @@ def scalar_leaf(plan: Plan, leaf: Leaf) -> list[float] | None:
             return [0.0]
         case _:
             return None
-
-
-def plain(value: Any) -> Any:
-    """Without torch: an array of float64, or a list."""
-    if hasattr(value, "detach"):
-        return value.detach().numpy()
-    return value
-
-
-def _listed(value: Any) -> Any:
-    found = plain(value)
-    return found.tolist() if hasattr(found, "tolist") else found
 
 
 def _number(param: ParamSpec) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rldsl.emit.evaluate import evaluate
 from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
 from rldsl.kernels.layout import Layout
+from rldsl.rewards.engine.inline import MAJORITY, majority
+from rldsl.rewards.engine.partial import Partial
+from rldsl.rewards.engine.run import plain
 from rldsl.scores.faults import ScoreError
-from rldsl.scores.host import plain, scalar_leaf
+from rldsl.scores.host import scalar_leaf
 from rldsl.scores.names import Names
-from rldsl.scores.plan import Plan, is_number, is_policy
-from rldsl.scores.states import States, value_states
+from rldsl.scores.plan import Plan, below, is_inline, is_number
+from rldsl.scores.states import State, States, value_states
 from rldsl.scores.writing import AXIS, NODES, SCORES, read_identity
 from rldsl.types import BATCH, Axis, Element
 
@@ -60,7 +62,7 @@ class Kept:
 
     def take(self, name: str, places: Any) -> list[Any]:
         """Some values of a column, as Python's."""
-        found: list[Any] = self.column(name).take(pa.array(places)).to_pylist()
+        found: list[Any] = self.column(name).take(pa.array(places, pa.int64())).to_pylist()
         return found
 
     def texts(self, digest: str) -> list[Any]:
@@ -113,24 +115,37 @@ class Recomputed:
     kept: Kept
     fixed: dict[int, Any] = field(default_factory=dict)
 
-    def values(self, keys: list[int]) -> dict[int, Any]:
+    def values(self, keys: Sequence[int]) -> dict[int, Any]:
         """Arrays or lists of whole axes. Raises `NotKept` where a call was not made."""
-        leaves = self._leaves(keys)
-        found = evaluate(self.plan.spec.graph, keys, self.kept.layout, leaves, foreign=self._marks)
-        return {key: plain(value) for key, value in found.items()}
+        partial = self._partial(keys)
+        return {key: plain(partial.whole(key)) for key in keys}
 
     def states(self, key: int, values: Any) -> States:
         """The states of a value's places."""
         calls = {call: self.kept.states[digest] for call in self.names.calls_of.get(key, ())
                  if (digest := self.names.digests[call]) in self.kept.states}
-        return value_states(self.plan.spec, self.kept.layout, key, values, calls)
+        open_ = self._partial([key]).open.get(key)
+        return value_states(self.plan.spec, self.kept.layout, key, values, calls, open_)
 
-    def _marks(self, node: Node, inputs: Any) -> Any:
-        if is_policy(node):
-            return inputs[0]
-        raise NotKept(node)
+    def count_open(self, key: int) -> int:
+        """At how many places nobody was asked what a value needs."""
+        marks = self._partial([key]).open.get(key)
+        return 0 if marks is None else int(marks.sum())
 
-    def _leaves(self, keys: list[int]) -> dict[int, Any]:
+    def _partial(self, keys: Sequence[int]) -> Partial:
+        """What follows from the kept values: what needs an answer that nobody was asked for is open there."""
+        known, within = self._leaves(keys), below(self.plan.spec, keys)
+        marks = {key: self.kept.states[digest] == State.NOT_ASKED for key in known
+                 if (digest := self.names.digests[key]) in self.kept.states and key not in self.fixed}
+        return Partial(self.plan.spec.graph, self.kept.layout, known, marks, self._inline, sorted(within))
+
+    def _inline(self, node: Node, inputs: Any, marks: Any) -> Any:
+        if not is_inline(node):
+            raise NotKept(node)
+        assert isinstance(node.operation, Foreign)
+        return majority(node.operation, inputs[0], self.kept.layout) if node.operation.name == MAJORITY else inputs[0]
+
+    def _leaves(self, keys: Sequence[int]) -> dict[int, Any]:
         """Everything from which the keys follow; of a node that is kept nothing below is needed."""
         waiting, seen, found = list(keys), set[int](), dict(self.fixed)
         while waiting:
@@ -145,7 +160,7 @@ class Recomputed:
                 found[key] = self.kept.texts(digest)
             elif isinstance(node.operation, Leaf):
                 found[key] = self._leaf(node, node.operation)
-            elif isinstance(node.operation, Read) or (isinstance(node.operation, Foreign) and not is_policy(node)):
+            elif isinstance(node.operation, Read) or (isinstance(node.operation, Foreign) and not is_inline(node)):
                 raise NotKept(node)
             else:
                 waiting.extend(node.inputs)

@@ -9,7 +9,7 @@ from rldsl.graph.model import Foreign, Node, Read
 from rldsl.scores.digests import node_digests
 from rldsl.scores.plan import Plan, below
 
-FIXED = ("row", "group", "sample", "prompt", "completion", "side")
+FIXED = ("row", "group", "sample", "prompt", "completion", "side", "finished")
 
 
 @dataclass(frozen=True, slots=True)

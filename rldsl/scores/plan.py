@@ -22,6 +22,7 @@ from rldsl.graph.model import (
 )
 from rldsl.graph.spec import DataSpec, FieldSpec, NamedValue, ResponseSpec, Role, Spec
 from rldsl.resolve.names import did_you_mean, listed
+from rldsl.rewards.engine.inline import INLINE
 from rldsl.scores.faults import ScoreError
 from rldsl.types import BATCH, Axis, Element, Level
 
@@ -61,12 +62,12 @@ class Plan:
     def calls(self) -> tuple[Node, ...]:
         """The calls on the host and the model reads, in the order of the graph."""
         nodes = (self.spec.graph[key] for key in sorted(self.keys))
-        return tuple(node for node in nodes if isinstance(node.operation, Foreign | Read) and not is_policy(node))
+        return tuple(node for node in nodes if isinstance(node.operation, Foreign | Read) and not is_inline(node))
 
 
-def is_policy(node: Node) -> bool:
-    """Whether it is `else skip` or `else stop`: no call, a mark."""
-    return isinstance(node.operation, Foreign) and node.operation.name.startswith("policy.")
+def is_inline(node: Node) -> bool:
+    """Whether it is `else skip`, `else stop` or a majority: the engine's own, not a call."""
+    return isinstance(node.operation, Foreign) and node.operation.name in INLINE
 
 
 def plan_scores(spec: Spec, rollout: str | None = None) -> Plan:

@@ -106,6 +106,9 @@ def _print_comparison(entry: Comparison, console: Console) -> None:
     console.print(Text(f"{entry.title}: {entry.name}", style="bold"))
     for note in entry.notes:
         console.print(Text(f"  {note}"))
+    if entry.is_same:
+        console.print(Text(f"  the same for each of {_counted(entry.compared, 'completion')}"))
+        return
     lines = [f"mean {_number(entry.mean_before)} → {_number(entry.mean_after)}",
              f"ranks: Spearman {_number(entry.spearman)}, Kendall {_number(entry.kendall)}, over "
              f"{_counted(entry.compared, 'completion')}"]

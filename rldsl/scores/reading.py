@@ -26,13 +26,15 @@ KINDS = (".jsonl", ".jsonl.gz", ".csv", ".parquet")
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Where completions come from and how they are read: the command's arguments. `steps` joins stepwise rows."""
+    """Where completions come from and how they are read: the command's arguments. `steps` joins stepwise rows. Of
+    `maps` that are shared with another spec some may be of no use here."""
 
     path: Path
     maps: Mapping[str, str] = field(default_factory=dict)
     group: str | None = None
     limit: int | None = None
     steps: str = STEP_SEPARATOR
+    is_shared: bool = False
 
 
 @dataclass(slots=True)
@@ -69,7 +71,8 @@ class Reader:
         if not first:
             raise ScoreError(f"there are no completions in {self.given.path}", "there is nothing to score.",
                              "give a file with one row for each completion, or for each prompt")
-        self.columns = find_columns(self.plan, first, self.given.maps, self.given.group, str(self.given.path))
+        self.columns = find_columns(self.plan, first, self.given.maps, self.given.group, str(self.given.path),
+                                    is_shared=self.given.is_shared)
 
     @property
     def is_csv(self) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from rldsl.graph.spec import Spec
+from rldsl.scores.asking import against, what_if
 from rldsl.scores.groups import Survey, batches, survey
 from rldsl.scores.host import Evaluator
 from rldsl.scores.kept import Recomputed, open_kept
@@ -41,6 +42,7 @@ class Request:
     resume: bool = False
     replace: bool = False
     progress: Progress | None = None
+    ask_all: bool = False
 
 
 def score_spec(request: Request) -> ScoreReport:
@@ -63,10 +65,20 @@ def score_spec(request: Request) -> ScoreReport:
     return read_report(request.out, plan, names)
 
 
+def score_and_ask(request: Request, what_ifs: Sequence[str], other: Request | None) -> ScoreReport:
+    """Score, unless that was done before, and compare: each what-if with the spec as it is, `other` with both as they are."""
+    has_questions = bool(what_ifs) or other is not None
+    report = score_spec(replace(request, resume=request.resume or has_questions))
+    found = [comparison for text in what_ifs for comparison in what_if(report, text, request.project, request.overrides)]
+    if other is not None:
+        found += against(report, score_spec(replace(other, resume=True, replace=request.replace)))
+    return replace(report, comparisons=tuple(found))
+
+
 def _score_batches(request: Request, plan: Plan, reader: Reader, found: Survey, folder: ScoreFolder) -> int:
     """Every batch that is not there yet; how many there are."""
     number = -1
-    with Evaluator(plan, request.project) as evaluator:
+    with Evaluator(plan, request.project, ask_all=request.ask_all) as evaluator:
         for number, batch in enumerate(batches(reader, found, whole=plan.whole is not None)):
             if folder.has_part(number):
                 folder.skip_part(number)
@@ -88,11 +100,11 @@ def read_report(path: Path, plan: Plan, names: Names) -> ScoreReport:
 def _identity(request: Request) -> dict[str, Any]:
     """Of what the scores are: whatever is equal gives equal scores, as far as files say."""
     given, spec = request.given, request.spec
-    texts = "\0".join(f"{name}\0{source.text}" for name, source in sorted(spec.sources.items()))
+    texts = "\0".join(source.text for _, source in sorted(spec.sources.items()))
     return {"format": FORMAT, "spec": hashlib.sha256(texts.encode("utf-8", "surrogatepass")).hexdigest(),
             "completions": _digest_of(given.path), "parameters": dict(sorted(request.overrides.items())),
             "map": dict(sorted(given.maps.items())), "group": given.group, "limit": given.limit, "rollout": request.rollout,
-            "step_separator": given.steps, "project": str(request.project), "spec_file": spec.source.name}
+            "step_separator": given.steps, "ask_all": request.ask_all}
 
 
 def _digest_of(path: Path) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from rldsl.graph.model import Elementwise, Foreign, Freeze, Function, Leaf, Node, Read, Spread
 from rldsl.graph.spec import NamedValue, Spec
 from rldsl.scores.kept import Numbers, Recomputed
-from rldsl.scores.plan import is_number, is_policy
+from rldsl.scores.plan import is_inline, is_number
 from rldsl.types import BATCH
 
 _SUMS = frozenset({Function.ADD, Function.SUBTRACT, Function.NEGATE})
@@ -95,7 +95,7 @@ def _is_part(spec: Spec, node: Node, labels: Mapping[int, str]) -> bool:
     if node.key in labels or isinstance(node.operation, Leaf | Read):
         return True
     if isinstance(node.operation, Foreign):
-        return not is_policy(node)
+        return not is_inline(node)
     return any(not is_number(spec.graph[key].type.element) for key in node.inputs)
 
 
@@ -104,7 +104,7 @@ def _kind(spec: Spec, node: Node, kind: str) -> str:
     match node.operation:
         case Spread() | Freeze():
             return kind
-        case Foreign() if is_policy(node):
+        case Foreign() if is_inline(node):
             return kind
         case Elementwise(function=function) if function in _SUMS:
             return kind

@@ -19,9 +19,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rldsl.rewards.engine.asked import Asked
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.groups import Batch
-from rldsl.scores.host import Called, Evaluated
+from rldsl.scores.host import Evaluated
 from rldsl.scores.names import Names
 from rldsl.scores.plan import Plan, is_number
 from rldsl.scores.states import WORDS, States, call_states, value_states
@@ -106,10 +107,14 @@ class ScoreFolder:
 
     def skip_part(self, number: int) -> None:
         """Go past a batch that was scored before."""
-        table = pq.read_table(self._part(number, NODES), columns=["node", "name", "number"])
-        for node, axis, count in zip(*(column.to_pylist() for column in table.columns), strict=True):
-            if node.startswith(AXIS):
-                self.sizes[axis] = self.sizes.get(axis, 0) + int(count)
+        table = pq.read_table(self._part(number, NODES), columns=["name", "axis", "place", "number", "node"])
+        added: dict[str, int] = {}
+        for entry in table.group_by(["node", "name", "axis"]).aggregate([("place", "max"), ("number", "sum")]).to_pylist():
+            if entry["node"].startswith(AXIS):
+                added[entry["name"]] = self.sizes.get(entry["name"], 0) + int(entry["number_sum"])
+            else:
+                added.setdefault(entry["axis"], entry["place_max"] + 1)
+        self.sizes |= added
 
     def write_part(self, number: int, batch: Batch, found: Evaluated) -> None:
         """What one batch gave."""
@@ -148,6 +153,8 @@ class ScoreFolder:
             "completion": pa.array([entry.text for entry in batch.completions], pa.large_string())}
         if batch.completions[0].side is not None:
             columns["side"] = pa.array([entry.side for entry in batch.completions])
+        if self.plan.needs_finished:
+            columns["finished"] = pa.array([entry.finished for entry in batch.completions], pa.bool_())
         for place, field in enumerate(self.plan.fields):
             column = [entry.values[place] for entry in batch.completions]
             columns[self.names.fields[field.name]] = pa.array(column, _TYPES[field.element])
@@ -158,7 +165,7 @@ class ScoreFolder:
     def _value_columns(self, key: int, name: str, found: Evaluated, calls: Mapping[int, States]) -> Iterator[tuple[str, Any]]:
         node, layout = self.plan.spec.graph[key], found.layout
         sample = self.plan.response.sample_axis
-        states = value_states(self.plan.spec, layout, key, found.values[key], calls)
+        states = value_states(self.plan.spec, layout, key, found.values[key], calls, found.open.get(key))
         axis = node.type.axis
         kind = pa.float64() if is_number(node.type.element) else pa.large_string()
         values = arrow_values(found.values[key], kind)
@@ -180,8 +187,9 @@ class ScoreFolder:
         for key, called in found.calls.items():
             node = self.plan.spec.graph[key]
             tables.append(self._node_table(key, node.type.axis, called, states[key], is_number(node.type.element)))
-        for axis in self._axes(found):
-            self.sizes[axis.name] = self.sizes.get(axis.name, 0) + found.layout.size(axis.name)
+        axes = {axis.name for axis in self._axes(found)} | {self.plan.spec.graph[key].type.axis.name for key in found.calls}
+        for name in axes:
+            self.sizes[name] = self.sizes.get(name, 0) + found.layout.size(name)
         return pa.concat_tables(tables)
 
     def _axes(self, found: Evaluated) -> list[Axis]:
@@ -196,7 +204,7 @@ class ScoreFolder:
         first = 0 if axis.parent.parent is None else self.sizes.get(axis.parent.name, 0)
         return _rows(f"{AXIS}{axis.name}", axis.name, axis.parent.name, first, pa.array(counts, pa.float64()), None, None)
 
-    def _node_table(self, key: int, axis: Axis, called: Called, states: States, numeric: bool) -> pa.Table:
+    def _node_table(self, key: int, axis: Axis, called: Asked, states: States, numeric: bool) -> pa.Table:
         numbers = arrow_values(called.values, pa.float64()) if numeric else None
         texts = None if numeric else pa.array([None if value is None else json.dumps(value) for value in called.values],
                                               pa.large_string())

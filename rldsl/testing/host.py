@@ -15,7 +15,7 @@ import numpy.typing as npt
 from rldsl.graph.model import Foreign, Node
 from rldsl.graph.spec import Spec, TestSpec
 from rldsl.kernels.layout import Layout
-from rldsl.train.host import most_frequent
+from rldsl.rewards.engine import inline
 from rldsl.train.outcome import RunError, place_of
 from rldsl.types import NUMERIC, Element
 
@@ -50,9 +50,8 @@ def _is_of_the_host(test: TestSpec, node: Node) -> bool:
 
 def _called(spec: Spec, test: TestSpec, host: Any, layout: Layout, node: Node, inputs: Any) -> Any:
     assert isinstance(node.operation, Foreign)
-    if node.operation.name == "majority":
-        settings = dict(node.operation.settings)
-        return most_frequent(inputs[0], layout.bounds(str(settings["from"]), str(settings["per"])))
+    if node.operation.name == inline.MAJORITY:
+        return inline.majority(node.operation, inputs[0], layout)
     outcome = host.call(node.operation, [_column(entry) for entry in inputs])
     for failure in outcome.failed.values():
         name = node.operation.name.removeprefix("extern:")

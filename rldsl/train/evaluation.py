@@ -36,10 +36,14 @@ def run_eval(world: World, entry: EvalSpec, scalars: Scalars) -> EvalReport:
     numbers = np.arange(min(len(rows), limit) if isinstance(limit, int) else len(rows), dtype=np.int64)
     values = Values(world, {entry.instead_of: rows.select(numbers)}, {entry.instead_of: numbers}, scalars,
                     ("eval", entry.name), adjust=lambda sampling: adjusted(sampling, settings))
-    found = values.columns(key for _, key in entry.reports)
-    metrics = {f"eval/{entry.name}/{label}": float(found[key][0]) for label, key in entry.reports}
+    reports = [key for _, key in entry.reports]
+    needed = world.finder.of(reports).responses
+    for name in (response.name for response in world.spec.responses if response.name in needed):
+        values.response(name)
     rewards = rewards_within(values, world.spec.rewards)
-    values.columns(reward.key for reward in rewards.values())
+    values.compute_with(reports, list(rewards.values()))
+    found = values.columns(reports)
+    metrics = {f"eval/{entry.name}/{label}": float(found[key][0]) for label, key in entry.reports}
     return EvalReport(metrics, samples_of(values, rewards), time.perf_counter() - began)
 
 

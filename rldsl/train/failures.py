@@ -113,5 +113,5 @@ class FailureBook:
 
     def take_fresh(self) -> dict[str, str]:
         """What failed since the last time, a sentence for each node."""
-        fresh, self.fresh = self.fresh, {}
+        fresh, self.fresh = dict(sorted(self.fresh.items())), {}
         return fresh

@@ -1,17 +1,14 @@
-"""Calls on the host within an iteration: texts of groups, what `else skip` and `else stop` say, everything else run
-outside. Runs nothing itself but the first two."""
+"""Calls on the host within an iteration: what becomes of failures, what `else stop` says, how messages call things. Runs
+nothing."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from rldsl.graph.model import Foreign, Node
-from rldsl.rewards.outcome import is_absent
+from rldsl.rewards.outcome import Cost, Outcome
 from rldsl.train.failures import Unhandled
 from rldsl.train.outcome import place_of
 from rldsl.types import Level
@@ -20,28 +17,52 @@ if TYPE_CHECKING:
     from rldsl.train.values import Values
 
 LONGEST = 160  # characters of a text in a message
-TIMED = ("verify.", "extern:")
+TIMED = ("verify.",)
 
 
-def call_host(values: Values, node: Node, inputs: Sequence[Any]) -> Any:
-    """The value of a `Foreign` node."""
-    operation = node.operation
-    assert isinstance(operation, Foreign)
-    match operation.name:
-        case "majority":
-            return _majority(values, node, list(inputs[0]))
-        case "policy.skip":
-            return inputs[0]
-        case "policy.stop":
-            return _or_stop(values, node, inputs[0])
-        case _:
-            outcome = values.world.host.call(operation, inputs)
-            values.failed[node.key] = frozenset(outcome.failed)
-            name = node_name(values, node)
-            if operation.name.startswith(TIMED):
-                values.seconds[name] = values.seconds.get(name, 0.0) + outcome.seconds
-            values.world.failures.settle(node, name, outcome, lambda _, place: sample_at(values, node, place))
-            return outcome.values
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Hears what the calls of some values gave."""
+
+    values: Values
+
+    def answered(self, node: Node, outcome: Outcome, places: Sequence[int]) -> None:
+        """Count failures; raises `Unhandled` where they cannot be gone on with."""
+        values = self.values
+        values.world.failures.settle(node, node_name(values, node), outcome,
+                                     lambda _, index: sample_at(values, node, places[index]))
+
+    def stopped(self, node: Node, count: int, places: Sequence[int]) -> None:
+        """`else stop`."""
+        values = self.values
+        source = values.world.spec.graph[node.inputs[0]]
+        where = f" ({place_of(values.world.spec, node.span)})" if node.span else ""
+        raise Unhandled(f"{node_name(values, source)} has no value for {len(places)} of {count}, and the spec says "
+                        f"`else stop`{where}\n  {sample_at(values, node, places[0])}")
+
+
+def call_measures(values: Values) -> dict[str, float]:
+    """The seconds that calls took, by the names of values, and what judges were paid. Depends on the clock, and on what was
+    answered before."""
+    found: dict[str, float] = {}
+    for key, record in values.calls.asked.items():
+        node = values.world.spec.graph[key]
+        name = node_name(values, node).replace("`", "")
+        if values.calls.is_outside(key) or _called(node).startswith(TIMED):
+            found[f"reward_time/{name}"] = found.get(f"reward_time/{name}", 0.0) + record.seconds
+        if record.cost != Cost():
+            for what, spent in _spent(record.cost).items():
+                for label in (f"judge/{name}/{what}", f"judge/{what}"):
+                    found[label] = found.get(label, 0.0) + spent
+    return found
+
+
+def _spent(cost: Cost) -> dict[str, float]:
+    return {"calls": float(cost.calls), "tokens": float(cost.tokens_in + cost.tokens_out), "money": cost.money}
+
+
+def _called(node: Node) -> str:
+    return node.operation.name if isinstance(node.operation, Foreign) else ""
 
 
 def node_name(values: Values, node: Node) -> str:
@@ -65,33 +86,6 @@ def sample_at(values: Values, node: Node, place: int) -> str:
     sample = int(values.layout.owners(node.type.axis.name, axis.name)[place])
     prompt = values.column(values.world.responses[axis.owner].prompt)[int(tokens.prompt_of_sample[sample])]
     return f"at the answer {_shown(tokens.texts[sample])} to the prompt {_shown(prompt)}"
-
-
-def _majority(values: Values, node: Node, texts: list[Any]) -> list[Any]:
-    """The most frequent text of each group, the first of ties; absent where nothing is there."""
-    operation = node.operation
-    assert isinstance(operation, Foreign)
-    settings = dict(operation.settings)
-    return most_frequent(texts, values.layout.bounds(str(settings["from"]), str(settings["per"])))
-
-
-def most_frequent(texts: Sequence[Any], bounds: npt.NDArray[np.int64]) -> list[Any]:
-    """Of each group, between one bound and the next, the most frequent text, the first of ties; None for an empty group."""
-    found: list[Any] = []
-    for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        there = Counter(text for text in texts[start:stop] if text is not None)
-        found.append(there.most_common(1)[0][0] if there else None)
-    return found
-
-
-def _or_stop(values: Values, node: Node, column: Any) -> Any:
-    missing = np.flatnonzero([is_absent(value) for value in column])
-    if len(missing) == 0:
-        return column
-    source = values.world.spec.graph[node.inputs[0]]
-    where = f" ({place_of(values.world.spec, node.span)})" if node.span else ""
-    raise Unhandled(f"{node_name(values, source)} has no value for {len(missing)} of {len(column)}, and the spec says "
-                    f"`else stop`{where}\n  {sample_at(values, node, int(missing[0]))}")
 
 
 def _shown(text: Any) -> str:

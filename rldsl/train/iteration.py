@@ -72,7 +72,7 @@ class Iteration:
         began = time.perf_counter()
         self.rewards = rewards_within(self.values, self.world.spec.rewards)
         guards = [guard for guard in self.world.spec.guards if self.has(guard.key)]
-        self.values.columns(dict.fromkeys(self._wanted(guards)))
+        self.values.compute_with(self._wanted(guards), list(self.rewards.values()))
         self.timing["score_time"] = time.perf_counter() - began
         check_rewards(self.values, self.rewards.values())
         check_inputs(self.values, self._sources())
@@ -96,8 +96,7 @@ class Iteration:
         return self.world.finder.of((), [name])
 
     def _wanted(self, guards: Iterable[GuardSpec]) -> Iterable[int]:
-        """Nodes that rewards, guards, states and the steps ahead ask for."""
-        yield from (reward.key for reward in self.rewards.values())
+        """Nodes that guards, states and the steps ahead ask for."""
         yield from (key for guard in guards for key in (guard.key, guard.measure) if key is not None)
         yield from (state.next for state in self.world.spec.states if state.next is not None and self.has(state.next))
         yield from self._sources()

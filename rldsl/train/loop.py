@@ -19,6 +19,7 @@ from rldsl.train.drawing import Rows, Steps, steps_on_rows
 from rldsl.train.engine import Engine, NotFinite
 from rldsl.train.evaluation import run_eval
 from rldsl.train.failures import Unhandled
+from rldsl.train.host import call_measures
 from rldsl.train.interrupt import Wish
 from rldsl.train.iteration import Iteration
 from rldsl.train.objectives import Objective
@@ -249,7 +250,7 @@ class Loop:
                    **{f"failures/{name.replace('`', '')}": float(count) for name, count in self.world.failures.counts.items()},
                    **{f"state/{name}": value for name, value in self.state.states.items()}}
         timing = {"step_time": seconds, "tokens_per_second": tokens / max(seconds, 1e-9), **iteration.timing,
-                  **{f"reward_time/{name.replace('`', '')}": spent for name, spent in iteration.values.seconds.items()}}
+                  **call_measures(iteration.values)}
         self.records.write_samples(self.state.iteration, samples_of(iteration.values, iteration.rewards))
         self.records.log(self.state, numbers, timing)
         self.state.last.update(numbers)

@@ -27,9 +27,10 @@ def check_rewards(values: Values, rewards: Iterable[NamedValue]) -> None:
         node = values.world.spec.graph[reward.key]
         if node.type.element not in NUMERIC:
             continue
-        wrong = np.flatnonzero(np.isinf(values.numbers(reward.key)))
+        numbers = values.seen_numbers(reward.key)
+        wrong = np.flatnonzero(np.isinf(numbers))
         if len(wrong):
-            raise Unhandled(f"{node_name(values, node)} is infinite for {len(wrong)} of {len(values.numbers(reward.key))}\n"
+            raise Unhandled(f"{node_name(values, node)} is infinite for {len(wrong)} of {len(numbers)}\n"
                             f"  {sample_at(values, node, int(wrong[0]))}\n  bound it, for example with "
                             f"`clip(…, -10 .. 10)`, or guard the division or logarithm in it")
 
@@ -46,12 +47,16 @@ def check_inputs(values: Values, keys: Iterable[int]) -> None:
 
 
 def reward_metrics(values: Values, rewards: Sequence[NamedValue]) -> dict[str, float]:
-    """Mean and spread of each reward; `reward` is the one that is learned from."""
+    """Mean and spread of each reward, over those places that were asked, and which share that is where some may not be;
+    `reward` is the one that is learned from."""
     numeric = [reward for reward in rewards if values.world.spec.graph[reward.key].type.element in NUMERIC]
     found: dict[str, float] = {}
     for reward in numeric:
-        found[f"rewards/{reward.name}/mean"] = mean_of(values.numbers(reward.key))
-        found[f"rewards/{reward.name}/std"] = std_of(values.numbers(reward.key))
+        numbers = values.seen_numbers(reward.key)
+        found[f"rewards/{reward.name}/mean"], found[f"rewards/{reward.name}/std"] = mean_of(numbers), std_of(numbers)
+        if values.may_be_unasked(reward.key):
+            unasked = values.unasked(reward.key)
+            found[f"rewards/{reward.name}/asked"] = 1.0 if unasked is None else 1.0 - float(unasked.mean())
     leading = leading_reward(values.world.finder, [reward for reward in numeric if not reward.held_out])
     return found if leading is None else {**found, **_leading(values, leading)}
 
@@ -67,7 +72,7 @@ def leading_reward(finder: NeedFinder, rewards: Sequence[NamedValue]) -> NamedVa
 
 
 def _leading(values: Values, reward: NamedValue) -> dict[str, float]:
-    numbers, axis = values.numbers(reward.key), values.world.spec.graph[reward.key].type.axis
+    numbers, axis = values.seen_numbers(reward.key), values.world.spec.graph[reward.key].type.axis
     found = {"reward": mean_of(numbers)}
     group = _group_axis(values, axis)
     if group is None:

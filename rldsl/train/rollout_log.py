@@ -2,9 +2,10 @@
 
 Columns: `iteration`, `rollout` (its name in the spec), `prompt_index`, `sample_index`, `prompt`,
 `response`, `tokens`, `finished`, `rewards/<node>` for every node, `failed` (names of the nodes that
-failed), `data/<column>` for those asked for. An absent value is null; a failed one is null and named in
-`failed`. Every file of a run has the same columns, so `pandas.read_parquet([…])` and
-`pyarrow.dataset.dataset([…])` take them together.
+failed), `not_asked` (names of those that nothing needed here), `data/<column>` for those asked for. An absent
+value is null; a failed one is null and named in `failed`, one that nobody was asked for in `not_asked`.
+Every file of a run has the same columns, so `pandas.read_parquet([…])` and `pyarrow.dataset.dataset([…])`
+take them together.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Sample:
     failed: tuple[str, ...] = ()
     data: Mapping[str, object] = field(default_factory=dict)
     rollout: str = "y"
+    not_asked: tuple[str, ...] = ()
 
 
 class RolloutLog:
@@ -77,6 +79,7 @@ class RolloutLog:
             *_FIXED,
             *((f"rewards/{name}", _TYPES[kind]) for name, kind in self._rewards.items()),
             ("failed", pa.list_(pa.string())),
+            ("not_asked", pa.list_(pa.string())),
             *((f"data/{name}", _TYPES[kind]) for name, kind in self._data.items()),
         ]
         self.schema = pa.schema(columns, metadata={"rldsl.rollouts": "1"})
@@ -154,7 +157,7 @@ def _matches(folder: Path) -> list[tuple[Path, re.Match[str]]]:
 
 
 def _check(sample: Sample, rewards: Any, data: Any) -> None:
-    unknown = (sample.rewards.keys() - rewards) | (set(sample.failed) - rewards) | (sample.data.keys() - data)
+    unknown = (sample.rewards.keys() - rewards) | ({*sample.failed, *sample.not_asked} - rewards) | (sample.data.keys() - data)
     if unknown:
         raise ValueError(f"not among the columns of this run: {', '.join(sorted(unknown))}")
 
@@ -165,11 +168,11 @@ def _column(samples: Sequence[Sample], iteration: int, item: Any) -> Any:
         case "iteration":
             values: list[object] = [iteration] * len(samples)
         case "rewards":
-            values = [None if name in sample.failed else sample.rewards.get(name) for sample in samples]
+            values = [None if name in (*sample.failed, *sample.not_asked) else sample.rewards.get(name) for sample in samples]
         case "data":
             values = [sample.data.get(name) for sample in samples]
-        case "failed":
-            values = [list(sample.failed) for sample in samples]
+        case "failed" | "not_asked":
+            values = [list(getattr(sample, group)) for sample in samples]
         case _:
             values = [getattr(sample, group) for sample in samples]
     try:
@@ -188,5 +191,6 @@ def _from_row(row: dict[str, Any]) -> tuple[int, Sample]:
         return {name.removeprefix(group): value for name, value in row.items() if name.startswith(group)}
 
     fixed = {name: row[name] for name, _ in _FIXED if name != "iteration"}
-    sample = Sample(**fixed, rewards=within("rewards/"), failed=tuple(row["failed"]), data=within("data/"))
+    sample = Sample(**fixed, rewards=within("rewards/"), failed=tuple(row["failed"]), data=within("data/"),
+                    not_asked=tuple(row.get("not_asked") or ()))
     return row["iteration"], sample

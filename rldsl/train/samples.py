@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rldsl.graph.spec import NamedValue, ResponseSpec, Spec
+from rldsl.rewards.engine.states import State, states_of
 from rldsl.rollouts.tokens import ResponseTokens
 from rldsl.train.rollout_log import Kind, Sample
 from rldsl.train.values import Values
@@ -50,7 +51,8 @@ def samples_of(values: Values, rewards: Mapping[str, NamedValue]) -> list[Sample
 
 def _rows(values: Values, spec: ResponseSpec, tokens: ResponseTokens, rewards: Mapping[str, NamedValue]) -> Iterator[Sample]:
     own = {name: _per_sample(values, spec, reward) for name, reward in rewards.items() if _is_above(values, spec, reward)}
-    failed = {name: _failed_places(values, spec, rewards[name]) for name in own}
+    failed, unasked = ({name: _samples_in(values, spec, rewards[name], state) for name in own}
+                       for state in (State.FAILED, State.NOT_ASKED))
     data = dict(_data(values, spec))
     prompts, numbers = values.column(spec.prompt), _prompt_numbers(values, spec)
     prompt_of = tokens.prompt_of_sample
@@ -58,12 +60,12 @@ def _rows(values: Values, spec: ResponseSpec, tokens: ResponseTokens, rewards: M
     lengths = tokens.lengths
     for sample in range(tokens.samples):
         place = int(prompt_of[sample])
-        wrong = tuple(name for name, places in failed.items() if sample in places)
+        wrong, spared = (tuple(name for name, places in marked.items() if sample in places) for marked in (failed, unasked))
         yield Sample(
             prompt_index=int(numbers[place]), sample_index=sample - int(firsts[place]), prompt=str(prompts[place]),
             response=tokens.texts[sample], tokens=int(lengths[sample]), finished=bool(tokens.finished[sample]),
             rewards={name: column[sample] for name, column in own.items()}, failed=wrong,
-            data={name: column[place] for name, column in data.items()}, rollout=spec.name)
+            not_asked=spared, data={name: column[place] for name, column in data.items()}, rollout=spec.name)
 
 
 def _is_above(values: Values, spec: ResponseSpec, reward: NamedValue) -> bool:
@@ -74,7 +76,7 @@ def _is_above(values: Values, spec: ResponseSpec, reward: NamedValue) -> bool:
 
 def _per_sample(values: Values, spec: ResponseSpec, reward: NamedValue) -> list[Any]:
     node = values.world.spec.graph[reward.key]
-    column = [_plain(value, node.type.element) for value in values.column(reward.key)]
+    column = [_plain(value, node.type.element) for value in values.seen(reward.key)]
     if node.type.axis.is_within(spec.sample_axis) and node.type.axis != spec.sample_axis:
         bounds = values.layout.bounds(node.type.axis.name, spec.sample_axis.name)
         return [column[start:stop] for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
@@ -95,21 +97,13 @@ def _plain(value: Any, element: Element) -> Any:
             return float(value)
 
 
-def _failed_places(values: Values, spec: ResponseSpec, reward: NamedValue) -> set[int]:
-    """Samples for which the reward has no value because a call below it failed."""
-    needs = values.world.finder.of([reward.key]).keys
+def _samples_in(values: Values, spec: ResponseSpec, reward: NamedValue, state: State) -> set[int]:
+    """Samples whose value of a reward is in some state."""
     axis = values.world.spec.graph[reward.key].type.axis
-    if not any(values.failed.get(key) for key in needs) or not spec.sample_axis.is_within(axis):
+    if not spec.sample_axis.is_within(axis):
         return set()
-    found: set[int] = set()
-    for key in needs:
-        source = values.world.spec.graph[key].type.axis
-        if values.failed.get(key) and spec.sample_axis.is_within(source):
-            owners = _owners(values, spec.sample_axis, source)
-            found.update(np.flatnonzero(np.isin(owners, list(values.failed[key]))).tolist())
-    column = values.column(reward.key)
-    owners = _owners(values, spec.sample_axis, axis)
-    return {sample for sample in found if _plain(column[owners[sample]], Element.REAL) is None}
+    marks = np.array([found is state for found in states_of(values.calls, reward.key)], np.bool_)
+    return set(np.flatnonzero(marks[_owners(values, spec.sample_axis, axis)]).tolist())
 
 
 def _data(values: Values, spec: ResponseSpec) -> Iterator[tuple[str, list[Any]]]:

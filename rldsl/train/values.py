@@ -12,17 +12,18 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from rldsl.data.rows import Rows
-from rldsl.emit.evaluate import evaluate
 from rldsl.graph.model import Leaf, Node, Read, ReadKind, SourceKind
-from rldsl.graph.spec import ResponseSpec, Role
+from rldsl.graph.spec import NamedValue, ResponseSpec, Role
 from rldsl.kernels.layout import Layout
+from rldsl.rewards.engine.asked import Column, Mask
+from rldsl.rewards.engine.roots import watched_rewards
+from rldsl.rewards.engine.run import HostRun
 from rldsl.rollouts.sampler import sample
 from rldsl.rollouts.signatures import ModelError, Sampling
 from rldsl.rollouts.tokens import ResponseTokens, given_prompts, retokenized, tokenize_given
-from rldsl.train.host import call_host
+from rldsl.train.host import Calls
 from rldsl.train.outcome import RunError, place_of
 from rldsl.train.parts import Indices
 from rldsl.train.scoring import Scored, score_plain, score_reads
@@ -30,7 +31,6 @@ from rldsl.train.seeds import seed_for
 from rldsl.train.world import World
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
-Column: TypeAlias = "Numbers | list[Any]"
 Overrides: TypeAlias = Callable[[Sampling], Sampling]
 Group: TypeAlias = tuple[str, str, float, int | None, bool]  # model, response, temperature, context, within its support
 
@@ -47,7 +47,7 @@ class Scalars:
 @dataclass(slots=True)
 class Values:
     """`rows` by data set, with `row_numbers` their places in it. `purpose` names what the draws are for: with the
-    run's seed it decides them. `failed` are the places of calls that failed, by node; `seconds` what rewards took."""
+    run's seed it decides them. `calls` are those on the host, with what was asked and what came of it."""
 
     world: World
     rows: dict[str, Rows]
@@ -57,10 +57,13 @@ class Values:
     adjust: Overrides = field(default=lambda settings: settings)
     known: dict[int, Any] = field(default_factory=dict)
     tokens: dict[str, ResponseTokens] = field(default_factory=dict)
-    failed: dict[int, frozenset[int]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    calls: HostRun = field(init=False)
+    demanded: set[int] = field(default_factory=set)
     _seen: dict[tuple[str, str, int | None], ResponseTokens] = field(default_factory=dict)
     _layout: Layout | None = None
+
+    def __post_init__(self) -> None:
+        self.calls = HostRun(self.world.spec.graph, self.world.host, Calls(self), lambda: self.layout, self.known)
 
     # ------------------------------------------------------------------ asking
     def column(self, key: int) -> Column:
@@ -80,12 +83,41 @@ class Values:
     def columns(self, keys: Iterable[int]) -> dict[int, Column]:
         """Several values at once; what they need is computed first."""
         wanted = tuple(keys)
-        missing = [key for key in wanted if key not in self.known]
+        self.compute(wanted)
+        return {key: self.known[key] for key in wanted}
+
+    def compute(self, demanded: Iterable[int], observed: Iterable[int] = ()) -> None:
+        """Several values at once, so that nothing is asked that none of them needs. What is observed has values where they
+        are known then; `seen` gives those."""
+        demanded, observed = tuple(demanded), tuple(observed)
+        missing = [key for key in (*demanded, *observed) if key not in self.known]
         if missing:
             self._realise(missing)
-            found = evaluate(self.world.spec.graph, missing, self.layout, self.known, foreign=self._call)
-            self.known.update((key, _plain(value)) for key, value in found.items())
-        return {key: self.known[key] for key in wanted}
+        self.calls.run(demanded, observed)
+
+    def compute_with(self, acting: Iterable[int], rewards: Sequence[NamedValue]) -> None:
+        """What something acts on, and all of some rewards that can be said then (see `watched_rewards`)."""
+        roots = dict.fromkeys(acting)
+        roots |= dict.fromkeys(watched_rewards(self.world.spec.graph, roots, rewards))
+        self.demanded.update(roots)
+        self.compute(roots, [reward.key for reward in rewards])
+
+    def seen(self, key: int) -> Column:
+        """A value as far as it is known without asking anybody; absent elsewhere."""
+        if key not in self.known:
+            self.compute((), (key,))
+        found: Column = self.known[key]
+        return found
+
+    def seen_numbers(self, key: int) -> Numbers:
+        """`seen`, of a number."""
+        found = self.seen(key)
+        assert isinstance(found, np.ndarray)
+        return found
+
+    def unasked(self, key: int) -> Mask | None:
+        """The places at which a value is not known, since a call that it needs was not asked there; None where all are."""
+        return self.calls.open.get(key)
 
     def response(self, name: str) -> ResponseTokens:
         """The tokens of a rollout or a given response."""
@@ -112,6 +144,10 @@ class Values:
             self._seen[model, response, context] = found
         return self._seen[model, response, context]
 
+    def may_be_unasked(self, key: int) -> bool:
+        """Whether a value comes from a call that is asked only where it is needed."""
+        return key not in self.demanded and self.calls.is_costly(key)
+
     @property
     def layout(self) -> Layout:
         """How many places every axis has so far."""
@@ -131,8 +167,7 @@ class Values:
         for node in self.world.spec.graph.nodes:
             if stale.intersection(node.inputs):
                 stale.add(node.key)
-        for key in stale:
-            self.known.pop(key, None)
+        self.calls.forget(stale)
 
     # ------------------------------------------------------------------ responses
     def _draw(self, spec: ResponseSpec) -> ResponseTokens:
@@ -227,12 +262,6 @@ class Values:
             case _:
                 return tokens.logp
 
-    def _call(self, node: Node, inputs: Sequence[Any]) -> Column:
-        if node.key not in self.known:
-            self.known[node.key] = call_host(self, node, [_plain(value) for value in inputs])
-        found: Column = self.known[node.key]
-        return found
-
     # ------------------------------------------------------------------ reads
     def _read(self, nodes: Sequence[Node]) -> None:
         groups: dict[Group, list[Node]] = {}
@@ -253,11 +282,3 @@ class Values:
 
     def _scored(self, model: str, response: str, context: int | None) -> Scored:
         return Scored(self.world.models[model], self.as_seen_by(model, response, context))
-
-
-def _plain(value: Any) -> Column:
-    """Without torch: what host calls and metrics take."""
-    if isinstance(value, Tensor):
-        found: Numbers = value.detach().numpy()
-        return found
-    return value if isinstance(value, list) else list(value)

@@ -17,7 +17,7 @@ from rldsl.types import Axis
 
 F = Function
 _FUNCTIONS = {"exp": F.EXP, "log": F.LOG, "power": F.POWER, "absolute": F.ABSOLUTE, "sign": F.SIGN, "tanh": F.TANH,
-              "floor": F.FLOOR, "not": F.NOT, "is missing": F.IS_MISSING, "else": F.OTHERWISE, "where": F.SELECT}
+              "floor": F.FLOOR, "cos": F.COS, "not": F.NOT, "is missing": F.IS_MISSING, "else": F.OTHERWISE, "where": F.SELECT}
 _MANY = {"min": F.MINIMUM, "and": F.AND, "or": F.OR}
 _TRUTHS = {"is negative": F.LESS, "is not positive": F.LESS_EQUAL, "is zero": F.EQUAL}
 _CONDITIONS = frozenset({"not", "and", "or"})

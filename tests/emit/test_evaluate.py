@@ -175,7 +175,7 @@ def test_no_gradient_flows_where_none_arrives(function: Callable[[torch.Tensor],
 
 
 def test_slopes_are_those_of_finite_differences() -> None:
-    names = ("exp", "expm1", "log", "log1p", "sqrt", "sigmoid", "log_sigmoid", "softplus", "tanh", "relu", "absolute")
+    names = ("exp", "expm1", "log", "log1p", "sqrt", "sigmoid", "log_sigmoid", "softplus", "tanh", "cos", "relu", "absolute")
     x = torch.tensor([0.3, 1.7, 4.0], dtype=F64, requires_grad=True)
     for name in names:
         function = getattr(pointwise, name)

@@ -24,11 +24,13 @@ EXPECTED = [
     (F.EXP, (EVERYTHING,), "(0, inf)"), (F.EXP, (Interval(-math.inf, 0.0),), "(0, 1]"),
     (F.LOG, (UNIT,), "(-inf, 0]"), (F.LOG, (POSITIVE,), "(-inf, inf)"),
     (F.LOG, (Interval(1.0, 2.0),), "[0, 0.6931471805599453]"),
-    (F.SIGMOID, (EVERYTHING,), "(0, 1)"), (F.TANH, (EVERYTHING,), "(-1, 1)"), (F.LOG_SIGMOID, (EVERYTHING,), "(-inf, 0)"),
+    (F.SIGMOID, (EVERYTHING,), "(0, 1)"), (F.TANH, (EVERYTHING,), "(-1, 1)"),
+    (F.COS, (EVERYTHING,), "[-1, 1]"), (F.LOG_SIGMOID, (EVERYTHING,), "(-inf, 0)"),
     (F.SOFTPLUS, (EVERYTHING,), "(0, inf)"), (F.SQRT, (Interval(4.0, 9.0),), "[2, 3]"),
     (F.RELU, (Interval(-1.0, 2.0),), "[0, 2]"), (F.ABSOLUTE, (Interval(-3.0, 2.0),), "[0, 3]"),
     (F.NEGATE, (Interval(0.0, 1.0, low_open=True),), "[-1, 0)"), (F.SIGN, (UNIT,), "{0, 1}"), (F.SIGN, (POSITIVE,), "{1}"),
-    (F.FLOOR, (Interval(0.5, 2.5),), "[0, 2]"),
+    (F.FLOOR, (Interval(0.5, 2.5),), "[0, 2]"), (F.COS, (Interval(0, 4),), "[-1, 1]"),
+    (F.COS, (Interval(4, 7),), "[-0.6536436208636119, 1]"),
     (F.ADD, (UNIT, Interval(2.0, 3.0, high_open=True)), "[2, 4)"), (F.SUBTRACT, (UNIT, UNIT), "[-1, 1]"),
     (F.ADD, (BINARY, BINARY), "{0, 1, 2}"), (F.MULTIPLY, (BINARY, UNIT), "[0, 1]"),
     (F.MULTIPLY, (Interval(-1.0, 2.0), Interval(-3.0, 4.0)), "[-6, 8]"), (F.MULTIPLY, (UNIT, POSITIVE), "[0, inf)"),
@@ -106,7 +108,7 @@ def members(interval: Interval) -> st.SearchStrategy[float]:
 
 
 ARITY = {F.CLIP: 3, F.SELECT: 3, **dict.fromkeys((F.NEGATE, F.ABSOLUTE, F.SIGN, F.EXP, F.LOG, F.EXPM1, F.LOG1P, F.SQRT,
-         F.SIGMOID, F.LOG_SIGMOID, F.SOFTPLUS, F.TANH, F.RELU, F.FLOOR, F.NOT, F.IS_MISSING), 1)}
+         F.SIGMOID, F.LOG_SIGMOID, F.SOFTPLUS, F.TANH, F.COS, F.RELU, F.FLOOR, F.NOT, F.IS_MISSING), 1)}
 
 
 @settings(max_examples=400, deadline=None, derandomize=True)

@@ -122,7 +122,7 @@ _FUNCTIONS: dict[Function, Callable[..., Array]] = {
     Function.CLIP: lambda x, low, high: np.minimum(np.maximum(x, low), high),
     Function.ABSOLUTE: np.abs, Function.SIGN: np.sign, Function.EXP: np.exp, Function.LOG: np.log,
     Function.EXPM1: np.expm1, Function.LOG1P: np.log1p, Function.SQRT: np.sqrt, Function.SIGMOID: _sigmoid,
-    Function.LOG_SIGMOID: lambda x: -_softplus(-x), Function.SOFTPLUS: _softplus, Function.TANH: np.tanh,
+    Function.LOG_SIGMOID: lambda x: -_softplus(-x), Function.SOFTPLUS: _softplus, Function.TANH: np.tanh, Function.COS: np.cos,
     Function.RELU: lambda x: np.maximum(x, 0.0), Function.FLOOR: np.floor, Function.LESS: np.less,
     Function.LESS_EQUAL: np.less_equal, Function.GREATER: np.greater, Function.GREATER_EQUAL: np.greater_equal,
     Function.EQUAL: np.equal, Function.NOT_EQUAL: np.not_equal,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from rldsl.scores.asking import what_if
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.writing import ScoreFolder
 from tests.scores.conftest import HEAD, ROWS, SPEC, Score, column, node
@@ -185,3 +186,51 @@ def interrupted_at(number: int) -> Callable[[ScoreFolder, int], bool]:
         return False
 
     return has_part
+
+
+GATED = HEAD + """
+extern fn judged(text: Text) -> Real in [0, 1] = python("mine:judged")
+reward open = verify.equal(y.text, problems.answer)
+reward style = judged(y.text)
+reward total = open * style
+"""
+
+
+def test_what_decides_nothing_is_not_asked(score: Score, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def judged(text):\n    return len(text) / 4\n")
+    report = score(ROWS, GATED)
+    assert column(report, "open") == [1, 0, 0, 0, 0]
+    assert column(report, "style") == [0.5, None, None, None, None]
+    assert column(report, "style.state") == ["value", *["not asked"] * 4]
+    assert column(report, "total") == [0.5, 0, 0, 0, 0]
+    assert column(report, "total.state") == ["value"] * 5
+    assert (node(report, "style").not_asked, node(report, "style").computed) == (4, 1)
+    asked = score(ROWS, GATED, ask_all=True)
+    assert column(asked, "style") == [0.5, 0.5, 0.25, 0.25, 0.25]
+    assert column(asked, "total") == [0.5, 0, 0, 0, 0]
+    held_out = score(ROWS, GATED.replace("reward style", "reward style held out"))
+    assert column(held_out, "style") == [0.5, 0.5, 0.25, 0.25, 0.25]
+
+
+def test_a_what_if_says_where_it_needs_what_was_not_asked(score: Score, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def judged(text):\n    return len(text) / 4\n")
+    (found,) = what_if(score(ROWS, GATED), "total = style", tmp_path, {})
+    assert (found.compared, found.mean_after) == (1, 0.5)
+    assert found.notes == ("4 completions have no value then: what they need was not asked there (`--ask-all` asks everywhere)",)
+    (found,) = what_if(score(ROWS, GATED), "total = 1 - open * style", tmp_path, {})
+    assert (found.compared, found.mean_after) == (5, pytest.approx(4.5 / 5))
+
+
+def test_a_majority_is_found_again_from_what_is_kept(score: Score, tmp_path: Path) -> None:
+    spec = HEAD + """
+param scale: Real = 2
+let common = majority(y.text, per: prompt)
+reward usual = verify.equal(y.text, common) else 0
+reward scaled = scale * usual
+"""
+    rows = [{"prompt": "q", "answer": "a", "completion": text} for text in ("a", "b", "b")]
+    report = score(rows, spec)
+    assert column(report, "usual") == [0, 1, 1]
+    assert column(report, "common") == ["b", "b", "b"]
+    (found,) = what_if(report, "scale = 3", tmp_path, {})
+    assert found.mean_after == pytest.approx(2)

@@ -1,0 +1,268 @@
+"""`HostRun`: values of the host part of a graph, asking no more than is needed.
+
+What is *demanded* is computed at every place, with whatever that takes. What is *observed* is computed from what is known then;
+where that is not enough it is *open*: nobody was asked. What the caller knows already (data, rollouts, model reads) is in `known`.
+
+Nothing depends on which call ends first: what a call is asked follows from those that its turn `sees`, whatever else is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from rldsl.diagnostics import InternalError
+from rldsl.emit.evaluate import Value
+from rldsl.graph.model import Foreign, Graph, Node
+from rldsl.graph.order import ancestors
+from rldsl.kernels.layout import Layout
+from rldsl.rewards.engine import inline
+from rldsl.rewards.engine.asked import Asked, Column, Mask, absent_column
+from rldsl.rewards.engine.demand import needed_places
+from rldsl.rewards.engine.order import Turn, order_calls
+from rldsl.rewards.engine.partial import Partial
+from rldsl.rewards.engine.together import Together, ended
+from rldsl.rewards.outcome import Outcome, is_absent
+from rldsl.rewards.tiers import Tier
+
+
+class Host(Protocol):
+    """Runs calls, from several threads."""
+
+    def call(self, operation: Foreign, inputs: Sequence[Any]) -> Outcome:
+        """Results for columns of one length, in the order of `operation.names`."""
+
+    def tier(self, operation: Foreign) -> Tier:
+        """What it costs."""
+
+    def is_whole(self, operation: Foreign) -> bool:
+        """Whether it sees a batch as a whole, so that no place may be left out."""
+
+
+class Watcher(Protocol):
+    """Hears of what happens, on the thread that `run` was called on."""
+
+    def answered(self, node: Node, outcome: Outcome, places: Sequence[int]) -> None:
+        """A call was asked at some places. May raise: nothing more is asked then."""
+
+    def stopped(self, node: Node, count: int, places: Sequence[int]) -> None:
+        """`else stop` met absent values at some of the `count` places of its input. Must raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One call at some places, with its inputs there."""
+
+    node: Node
+    places: list[int]
+    inputs: list[list[Any]]
+
+
+@dataclass(slots=True)
+class HostRun:
+    """`layout` says how many places there are now. `asked` are the calls so far, by node; `open` the open places of values in
+    `known`."""
+
+    graph: Graph
+    host: Host
+    watcher: Watcher
+    layout: Callable[[], Layout]
+    known: dict[int, Any]
+    asked: dict[int, Asked] = field(default_factory=dict)
+    open: dict[int, Mask] = field(default_factory=dict)
+    _tiers: dict[int, Tier] = field(default_factory=dict)
+
+    def run(self, demanded: Iterable[int], observed: Iterable[int] = ()) -> None:
+        """Bring values into `known`: those that are demanded whole, those that are observed as far as they are known then."""
+        roots = [key for key in dict.fromkeys(demanded) if key not in self.known or key in self.open]
+        seen = [key for key in dict.fromkeys(observed) if key not in self.known]
+        if roots:
+            seen = list(dict.fromkeys([*seen, *self._forget_open()]))
+        within = self._below((*roots, *seen))
+        if not within:
+            return
+        self._ask(roots, within)
+        partial = self._partial(within, within)
+        for key in (*roots, *seen):
+            self.known[key] = plain(partial.whole(key))
+            if key in partial.open:
+                self.open[key] = partial.open[key]
+        for key in within:
+            if key in self.asked and self.asked[key].is_whole:
+                self.known[key] = self.asked[key].values
+        if left := [key for key in roots if key in self.open]:
+            raise InternalError(f"demanded values are open: {left}")
+
+    def forget(self, keys: Iterable[int]) -> None:
+        """Values that are no longer true."""
+        for key in keys:
+            self.known.pop(key, None)
+            self.asked.pop(key, None)
+            self.open.pop(key, None)
+
+    def is_outside(self, key: int) -> bool:
+        """Whether a node is a call that is not asked without need."""
+        return self._tier(self.graph[key]) > Tier.NATIVE
+
+    def is_costly(self, key: int) -> bool:
+        """Whether a value comes from a call that is not asked without need."""
+        return any(self._tier(self.graph[source]) for source in ancestors(self.graph, [key]))
+
+    def _forget_open(self) -> list[int]:
+        """Values that were observed open may become known; which they are."""
+        found = list(self.open)
+        for key in found:
+            del self.known[key]
+        self.open.clear()
+        return found
+
+    def _below(self, keys: Iterable[int]) -> list[int]:
+        """Nodes that are not known, in the order of the graph."""
+        waiting, found = list(keys), set[int]()
+        while waiting:
+            key = waiting.pop()
+            if key not in found and key not in self.known:
+                found.add(key)
+                waiting.extend(self.graph[key].inputs)
+        return [node.key for node in self.graph.nodes if node.key in found]
+
+    # ------------------------------------------------------------------ values
+    def _partial(self, within: Sequence[int], sees: Iterable[int]) -> Partial:
+        """What is known when some calls have answered."""
+        layout, visible = self.layout(), frozenset(sees)
+        known, marks = dict(self.known), dict[int, Mask]()
+        for node in (self.graph[key] for key in within):
+            if self._tier(node) > Tier.NATIVE:
+                places = layout.size(node.type.axis.name)
+                record = self.asked.get(node.key) if node.key in visible else None
+                known[node.key] = absent_column(node, places) if record is None else record.values
+                marks[node.key] = np.ones(places, np.bool_) if record is None else record.open
+        return Partial(self.graph, layout, known, marks, self._at_once, within)
+
+    def _tier(self, node: Node) -> Tier:
+        if node.key not in self._tiers:
+            operation = node.operation
+            is_outside = isinstance(operation, Foreign) and operation.name not in inline.INLINE
+            self._tiers[node.key] = self.host.tier(_operation(node)) if is_outside else Tier.NATIVE
+        return self._tiers[node.key]
+
+    def _at_once(self, node: Node, inputs: Sequence[Value], marks: Mask | None) -> Any:
+        """A call that nothing is spared for, wherever its inputs are known."""
+        match _operation(node).name:
+            case inline.SKIP:
+                return inputs[0]
+            case inline.STOP:
+                self._check_stop(node, inputs[0], marks)
+                return inputs[0]
+            case inline.MAJORITY:
+                assert isinstance(inputs[0], list)
+                return inline.majority(_operation(node), inputs[0], self.layout())
+        record = self._record(node)
+        wanted = record.open if marks is None else record.open & ~marks
+        if wanted.any():
+            places = np.flatnonzero(wanted).tolist()
+            chosen = [_chosen(plain(value), places) for value in inputs]
+            self._take(node, places, self.host.call(_operation(node), chosen))
+        return record.values
+
+    def _record(self, node: Node) -> Asked:
+        if node.key not in self.asked:
+            self.asked[node.key] = Asked.nothing(node, self.layout().size(node.type.axis.name))
+        return self.asked[node.key]
+
+    def _take(self, node: Node, places: Sequence[int], outcome: Outcome) -> None:
+        self._record(node).add(places, outcome)
+        self.watcher.answered(node, outcome, places)
+
+    def _check_stop(self, node: Node, value: Value, marks: Mask | None) -> None:
+        column = plain(value)
+        there = range(len(column)) if marks is None else np.flatnonzero(~marks).tolist()
+        if missing := [place for place in there if is_absent(column[place])]:
+            self.watcher.stopped(node, len(column), missing)
+
+    # ------------------------------------------------------------------ asking
+    def _ask(self, roots: Sequence[int], within: Sequence[int]) -> None:
+        """Ask every call where it is needed, those that do not wait for each other at the same time. Where something goes
+        wrong for good, what runs is waited for, and nothing more is begun."""
+        tiers = {key: self._tier(self.graph[key]) for key in within}
+        waiting = list(order_calls(self.graph, {key: tier for key, tier in tiers.items() if tier}, roots, within))
+        together, questions = Together[Outcome](), dict[int, _Question]()
+        done, faults = set[int](), dict[int, Exception]()
+        while not faults or together.running:
+            begun = [] if faults else self._begin(waiting, done, roots, within)
+            questions.update((question.node.key, question) for question in begun)
+            if len(begun) == 1 and not together.running:
+                over = ended(begun[0].node.key, self._asker(begun[0]))
+            else:
+                for question in begun:
+                    together.start(question.node.key, self._asker(question))
+                if not together.running:
+                    break
+                over = together.wait()
+            try:
+                question = questions[over.key]
+                self._take(question.node, question.places, over.result())
+            except Exception as fault:
+                faults[over.key] = fault
+            done.add(over.key)
+        if faults:
+            raise faults[min(faults)]
+
+    def _begin(self, waiting: list[Turn], done: set[int], roots: Sequence[int], within: Sequence[int]) -> list[_Question]:
+        """What can be asked now. A call that is not needed anywhere has nothing to say, and keeps nobody waiting."""
+        found: list[_Question] = []
+        while ready := [turn for turn in waiting if turn.after <= done]:
+            for turn in ready:
+                waiting.remove(turn)
+                question = self._question(turn, roots, within)
+                if question.places:
+                    found.append(question)
+                else:
+                    done.add(turn.key)
+        return found
+
+    def _question(self, turn: Turn, roots: Sequence[int], within: Sequence[int]) -> _Question:
+        """Where a call is needed and has not been asked. Where an input is absent the result is, whether it is needed or not."""
+        node, partial = self.graph[turn.key], self._partial(within, turn.sees)
+        is_whole = self.host.is_whole(_operation(node))
+        needed = needed_places(partial, turn.key, roots, within, self._is_whole)
+        columns = [plain(partial.value(key)) for key in node.inputs]
+        record, blind = self._record(node), np.zeros(len(needed), np.bool_)
+        absent = np.zeros(len(needed), np.bool_)
+        for key, column in zip(node.inputs, columns, strict=True):
+            marks = partial.open.get(key, np.zeros(len(needed), np.bool_))
+            blind |= marks
+            absent |= np.array([is_absent(item) for item in column], np.bool_) & ~marks
+        needed = np.full(len(needed), bool(needed.any())) if is_whole else needed
+        if (needed & blind).any():
+            raise InternalError(f"{node.operation} is needed where its inputs are open")
+        places = np.flatnonzero(record.open & (needed | absent)).tolist()
+        return _Question(node, places, [_chosen(column, places) for column in columns])
+
+    def _is_whole(self, node: Node) -> bool:
+        return self._tier(node) > Tier.NATIVE and self.host.is_whole(_operation(node))
+
+    def _asker(self, question: _Question) -> Callable[[], Outcome]:
+        return lambda: self.host.call(_operation(question.node), question.inputs)
+
+
+def plain(value: Any) -> Column:
+    """Without torch: what calls and metrics take."""
+    if isinstance(value, Tensor):
+        found: Column = value.detach().numpy()
+        return found
+    return value if isinstance(value, list) else list(value)
+
+
+def _operation(node: Node) -> Foreign:
+    assert isinstance(node.operation, Foreign)
+    return node.operation
+
+
+def _chosen(column: Column, places: Sequence[int]) -> list[Any]:
+    items = column if isinstance(column, list) else column.tolist()
+    return items if len(places) == len(items) else [items[place] for place in places]
