@@ -16,13 +16,14 @@ from rldsl.graph.spec import Amount, ResponseSpec, Spec
 from rldsl.graph.steps import Step, Update
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName
+from rldsl.rewards.handled import handled_calls
 from rldsl.rewards.run import HostCalls
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.signatures import ModelError
 from rldsl.rollouts.tokenizers import Codec
 from rldsl.train.drawing import Steps, prepare_train
 from rldsl.train.engine import Engine, load_models
-from rldsl.train.failures import FailureBook, handled_calls
+from rldsl.train.failures import FailureBook
 from rldsl.train.micro import TooFine, check_micro_batch
 from rldsl.train.needs import NeedFinder, foreign_nodes
 from rldsl.train.objectives import Objective, compile_objectives
