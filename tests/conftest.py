@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 
 import pytest
+
+from rldsl.elaborate.whole import FRAMES
 
 # Before torch is imported: waiting threads sleep, and the processes of a parallel run (-n) have one thread each.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+# As elaborating a first spec does: hypothesis warns where the limit changes within a test.
+sys.setrecursionlimit(max(sys.getrecursionlimit(), FRAMES))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
