@@ -25,6 +25,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The cases of a `wide` test that the fast run leaves out are slow."""
+    sweeps: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("wide") is not None:
+            sweeps.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for cases in sweeps.values():
+        marker = cases[0].get_closest_marker("wide")
+        assert marker is not None
+        kept = spread_evenly(len(cases), *marker.args)
+        for place, item in enumerate(cases):
+            if place not in kept:
+                item.add_marker(pytest.mark.slow)
+
+
+def spread_evenly(count: int, kept: int) -> set[int]:
+    """The places of `kept` of so many cases, the first one and (of several) the last among them."""
+    taken = min(kept, count)
+    return {round(step * (count - 1) / max(1, taken - 1)) for step in range(taken)}
+
+
 @pytest.fixture(autouse=True, scope="module")
 def little_garbage() -> None:
     """A collection looks at what a module made: a worker's heap grows to gigabytes, and going over all of it takes seconds, which

@@ -57,6 +57,7 @@ def test_every_reward_of_every_sample_is_kept(finished: tuple[RunResult, Path]) 
     assert samples[0].prompt.endswith(">") and samples[0].data["answer"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers_and_another_one_does_not(tmp_path: Path) -> None:
     for out, seed in (("a", 3), ("b", 3), ("c", 4)):
         run(WHOLE, tmp_path, out=out, seed=seed)
@@ -64,6 +65,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_one_does_not(tmp_path:
     assert weights_of(tmp_path / "a") == weights_of(tmp_path / "b") != weights_of(tmp_path / "c")
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("micro_batch", ["1 samples", "2 samples", "1 prompts", "3 prompts", "5 tokens"])
 def test_micro_batches_change_nothing_but_rounding(tmp_path: Path, micro_batch: str) -> None:
     cut = WHOLE.replace("clip_gradient: 1.0", f"clip_gradient: 1.0, micro_batch: {micro_batch}")

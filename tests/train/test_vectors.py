@@ -64,6 +64,7 @@ train { repeat 60 { draw 24 rows from pairs
 """
 
 
+@pytest.mark.slow
 def test_an_embedder_learns_which_texts_belong_together(tmp_path: Path) -> None:
     assert run(MATCHES + TRAIN.replace("MICRO", ""), tmp_path, tasks=TASKS).ending is Ending.FINISHED
     lines = numbers_of(tmp_path / "run")
@@ -71,6 +72,7 @@ def test_an_embedder_learns_which_texts_belong_together(tmp_path: Path) -> None:
     assert np.isfinite([line["grad_norm"] for line in lines]).all()
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("amount", ["5 rows", "1 rows", "7 samples", "20 tokens", "24 rows"])
 def test_a_micro_batch_of_vectors_gives_the_gradient_of_the_whole(amount: str, tmp_path: Path) -> None:
     """Pairs of the whole update batch, whose texts go through the model a few at a time."""
@@ -105,6 +107,7 @@ def at_once() -> Iterator[list[int]]:
         yield found
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("amount", ["1 prompts", "2 samples", "5 tokens"])
 def test_hidden_states_beside_probabilities_are_cut_as_well(amount: str, tmp_path: Path) -> None:
     run(HIDDEN, tmp_path / "whole", tasks=TASKS)
