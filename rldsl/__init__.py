@@ -62,7 +62,7 @@ def diff(before: str | Path, after: str | Path, *, project: Path | str | None = 
     diagnostics, if one of them has errors, and `OSError` where a file cannot be read.
     """
     from rldsl.difference import compare_specs
-    return compare_specs(_compiled(before, "<before>", project, overrides), _compiled(after, "<after>", project, overrides))
+    return compare_specs(compiled_spec(before, "<before>", project, overrides), compiled_spec(after, "<after>", project, overrides))
 
 
 def score(spec: str | Path, completions: Path | str, *, out: Path | str, project: Path | str | None = None,
@@ -79,14 +79,15 @@ def score(spec: str | Path, completions: Path | str, *, out: Path | str, project
     from rldsl.scores.reading import Given
     from rldsl.scores.session import Request, score_spec
     folder = spec.parent if isinstance(spec, Path) else Path(project) if project is not None else Path.cwd()
-    compiled = _compiled(spec, "<spec>", project, overrides)
+    compiled = compiled_spec(spec, "<spec>", project, overrides)
     given = Given(Path(completions), maps or {}, group, limit)
     return score_spec(Request(compiled, folder, given, Path(out), rollout, overrides or {}, resume, replace,
                               ask_all=ask_all))
 
 
-def _compiled(spec: str | Path, name: str, project: Path | str | None, overrides: Mapping[str, str] | None) -> Spec:
-    """A spec without errors, from a text or a file."""
+def compiled_spec(spec: str | Path, name: str = "<spec>", project: Path | str | None = None,
+                  overrides: Mapping[str, str] | None = None) -> Spec:
+    """A spec without errors, from a text or a file (a `Path`). Raises `SpecError`."""
     from rldsl.diagnostics.render import render_diagnostics
     result = _checked(spec.read_text(encoding="utf-8"), str(spec), spec.parent, overrides) if isinstance(spec, Path) \
         else _checked(spec, name, project, overrides)

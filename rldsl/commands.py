@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -31,6 +32,14 @@ Sets = Annotated[Optional[list[str]], typer.Option("--set", help="Override a `pa
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output, one JSON document.")]
 Pedantic = Annotated[bool, typer.Option(help="Show notes as well as warnings and errors.")]
 Backend = Annotated[str, typer.Option(help="`numba` (fused CPU kernels) or `torch` (the reference).")]
+
+
+class Host(StrEnum):
+    """What a reward is exported for."""
+
+    TRL = "trl"
+    VERL = "verl"
+    VERIFIERS = "verifiers"
 
 
 @app.command(epilog=_teaching("rldsl check mine.rl", "rldsl check examples/*.rl --json", "cat mine.rl | rldsl check -"))
@@ -130,9 +139,11 @@ def evaluate(spec: Spec,
                               "rldsl score mine.rl completions.parquet --map answer=extra_info.answer",
                               "rldsl score mine.rl runs/mine-0 --out scores/mine",
                               "rldsl score mine.rl completions.jsonl --what-if 'style weight 0.4'   asks nobody",
-                              "rldsl score mine.rl completions.jsonl --against other.rl"))
+                              "rldsl score mine.rl completions.jsonl --against other.rl",
+                              "rldsl score mine.rl --serve 8000"))
 def score(spec: Spec,
-          completions: Annotated[Path, typer.Argument(help="A .jsonl, .csv or .parquet file, or the folder of a run.")],
+          completions: Annotated[Optional[Path], typer.Argument(help="A .jsonl, .csv or .parquet file, or the folder of "
+                                                                     "a run.")] = None,
           out: Annotated[Optional[Path], typer.Option("--out", "-o", help="The folder of the scores, or "
                                                                           "`scores/<spec>-<file>`.")] = None,
           maps: Annotated[Optional[list[str]], typer.Option("--map", help="Where a field stands: `--map answer=extra_info.answer`. "
@@ -148,15 +159,46 @@ def score(spec: Spec,
                                                                             "the two disagree.")] = None,
           ask_all: Annotated[bool, typer.Option("--ask-all", help="Ask for every reward everywhere, also where it decides "
                                                                   "nothing: a factor beside a 0.")] = False,
+          address: Annotated[Optional[str], typer.Option("--serve", metavar="PORT", help="Answer over HTTP in place of scoring a "
+                             "file: `8000` for this machine, `0.0.0.0:8000` for others.")] = None,
+          reward: Annotated[Optional[str], typer.Option("--reward", help="With --serve: the reward that is served, by default the "
+                                                                         "one that no other is made of.")] = None,
           resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder; ask nothing twice.")] = False,
           replace: Annotated[bool, typer.Option("--replace", help="Forget what is in the folder.")] = False,
           as_json: Json = False,
           quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False, sets: Sets = None) -> None:
     """Score completions that exist already: every reward, its evidence, what decides it. Trains and samples nothing."""
+    of_files = {"COMPLETIONS": completions, "--out": out, "--group": group, "--limit": limit, "--what-if": what_ifs,
+                "--against": against, "--ask-all": ask_all, "--resume": resume, "--replace": replace, "--json": as_json}
+    if address is not None:
+        if given := [name for name, value in of_files.items() if value]:
+            raise typer.BadParameter(f"{given[0]} is for scoring a file; --serve scores what is sent to it")
+        from rldsl.adapters.command import serve_file
+        raise typer.Exit(serve_file(spec, address, reward, maps or (), rollout, overrides(sets)))
+    if completions is None:
+        raise typer.BadParameter("a file of completions or the folder of a run is needed, or --serve")
+    if reward is not None:
+        raise typer.BadParameter("--reward is for --serve; every reward of a file is scored")
     from rldsl.scores.command import Asked, score_file
     raise typer.Exit(score_file(Asked(spec, completions, out, maps or (), group, limit, rollout, sets=overrides(sets),
                                       resume=resume, replace=replace, as_json=as_json, quiet=quiet, what_ifs=what_ifs or (),
                                       against=against, ask_all=ask_all)))
+
+
+@app.command(epilog=_teaching("rldsl export mine.rl --for trl", "rldsl export mine.rl --for verl --reward correct "
+                              "--map question=extra_info.question --out rewards/mine.py"))
+def export(spec: Spec,
+           host: Annotated[Host, typer.Option("--for", help="The trainer that will call it.")],
+           out: Annotated[Optional[Path], typer.Option("--out", "-o", help="The file, or `<spec>_<trainer>.py` beside the "
+                                                                           "spec.")] = None,
+           reward: Annotated[Optional[str], typer.Option("--reward", help="By default the one that no other is made of.")] = None,
+           maps: Annotated[Optional[list[str]], typer.Option("--map", help="Where a field stands: `--map tests="
+                                                                           "extra_info.tests`. May be repeated.")] = None,
+           replace: Annotated[bool, typer.Option("--replace", help="Write over the file that is there.")] = False,
+           sets: Sets = None) -> None:
+    """Write a small Python file by which TRL, verl or verifiers calls a reward of a spec."""
+    from rldsl.adapters.command import export_file
+    raise typer.Exit(export_file(spec, host.value, out, reward, maps or (), overrides(sets), replace=replace))
 
 
 @app.command(epilog=_teaching("rldsl new mine", "rldsl new mine --like dpo"))

@@ -74,7 +74,7 @@ def against(here: ScoreReport, there: ScoreReport) -> tuple[Comparison, ...]:
 def _pairs(here: Plan, there: Plan) -> list[tuple[NamedValue, NamedValue]]:
     mine, theirs = _rewards(here), _rewards(there)
     found = [(mine[name], theirs[name]) for name in mine if name in theirs]
-    last = [_last(here, mine), _last(there, theirs)]
+    last = [last_reward(here), last_reward(there)]
     if last[0] is not None and last[1] is not None and last[0].name != last[1].name:
         found.append((last[0], last[1]))
     if not found:
@@ -84,8 +84,9 @@ def _pairs(here: Plan, there: Plan) -> list[tuple[NamedValue, NamedValue]]:
     return found
 
 
-def _last(plan: Plan, rewards: Mapping[str, NamedValue]) -> NamedValue | None:
-    """The one reward that no other is made of and that is not held out."""
+def last_reward(plan: Plan) -> NamedValue | None:
+    """The one reward that no other is made of and that is not held out; None where there are several, or none."""
+    rewards = _rewards(plan)
     keys = {entry.key: below(plan.spec, plan.spec.graph[entry.key].inputs) for entry in rewards.values()}
     found = [entry for entry in rewards.values() if not entry.held_out and not any(entry.key in inner for inner in keys.values())]
     return found[0] if len(found) == 1 else None

@@ -77,6 +77,11 @@ def find_columns(plan: Plan, rows: Sequence[Mapping[str, Any]], maps: Mapping[st
     return found
 
 
+def check_maps(plan: Plan, maps: Mapping[str, str]) -> None:
+    """Raises `ScoreError` where a map is of something that nothing reads, before there are rows."""
+    _Finder(plan, (), maps, "").refuse_unused()
+
+
 @dataclass(slots=True)
 class _Finder:
     plan: Plan

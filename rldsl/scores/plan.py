@@ -89,6 +89,14 @@ def plan_scores(spec: Spec, rollout: str | None = None) -> Plan:
     return _plan(spec, response, kept, rewards, refused, keys)
 
 
+def narrow(plan: Plan, key: int) -> Plan:
+    """The part of a plan that one value is made of: its named values, and the fields that they read."""
+    keys = below(plan.spec, [key])
+    kept = tuple(entry for entry in plan.values if entry.key in keys)
+    rewards = plan.rewards & {entry.name for entry in kept}
+    return _plan(plan.spec, plan.response, kept, rewards, (), keys)
+
+
 def _plan(spec: Spec, response: ResponseSpec, kept: tuple[NamedValue, ...], rewards: frozenset[str],
           refused: tuple[Refused, ...], keys: frozenset[int]) -> Plan:
     data = next((entry for entry in spec.data if entry.axis == response.prompt_axis), None)
@@ -205,18 +213,30 @@ def _needs_tokens(spec: Spec, response: ResponseSpec, keys: frozenset[int]) -> b
 
 def _meets_batch(spec: Spec, key: int) -> bool:
     """Whether completions of several prompts meet in a value."""
+    return _meets_on(spec, key, frozenset({BATCH}))
+
+
+def meets_others(plan: Plan, key: int) -> bool:
+    """Whether a value of one completion depends on others, of its prompt or of the batch."""
+    above = frozenset(plan.response.sample_axis.chain()[1:])
+    return _meets_on(plan.spec, key, above)
+
+
+def _meets_on(spec: Spec, key: int, axes: frozenset[Axis]) -> bool:
+    """Whether places of some axes bring together what lies below them, in anything that a value is made of."""
+    names = {axis.name for axis in axes}
     for node in (spec.graph[found] for found in below(spec, [key])):
         match node.operation:
             case Reduce(to=to) | Pick(to=to):
-                meets = to == BATCH and any(spec.graph[found].type.axis != BATCH for found in node.inputs)
+                meets = to in axes and any(spec.graph[found].type.axis not in axes for found in node.inputs)
             case Size(to=to) | Position(per=to):
-                meets = to == BATCH
+                meets = to in axes
             case Scan(per=per) | Shift(per=per) | Rank(per=per):
-                meets = per == BATCH
+                meets = per in axes
             case Foreign(name="majority", settings=settings):
-                meets = dict(settings).get("per") == BATCH.name
+                meets = dict(settings).get("per") in names
             case _:
-                meets = node.type.axis.among == BATCH
+                meets = node.type.axis.among in axes
         if meets:
             return True
     return False

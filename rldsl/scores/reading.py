@@ -27,7 +27,8 @@ KINDS = (".jsonl", ".jsonl.gz", ".csv", ".parquet")
 @dataclass(frozen=True, slots=True)
 class Given:
     """Where completions come from and how they are read: the command's arguments. `steps` joins stepwise rows. Of
-    `maps` that are shared with another spec some may be of no use here."""
+    `maps` that are shared with another spec some may be of no use here. `rows` are there already: then `path` is what they
+    are called."""
 
     path: Path
     maps: Mapping[str, str] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Given:
     limit: int | None = None
     steps: str = STEP_SEPARATOR
     is_shared: bool = False
+    rows: tuple[Mapping[str, Any], ...] | None = None
 
 
 @dataclass(slots=True)
@@ -93,6 +95,8 @@ class Reader:
     # ------------------------------------------------------------------ rows
     def _rows(self, problems: Problems) -> Iterator[tuple[Mapping[str, Any], Place]]:
         path = self.given.path
+        if self.given.rows is not None:
+            return ((row, (str(path), None, number + 1)) for number, row in enumerate(self.given.rows))
         if path.is_dir():
             return self._rollouts(path, problems)
         if not path.exists():
@@ -147,7 +151,7 @@ class Reader:
     def _key(self, row: Mapping[str, Any], values: tuple[Any, ...]) -> Any:
         if self.columns.group is not None:
             return repr(value_at(row, self.columns.group))
-        if "prompt_index" in row and self.given.path.is_dir():
+        if "prompt_index" in row and self.given.rows is None and self.given.path.is_dir():
             return row["iteration"], row["prompt_index"]
         return None if self.columns.prompt is None else (repr(value_at(row, self.columns.prompt)), values)
 
