@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -139,7 +140,7 @@ def random_support(targets: Tensor, vocabulary: int, rng: np.random.Generator) -
 
 
 def random_layout(staged: StagedObjective, rng: np.random.Generator, largest: int) -> Layout:
-    """Ragged: some places of every axis but the first are empty, some hold one."""
+    """Ragged: some places of every axis but the first are empty, some hold one. What covers tokens divides them anyhow."""
     parents, counts = {}, {}
     sizes = {BATCH.name: 1}
     for axis in staged.axes:
@@ -153,7 +154,19 @@ def random_layout(staged: StagedObjective, rng: np.random.Generator, largest: in
                 below[0] = 4
             parents[axis.name], counts[axis.name] = axis.parent.name, below
             sizes[axis.name] = int(below.sum())
-    return Layout.of(parents, counts)
+    layout = Layout.of(parents, counts)
+    return Layout.of(parents, counts, {axis.name: (axis.over.name, _inside(layout, axis.name, axis.over.name, rng))
+                                       for axis in staged.axes if axis.over is not None and axis.over.name in parents})
+
+
+def _inside(layout: Layout, steps: str, tokens: str, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """How many tokens lie in each step: those of the parent of both, cut at random places."""
+    parent = layout.parent(steps)
+    found: list[int] = []
+    for count, held in zip(np.diff(layout.bounds(steps, parent)), np.diff(layout.bounds(tokens, parent)), strict=True):
+        cuts = np.sort(rng.integers(0, held + 1, count - 1))
+        found += np.diff(np.concatenate([[0], cuts, [held]])).tolist()
+    return np.array(found, np.int64)
 
 
 def _is_heavy(group: HeadGroup) -> bool:

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from rldsl.emit.evaluate import evaluate
-from rldsl.graph.model import Read
+from rldsl.graph.model import Leaf, Read
+from rldsl.graph.order import ancestors
 from rldsl.graph.spec import ObjectiveSpec, Spec
 from rldsl.graph.staged import LiveRead, StagedObjective
 from rldsl.kernels.layout import Layout
+from rldsl.types import BATCH, NUMERIC
 
 Numbers = npt.NDArray[np.float64]
 
@@ -44,7 +46,8 @@ class Meaning:
              reads: Mapping[int, Tensor]) -> Tensor:
         """The minimised terms less the maximised ones; an absent term adds nothing, a NaN that nothing promised stays one."""
         leaves = {**self._inputs(staged, inputs), **self._reads(staged, reads)}
-        terms = evaluate(self.spec.graph, [term.key for term in self.objective.terms], layout, leaves)
+        keys = [term.key for term in self.objective.terms]
+        terms = evaluate(self.spec.graph, keys, layout, {**self._counted(keys, leaves, layout), **leaves})
         total = torch.zeros((), dtype=torch.float64)
         for term in self.objective.terms:
             value = terms[term.key]
@@ -60,6 +63,13 @@ class Meaning:
         given = {key: torch.from_numpy(value) for key, value in reads.items()}
         found = evaluate(self.spec.graph, keys, layout, {**self._inputs(staged, inputs), **self._reads(staged, given)})
         return {key: value.numpy() for key, value in found.items() if isinstance(value, Tensor)}
+
+    def _counted(self, keys: list[int], leaves: Mapping[int, Tensor], layout: Layout) -> dict[int, Tensor]:
+        """Any numbers for what is only counted, so that no input says what it is."""
+        below = (self.spec.graph[key] for key in ancestors(self.spec.graph, keys) if key not in leaves)
+        return {node.key: torch.zeros(layout.size(node.type.axis.name), dtype=torch.float64) for node in below
+                if isinstance(node.operation, Leaf | Read) and node.type.element in NUMERIC
+                and node.type.axis.name in {*layout.offsets, BATCH.name}}
 
     def _inputs(self, staged: StagedObjective, inputs: Mapping[str, Numbers]) -> dict[int, Tensor]:
         parameters = {parameter.name: parameter.key for parameter in self.spec.params}

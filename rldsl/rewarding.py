@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rldsl.emit.evaluate import Expanded, extended
 from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
 from rldsl.graph.spec import NamedValue, ParamSpec, ResponseSpec, Schedule, Spec
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.run import HostRun
 from rldsl.rewards.handled import handled_calls
+from rldsl.rewards.hosting import open_host
 from rldsl.rewards.outcome import Outcome
-from rldsl.rewards.run import HostCalls
 from rldsl.types import BATCH, Level
 
 Numbers = npt.NDArray[np.float64]
@@ -26,7 +27,7 @@ class RewardError(ValueError):
     """What was handed over is not what the reward needs, or a verifier failed and the spec says nothing about that."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Batch:
     layout: Layout
     leaves: dict[int, Any]
@@ -48,7 +49,10 @@ class CompiledReward:
         self.spec, self.reward = spec, reward
         self.needed = _needed(spec, reward.key)
         self.response = _response(spec, reward, self.needed)
-        self.host = HostCalls(spec.externs, project)
+        if not self._is_of_texts(reward):
+            raise RewardError(f"`{reward.name}` has a value for each {spec.graph[reward.key].type.axis.level.word}: reduce it, for "
+                              "example `mean(…, per: sample)`")
+        self.host = open_host(spec, project)
 
     def __call__(self, texts: Sequence[str], *, samples: int | Sequence[int] = 1, **columns: Sequence[Any]) -> Numbers:
         """The reward of each text. `samples`: how many texts belong to each row of the columns, in order."""
@@ -57,8 +61,12 @@ class CompiledReward:
     def nodes(self, texts: Sequence[str], *, samples: int | Sequence[int] = 1, **columns: Sequence[Any]) -> dict[str, Numbers]:
         """Every reward that this one is made of, itself included, by name, one value for each text."""
         batch = self._batch(texts, samples, columns)
-        inner = [entry for entry in self.spec.rewards if entry.key in self.needed]
-        run = HostRun(self.spec.graph, self.host, self, lambda: batch.layout, batch.leaves)
+        inner = [entry for entry in self.spec.rewards if entry.key in self.needed and self._is_of_texts(entry)]
+
+        def grow(node: Node, outcome: Outcome) -> None:
+            batch.layout = extended(batch.layout, node.type.axis, Expanded.of(outcome))
+
+        run = HostRun(self.spec.graph, self.host, self, lambda: batch.layout, batch.leaves, grow)
         run.run([self.reward.key], [entry.key for entry in inner])
         axis = self.response.sample_axis.name
         return {entry.name: _numbers(run.known[entry.key])[batch.layout.owners(axis, self.spec.graph[entry.key].type.axis.name)]
@@ -69,6 +77,10 @@ class CompiledReward:
         self.host.close()
 
     # ------------------------------------------------------------ inside
+    def _is_of_texts(self, reward: NamedValue) -> bool:
+        """Whether a reward has one value for each text, and not one for each step, or criterion, or member."""
+        return self.response.sample_axis.is_within(self.spec.graph[reward.key].type.axis)
+
     def _batch(self, texts: Sequence[str], samples: int | Sequence[int], columns: Mapping[str, Sequence[Any]]) -> _Batch:
         if isinstance(texts, str):
             raise RewardError("texts are a list of answers, not one text")
@@ -126,7 +138,7 @@ def _needed(spec: Spec, key: int) -> frozenset[int]:
 def _response(spec: Spec, reward: NamedValue, needed: frozenset[int]) -> ResponseSpec:
     """The one rollout whose texts the reward reads."""
     nodes = [spec.graph[key] for key in needed]
-    if any(isinstance(node.operation, Read) or node.type.axis.level > Level.SAMPLE for node in nodes):
+    if any(isinstance(node.operation, Read) or node.type.axis.base.level in (Level.TURN, Level.TOKEN) for node in nodes):
         raise RewardError(f"`{reward.name}` reads a model or values per token: it needs more than texts")
     owners = {node.operation.owner for node in nodes
               if isinstance(node.operation, Leaf) and node.operation.kind is SourceKind.RECORDED}

@@ -91,6 +91,10 @@ class Axis:
         of these (a value of `other` spreads to this axis)."""
         return other in self.chain() or (other.over is not None and other.over in self.chain())
 
+    def nests_in(self, other: Axis) -> bool:
+        """Whether `other` is this axis or one of its ancestors. What covers it is not."""
+        return other in self.chain()
+
     @property
     def base(self) -> Axis:
         """The nearest axis, itself or above, that is not one of parts."""
@@ -249,13 +253,12 @@ class Type:
     """Type of a value, as in `Real in [0, 1] @ y.sample`.
 
     `live` names the trained models whose gradient flows through the value (empty: frozen). `optional` says that the
-    value may be absent. `extra` are named axes beside the level (`criterion`, `member`).
+    value may be absent.
     """
 
     element: Element
     interval: Interval = EVERYTHING
     axis: Axis = BATCH
-    extra: tuple[str, ...] = ()
     live: frozenset[str] = frozenset()
     stage: Stage = Stage.CONSTANT
     optional: bool = False
@@ -277,8 +280,6 @@ class Type:
 
     def __str__(self) -> str:
         text = self.element.value
-        if self.extra:
-            text += "[" + ", ".join(self.extra) + "]"
         if self.element in (Element.REAL, Element.INT) and not self.interval.is_everything:
             text += f" in {self.interval}"
         if self.optional:

@@ -102,8 +102,9 @@ class Polynomial:
 
 
 def finest(axes: Iterable[Axis]) -> Axis:
-    """The finest of nested axes."""
-    return max(axes, key=lambda axis: len(axis.chain()), default=BATCH)
+    """The finest of nested axes; of two that cover the same places, neither of which is finer, the first."""
+    every = sorted(axes, key=lambda axis: len(axis.chain()), reverse=True)
+    return next((axis for axis in every if all(axis.is_within(other) for other in every)), every[0] if every else BATCH)
 
 
 def digest_of(*words: str) -> str:

@@ -99,13 +99,19 @@ def _inner_total(monomial: Monomial, span: Span) -> Polynomial:
     if span.mask is not None:
         return _sum(monomial, span)
     axis = poly.finest((span.end, *(atom.axis for atom, _ in monomial), *(axis for _, axis in span.marks)))
-    if axis != span.start:  # the same value in all places of a finer axis: once, times their number
+    is_coarser = axis != span.start and span.start.is_within(axis) and _all_above(axis, monomial, span)
+    if is_coarser:  # the same value in all places of a finer axis: once, times their number
         [places] = size(replace(span, end=axis)).addends
         return _total_of(_product(monomial, places[0]), replace(span, start=axis))
     if span.start == span.end and not span.marks:
         return poly.of_monomial(monomial)
     joined = _through(monomial, span) if not span.marks else None
     return joined if joined is not None else _sum(monomial, span)
+
+
+def _all_above(axis: Axis, monomial: Monomial, span: Span) -> bool:
+    """Whether all factors and marks are the same throughout each place of the axis."""
+    return all(axis.is_within(above) for above in (*(atom.axis for atom, _ in monomial), *(axis for _, axis in span.marks)))
 
 
 def _product(first: Monomial, second: Monomial) -> Monomial:

@@ -29,6 +29,7 @@ class Form(StrEnum):
     DURATION = "duration"  # `5s`; held as a number of seconds
     RANGE = "range"        # `0 .. 1`; held as a pair of numbers
     CHOICE = "choice"      # one of `choices`, as a text
+    SHARE = "share"        # a number from 0 to 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ TWO_MODELS = DIVERGENCES
 
 SIGNATURES: dict[str, tuple[Slot, ...]] = {
     **{name: slots("x") for name in UNARY},
-    **{name: slots("x, per:?, where:?") for name in REDUCTIONS},
-    "quantile": slots("x, q, per:?, where:?"),
+    **{name: slots("x, per:?, where:?, keep:?") for name in REDUCTIONS},
+    "quantile": slots("x, q, per:?, where:?, keep:?"),
     "logp": slots("model, response, temperature:?, within:?"),
     "entropy": slots("model, response, temperature:?, within:?"),
     "logz": slots("model, response, temperature:?, within:?"),
@@ -43,7 +43,12 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     "next": slots("x, fill:?, per:?"),
     "prev": slots("x, fill:?, per:?"),
     "others": slots("x, per:"),
+    "verdicts": slots("rubric"),
+    "weights": slots("rubric"),
+    "prefer": slots("rubric, first, second"),
+    "prm": slots("rubric, steps"),
     "each": slots("x"),
+    "split": slots("text, at:?, pattern:?, tag:?, timeout:?"),
     "rank": slots("x, per:, descending:?"),
     "top": slots("x, k, per:"),
     "position": slots("response"),
@@ -62,6 +67,6 @@ NAMESPACES = frozenset(name.split(".", 1)[0] for name in PRIMITIVES if "." in na
 _REWARD_GRAPH = "it arrives with the reward graph (rubrics, process rewards, contrast)."
 _ROLLOUTS = "it arrives with turns, tools and trees."
 LATER = {
-    **dict.fromkeys(("split", "prm", "contrast", "verify.tests", "best_of"), _REWARD_GRAPH),
+    **dict.fromkeys(("contrast", "verify.tests", "best_of"), _REWARD_GRAPH),
     **dict.fromkeys(("branch", "tree"), _ROLLOUTS),
 }

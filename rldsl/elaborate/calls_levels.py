@@ -10,8 +10,9 @@ from rldsl.elaborate.expressions import as_key, axes_agree, condition, elaborate
 from rldsl.elaborate.values import FailedValue, GraphValue, LevelValue, ResponseValue, Value, describe
 from rldsl.graph.model import Reduction
 from rldsl.infer.levels import common_axis
+from rldsl.resolve.names import listed
 from rldsl.syntax import tree
-from rldsl.types import BATCH, Axis, Level, Stage, Type, pair_axis
+from rldsl.types import BATCH, Axis, Level, Stage, Type, lifted, pair_axis
 
 OF_VECTORS = frozenset({Reduction.SUM, Reduction.MEAN, Reduction.FIRST, Reduction.LAST})
 
@@ -25,10 +26,15 @@ def target_axis(ctx: Context, env: Environment, expr: tree.Expr | None, axis: Ax
     value = elaborate(ctx, env, expr)
     if isinstance(value, FailedValue):
         return None
+    if isinstance(value, GraphValue):
+        return _axis_of_value(ctx, env, expr, ctx.type_of(value.key).axis, axis)
     if not isinstance(value, LevelValue):
         ctx.report(error("RL020", "a level is needed here", env.span(expr), f"this is {describe(value)}",
                          others=env.labels(expr, "in here"), why="`per:` says which values are put together.",
                          fix="`per: prompt`, `per: sample`, `per: step`, or leave it out for the batch"))
+        return None
+    if value.level is Level.STEP and len(steps := ctx.steps_of(axis)) != 1:
+        _report_steps(ctx, env, expr, axis, steps)
         return None
     found = ctx.axis_at(axis, value.level)
     if found is None and value.level.is_of_parts:
@@ -46,6 +52,27 @@ def target_axis(ctx: Context, env: Environment, expr: tree.Expr | None, axis: Ax
     return found
 
 
+def _axis_of_value(ctx: Context, env: Environment, expr: tree.Expr, named: Axis, axis: Axis) -> Axis | None:
+    """`per: s`, a value: the axis on which it stands."""
+    if axis.is_within(named):
+        return named
+    ctx.report(error("RL104", "the values do not lie in those of `per:`", env.span(expr), f"this is @ {named}"[:40],
+                     others=env.labels(expr, "in here"), why=f"`{axis}` does not lie below `{named}`.",
+                     fix="a level, or a value that stands on a coarser one"))
+    return None
+
+
+def _report_steps(ctx: Context, env: Environment, expr: tree.Expr, axis: Axis, steps: list[Axis]) -> None:
+    if steps:
+        title, why = "which steps is not clear", f"`{axis}` lies in {listed([str(step) for step in steps])}."
+        fix = "name a value that stands on them: `per: s` with `let s = split(…)`"
+    else:
+        title, why = "nothing here is cut into steps", f"`{axis}` has no steps above it."
+        fix = 'cut the text first: `let s = split(y.text, at: "\\n\\n")`'
+    ctx.report(error("RL104", title, env.span(expr), f"the value is @ {axis}"[:40], others=env.labels(expr, "in here"),
+                     why=why, fix=fix))
+
+
 def _masked(ctx: Context, env: Environment, bound: Bound, key: int, call: tree.Call) -> tuple[int | None, int, bool]:
     if "where" not in bound:
         return None, key, True
@@ -58,7 +85,7 @@ def _masked(ctx: Context, env: Environment, bound: Bound, key: int, call: tree.C
 
 
 def call_reduction(ctx: Context, env: Environment, call: tree.Call, bound: Bound, reduction: Reduction) -> Value:
-    """`mean(x, per: prompt, where: mask)` and its kind."""
+    """`mean(x, per: prompt, where: mask)` and its kind; with `keep: member` one value for each member of a prompt."""
     x = condition(ctx, env, bound["x"]) if reduction in (Reduction.ANY, Reduction.ALL) else \
         numeric(ctx, env, bound["x"], vectors=reduction in OF_VECTORS)
     mask, x, fine = _masked(ctx, env, bound, x, call)
@@ -70,10 +97,30 @@ def call_reduction(ctx: Context, env: Environment, call: tree.Call, bound: Bound
         return FailedValue()
     if argument is not None and not _level_of_quantile(ctx, env, bound["q"], argument):
         return FailedValue()
-    kept, ctx.builder.stage = ctx.builder.stage, max(ctx.builder.stage, Stage.STATISTICS)
-    key = ctx.builder.reduce(reduction, x, to, mask, argument, env.span(call))
-    ctx.builder.stage = kept
+    parts = _kept_parts(ctx, env, bound["keep"], ctx.type_of(x).axis, to) if "keep" in bound else None
+    if "keep" in bound and parts is None:
+        return FailedValue()
+    earlier, ctx.builder.stage = ctx.builder.stage, max(ctx.builder.stage, Stage.STATISTICS)
+    key = ctx.builder.reduce(reduction, x, to, mask, argument, env.span(call)) if parts is None else \
+        ctx.builder.reduce_keeping(reduction, x, parts, mask, argument, env.span(call))
+    ctx.builder.stage = earlier
     return GraphValue(key)
+
+
+def _kept_parts(ctx: Context, env: Environment, expr: tree.Expr, axis: Axis, to: Axis) -> Axis | None:
+    """The parts of each place of `to` that `keep:` names: those that the values stand on; None after a report."""
+    value = elaborate(ctx, env, expr)
+    if isinstance(value, FailedValue):
+        return None
+    is_parts = isinstance(value, LevelValue) and axis.level is value.level and axis.size is not None
+    if is_parts and axis != to and axis.is_within(to):
+        return lifted(axis, to)
+    words = value.level.words if isinstance(value, LevelValue) else "parts"
+    ctx.report(error("RL104", f"there are no {words} to keep"[:60], env.span(expr), f"the value is @ {axis}"[:40],
+                     others=env.labels(expr, "in here"),
+                     why="`keep:` names the level of the values, whose parts are as many everywhere; `per:` one above it.",
+                     fix="`mean(each(a, b), per: prompt, keep: member)`"))
+    return None
 
 
 def _level_of_quantile(ctx: Context, env: Environment, expr: tree.Expr, key: int) -> bool:
@@ -90,7 +137,7 @@ def _level_of_quantile(ctx: Context, env: Environment, expr: tree.Expr, key: int
 def call_spread(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -> Value:
     """`spread(x, to: token)`, or `spread(x, to: y)`: a value or response on whose axis the copies stand. To pairs that no
     value stands on yet, `spread(x, to: pair, per: prompt)`."""
-    x = numeric(ctx, env, bound["x"], vectors=True)
+    x = as_key(ctx, env, elaborate(ctx, env, bound["x"]), bound["x"], "a value")
     found = ctx.type_of(x)
     if found.is_error:
         elaborate(ctx, env, bound["to"])
@@ -157,7 +204,7 @@ def _finer_axis(ctx: Context, env: Environment, expr: tree.Expr, axis: Axis) -> 
                 _report_parts(ctx, env, expr, level, len(below))
                 return None
             ctx.report(error("RL104", f"which {level.words} is not clear"[:60], env.span(expr),
-                             f"{len(below)} responses lie below", why="the level has to be that of one response."
+                             f"{len(below)} lie below", why="the level has to be that of one response."
                              if below else f"nothing below `{axis}` has a {level.word}.",
                              fix="name a value or a response instead: `spread(x, to: y)`"))
             return None
@@ -186,5 +233,6 @@ def _axes_below(ctx: Context, axis: Axis, level: Level) -> list[Axis]:
         found = [entry for entry in ctx.test_axes.values() if entry.level is level and entry.is_within(axis)]
     else:
         every = {entry for spec in ctx.tables.responses.values() for entry in spec.token_axis.chain()}
+        every |= set(ctx.builder.axes_of(Level.STEP, axis)) if level is Level.STEP else set()
         found = [entry for entry in every if entry.level is level and entry.is_within(axis)]
     return sorted(found, key=lambda entry: entry.name)

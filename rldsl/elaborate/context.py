@@ -19,6 +19,7 @@ from rldsl.graph.spec import (
     ModelSpec,
     ParamSpec,
     ResponseSpec,
+    RubricSpec,
     StateSpec,
 )
 from rldsl.infer.builder import Builder
@@ -38,7 +39,7 @@ class Tables:
     responses: dict[str, ResponseSpec] = field(default_factory=dict)
     states: dict[str, StateSpec] = field(default_factory=dict)
     externs: dict[str, ExternSpec] = field(default_factory=dict)
-    rubrics: dict[str, tree.Rubric] = field(default_factory=dict)
+    rubrics: dict[str, RubricSpec] = field(default_factory=dict)
     evals: dict[str, EvalSpec] = field(default_factory=dict)
     buffers: dict[str, tree.Buffer] = field(default_factory=dict)
     samplers: dict[str, tree.Sampler] = field(default_factory=dict)
@@ -80,11 +81,13 @@ class Context:
     said: set[tuple[str, str, Label]] = field(default_factory=set)
     unknown: int = 0
     deferred: list[Deferred] = field(default_factory=list)
+    called_rubrics: set[str] = field(default_factory=set)
     retries: list[tuple[Environment, tree.Rollout]] = field(default_factory=list)
     used_params: set[str] = field(default_factory=set)
     in_test: bool = False
     test_axes: dict[Level, Axis] = field(default_factory=dict)
     test: object = None
+    found_axes: dict[str, object] = field(default_factory=dict)  # by name, what makes each
 
     def report(self, diagnostic: Diagnostic) -> None:
         """Keep a finding; of findings that say the same of the same text, the first."""
@@ -131,6 +134,9 @@ class Context:
             return BATCH
         if level.is_of_parts:
             return next((above for above in axis.chain() if above.level is level), None)
+        if level is Level.STEP:
+            steps = self.steps_of(axis)
+            return steps[0] if len(steps) == 1 else None
         parts, axis = axis, axis.base
         if parts != axis and level is Level.SAMPLE and any(spec.sample_axis == axis for spec in self.tables.responses.values()):
             return axis  # the rows of a given response are its samples
@@ -140,6 +146,22 @@ class Context:
         if axis.level < level:
             return None
         return next((above for above in axis.chain() if above.level <= level), None)
+
+
+    def steps_of(self, axis: Axis) -> list[Axis]:
+        """The steps in which the places of an axis lie: those it stands on or below, else those that cover it."""
+        above = [step for step in axis.chain() if step.level is Level.STEP]
+        if above:
+            return above[:1]
+        return [step for step in self.builder.axes_of(Level.STEP, BATCH) if axis.is_within(step)]
+
+    def found_axis(self, name: str, maker: object) -> str:
+        """The name of an axis that a call makes: `name`, with a number behind it where another call has that."""
+        number, found = 1, name
+        while self.found_axes.setdefault(found, maker) != maker:
+            number += 1
+            found = f"{name}{number}"
+        return found
 
 
 def _axis_of_response(response: ResponseSpec, axis: Axis, level: Level) -> Axis | None:

@@ -10,7 +10,7 @@ from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.lookup import CONSTANTS, LEVELS, OPTION_WORDS, unknown_name
 from rldsl.elaborate.parameters import ELEMENTS, TYPE_WORDS
 from rldsl.elaborate.setting_values import SCHEDULES
-from rldsl.elaborate.typing import interval_of, level_of_type
+from rldsl.elaborate.typing import interval_of, level_of_type, report_extra
 from rldsl.resolve.names import did_you_mean, listed
 from rldsl.resolve.uses import names_below
 from rldsl.rewards.signatures import PRIMITIVES
@@ -52,9 +52,7 @@ def _check_type(ctx: Context, env: Environment, written: tree.TypeExpr) -> None:
                          why=f"parameters are {listed(TYPE_WORDS)}.",
                          fix=did_you_mean(written.element, TYPE_WORDS) or "`Real`"))
     elif written.extra:
-        ctx.report(error("RL030", "axes beside the level are not built yet", env.span(written), "this type",
-                         why="they arrive with rubrics that are read criterion by criterion, and with ensembles.",
-                         fix=f"`{written.element}`"))
+        report_extra(ctx, env, written)
     if written.optional:
         ctx.report(error("RL029", "a function takes what is absent as it is", env.span(written), "this type",
                          why="whether a value may be absent follows from the call; only an `extern fn` declares it.",

@@ -17,29 +17,31 @@ from rldsl.graph.model import Leaf, Read, ReadKind, SourceKind
 from rldsl.graph.spec import ExpectSpec, GivenValue, TestSpec
 from rldsl.infer.builder import Builder
 from rldsl.syntax import tree
-from rldsl.types import BATCH, EVERYTHING, Axis, Element, Level, Stage, Type, Version
+from rldsl.types import BATCH, EVERYTHING, Axis, Element, Level, Stage, Type, Version, parts_axis
 
 PROMPT = Axis("prompt", Level.PROMPT, "test", BATCH)
 SAMPLE = Axis("sample", Level.SAMPLE, "test", PROMPT)
 TOKEN = Axis("token", Level.TOKEN, "test", SAMPLE)
-DEPTHS = {"prompt": 1, "sample": 2, "token": 3}
+STEP = Axis("step", Level.STEP, "test", SAMPLE, over=TOKEN)
+DEPTHS = {"prompt": 1, "sample": 2, "token": 3, "step": 3, "member": 3, "criterion": 3}
 COMPARISONS = ("==", "<", "<=", ">", ">=", "!=")
 
 
 @dataclass(slots=True)
 class Written:
-    """What a test has written so far: values, and how many places each axis has."""
+    """What a test has written so far: values, and how many places each axis has; `inside`: how many tokens lie in each step."""
 
     given: list[GivenValue] = field(default_factory=list)
     counts: dict[Axis, tuple[int, ...]] = field(default_factory=dict)
+    inside: tuple[int, ...] | None = None
     gradients: list[tuple[int, int, int]] = field(default_factory=list)
 
 
 def declare_test(ctx: Context, env: Environment, item: tree.Test) -> TestSpec:
     """A test with its own builder; findings go to the common list."""
     written = Written()
-    own = replace(ctx, builder=Builder(stage=Stage.UPDATE), values={}, in_test=True, test=written,
-                  test_axes={Level.PROMPT: PROMPT, Level.SAMPLE: SAMPLE, Level.TOKEN: TOKEN},
+    own = replace(ctx, builder=Builder(stage=Stage.UPDATE), values={}, in_test=True, test=written, found_axes={},
+                  test_axes={Level.PROMPT: PROMPT, Level.SAMPLE: SAMPLE, Level.STEP: STEP, Level.TOKEN: TOKEN},
                   tables=replace(ctx.tables, params={}), calls=Calls(called=ctx.calls.called))
     check_doubled(ctx, [(entry.name, entry.span) for entry in item.items if isinstance(entry, tree.Let)], "`let`")
     local: dict[str, Value] = {}
@@ -57,9 +59,14 @@ def declare_test(ctx: Context, env: Environment, item: tree.Test) -> TestSpec:
         ctx.report(error("RL040", "this test expects nothing", item.span, "it cannot fail",
                          why="a test without an expectation says nothing.", fix="`expect f(2) == 4`"))
     _complete_counts(written)
+    if STEP in written.counts and TOKEN in written.counts and written.inside is None:
+        ctx.report(error("RL040", "which tokens are in which step is not said", item.span, "this test",
+                         why="a list of tokens that is nested 4 deep says it: prompts, samples, steps, tokens.",
+                         fix="`[[[[0.1, 0.2], [0.3]]]] @ token`: one answer of two steps"))
     return TestSpec(item.name, own.builder.graph(), tuple(expects), tuple(written.given),
-                    tuple((axis, written.counts[axis]) for axis in (PROMPT, SAMPLE, TOKEN) if axis in written.counts),
-                    tuple(written.gradients), item.span)
+                    tuple((axis, written.counts[axis]) for axis in (PROMPT, SAMPLE, STEP, TOKEN)
+                          if axis in written.counts),
+                    tuple(written.gradients), item.span, written.inside)
 
 
 def _complete_counts(written: Written) -> None:
@@ -95,15 +102,17 @@ def _other_side(ctx: Context, env: Environment, expr: tree.Expr, left: int) -> i
     if isinstance(expr, tree.ListOf) and expr.level is None:
         if ctx.type_of(left).is_error:
             return ctx.failed()
-        level = ctx.type_of(left).axis.level
-        if level in (Level.PROMPT, Level.SAMPLE, Level.TOKEN):
+        axis = ctx.type_of(left).axis
+        level = axis.level
+        if level.word in DEPTHS and (not level.is_of_parts or axis.parent == SAMPLE):
             value = written_value(ctx, env, replace(expr, level=level.word), live=False)
             return value.key if isinstance(value, GraphValue) else ctx.failed()
     return numeric(ctx, env, expr)
 
 
 def written_value(ctx: Context, env: Environment, expr: tree.ListOf, *, live: bool) -> Value:
-    """A nested list at its level: prompts of samples of tokens; outer brackets for a single prompt may be left out."""
+    """A nested list at its level: prompts of samples of tokens; outer brackets for a single prompt may be left out. Tokens that
+    are nested deeper are those of steps."""
     written = ctx.test
     assert isinstance(written, Written)
     if expr.level not in DEPTHS:
@@ -111,6 +120,8 @@ def written_value(ctx: Context, env: Environment, expr: tree.ListOf, *, live: bo
                          why="values live at levels.", fix="`[0.5, 1.0] @ sample`, `[[0.1, 0.2], [0.3]] @ token`"))
         return FailedValue()
     depth = DEPTHS[expr.level]
+    if expr.level == "token" and _depth(expr) == 4:
+        depth = 4
     nested = _wrap(expr, depth)
     counts, values = _flatten(nested, depth)
     if counts is None:
@@ -118,9 +129,16 @@ def written_value(ctx: Context, env: Environment, expr: tree.ListOf, *, live: bo
                          why=f"a value per {expr.level} is a list of numbers or of texts, nested {depth} deep at most (prompts,"
                          " samples, tokens).", fix="`[[0.1, 0.2], [0.3]] @ token`: one prompt, two samples"))
         return FailedValue()
-    axes = (PROMPT, SAMPLE, TOKEN)[:depth]
+    axes = _axes_of(expr.level, depth, counts)
+    if axes is None:
+        ctx.report(error("RL040", f"answers differ in their {Level[expr.level.upper()].words}"[:60], expr.span, "this list",
+                         why=f"every answer has as many {Level[expr.level.upper()].words} as every other.",
+                         fix="lists of one length"))
+        return FailedValue()
+    if depth == 4:
+        counts = _of_samples(written, counts)
     for axis, count in zip(axes, counts, strict=True):
-        if written.counts.setdefault(axis, count) != count:
+        if axis.size is None and written.counts.setdefault(axis, count) != count:
             ctx.report(error("RL040", f"two lists differ in their {axis.name}s"[:60], expr.span, "this list",
                              why=f"a test has one layout; here {count}, before {written.counts[axis]}.",
                              fix="write lists of the same shape"))
@@ -128,6 +146,23 @@ def written_value(ctx: Context, env: Environment, expr: tree.ListOf, *, live: bo
     if any(isinstance(value, str) for value in values):
         return _given_texts(ctx, expr, axes[-1], values, live)
     return GraphValue(_given(ctx, expr, axes[-1], tuple(value for value in values if not isinstance(value, str)), live))
+
+
+def _axes_of(level: str, depth: int, counts: list[tuple[int, ...]]) -> tuple[Axis, ...] | None:
+    """The axes of a list, coarse to fine; None for parts whose number is not the same everywhere."""
+    if level == "step" or depth == 4:
+        return (PROMPT, SAMPLE, STEP, TOKEN)[:depth]
+    if not Level[level.upper()].is_of_parts:
+        return (PROMPT, SAMPLE, TOKEN)[:depth]
+    sizes = set(counts[-1])
+    return (PROMPT, SAMPLE, parts_axis(SAMPLE, Level[level.upper()], sizes.pop())) if len(sizes) == 1 else None
+
+
+def _of_samples(written: Written, counts: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Counts of prompts, samples, steps and tokens, the tokens by sample; how many lie in each step is noted."""
+    steps, inside = iter(counts[3]), counts[3]
+    written.inside = inside
+    return [*counts[:3], tuple(sum(next(steps) for _ in range(count)) for count in counts[2])]
 
 
 def _given_texts(ctx: Context, expr: tree.ListOf, axis: Axis, values: list[float | str], live: bool) -> Value:

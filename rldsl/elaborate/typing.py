@@ -46,9 +46,7 @@ def type_of_expr(ctx: Context, env: Environment, written: tree.TypeExpr) -> Type
                          why=f"values are {listed(WRITTEN)}.", fix=did_you_mean(written.element, WRITTEN) or "`Real`"))
         return None
     if written.extra:
-        ctx.report(error("RL030", "axes beside the level are not built yet", env.span(written), f"[{written.extra[0][:30]}]",
-                         why="they arrive with rubrics that are read criterion by criterion, and with ensembles.",
-                         fix=f"`{written.element}`"))
+        report_extra(ctx, env, written)
         return None
     interval = BINARY if element is Element.BOOL else EVERYTHING
     if written.interval is not None:
@@ -57,6 +55,15 @@ def type_of_expr(ctx: Context, env: Environment, written: tree.TypeExpr) -> Type
             return None
         interval = declared
     return Type(element, interval)
+
+
+def report_extra(ctx: Context, env: Environment, written: tree.TypeExpr) -> None:
+    """RL029 of `Real[criterion]`."""
+    word = written.extra[0]
+    level = word if word in {level.word for level in Level} else "criterion"
+    ctx.report(error("RL029", "parts are a level, not an axis beside it", env.span(written), f"[{word[:30]}]",
+                     why="what stands at each criterion, or at each member of an ensemble, stands on a level below.",
+                     fix=f"`{written.element} @ {level}`"))
 
 
 def _no_range(ctx: Context, env: Environment, written: tree.TypeExpr) -> Interval | None:

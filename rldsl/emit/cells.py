@@ -58,6 +58,15 @@ class Accumulate:
 
 
 @dataclass(frozen=True, slots=True)
+class Across:
+    """Reduces its first input over the places of `over`, an axis that the cell's own covers: no loop of one lies in one of the
+    other. Where its second input (a mask) holds, if there is one."""
+
+    reduction: Reduction
+    over: Axis
+
+
+@dataclass(frozen=True, slots=True)
 class Quantile:
     """Sorts the first input over the places of `over`; the last input is the level."""
 
@@ -78,7 +87,7 @@ class Store:
     output: int
 
 
-Work: TypeAlias = Compute | Position | Size | Fold | Accumulate | Quantile | Series | Store
+Work: TypeAlias = Compute | Position | Size | Fold | Accumulate | Across | Quantile | Series | Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +109,13 @@ class Cell:
 
     @property
     def over(self) -> Axis:
-        """The axis of its inputs: for a series that of its value, for a quantile the one that it runs over."""
-        return self.work.over if isinstance(self.work, Quantile) else self.axis
+        """The axis of its inputs: for a series that of its value, for what reduces the one that it runs over."""
+        return self.work.over if isinstance(self.work, Quantile | Across) else self.axis
 
     @property
     def is_local(self) -> bool:
         """Whether it needs nothing but scalars in scope."""
-        return not isinstance(self.work, Fold | Quantile | Series)
+        return not isinstance(self.work, Fold | Across | Quantile | Series)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +204,8 @@ def _cells(graph: Graph, node: Node, inputs: tuple[int, ...], new_key: int) -> l
         case Reduce(reduction=reduction, to=to, masked=masked) if source is not None:
             if reduction not in FOLDED:
                 raise InternalError(f"reduction {reduction} must be expanded before code is emitted")
+            if not source.axis.nests_in(to):
+                return [Cell(node.key, Across(reduction, source.axis), to, to, inputs, False, masked, optional)]
             start = Cell(new_key, Accumulate(reduction, node.key), source.axis, source.axis, inputs, False, masked,
                          optional)
             return [start, Cell(node.key, Fold(reduction, source.axis), to, to, (new_key,))]
@@ -215,9 +226,9 @@ def _outside(piece: Axis, axes: Iterable[Axis]) -> Axis | None:
 
 def _placed(cell: Cell, piece: Axis, outside: Axis | None) -> Cell:
     """The cell as computed within a piece: what is coarser than a piece is computed in the outside loop."""
-    if cell.home.is_within(piece):
+    if cell.home.nests_in(piece):
         return cell
-    if not piece.is_within(cell.home):
+    if not piece.nests_in(cell.home):
         raise InternalError(f"a value of {cell.home} cannot be computed within a piece of {piece}")
     if not cell.is_local:
         raise InternalError(f"a reduction to {cell.home} must be prepared: pieces are of {piece}")

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, assert_never
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, assert_never
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from rldsl.diagnostics import InternalError
 from rldsl.emit.expressions import deciding_inputs
+from rldsl.graph.expanding import made_below
 from rldsl.graph.model import (
     Constant,
     Elementwise,
@@ -69,9 +72,69 @@ def evaluate(graph: Graph, keys: Iterable[int], layout: Layout, leaves: Mapping[
              dtype: torch.dtype = torch.float64, foreign: ForeignCall | None = None,
              read: ReadCall | None = None) -> dict[int, Value]:
     """The values of `keys`. `leaves` gives any nodes that are known already: tensors (with gradients if they have
-    them), arrays or lists, packed. `foreign` and `read` compute the calls and the model reads that are needed."""
+    them), arrays or lists, packed. `foreign` and `read` compute the calls and the model reads that are needed; a call that
+    makes an axis gives `Expanded`."""
+    layout, leaves = with_found_axes(graph, keys := tuple(keys), layout, leaves, dtype=dtype, foreign=foreign, read=read)
     evaluation = Evaluation(graph, layout, leaves, dtype=dtype, foreign=foreign, read=read)
     return {key: evaluation.value(key) for key in keys}
+
+
+class Listed(Protocol):
+    """What a call on the host gave (`rewards.outcome`): values, and of how many each item has some."""
+
+    @property
+    def values(self) -> Iterable[Any]:
+        """Flat."""
+        ...
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64] | None:
+        """For each item."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """What a call gives that makes an axis (`graph.expanding`): the values of its places, how many of them lie below each place
+    of its inputs' axis and, where it covers another axis, how many places of that one lie in each."""
+
+    values: list[Any]
+    counts: npt.NDArray[np.int64]
+    inside: npt.NDArray[np.int64] | None = None
+
+    @staticmethod
+    def of(outcome: Listed) -> Expanded:
+        """What a call on the host gave. Without counts no item has a list: each is absent or failed, and has one place."""
+        counts = np.ones(len(outcome), np.int64) if outcome.counts is None else outcome.counts
+        return Expanded(list(outcome.values), counts)
+
+
+def with_found_axes(graph: Graph, keys: Iterable[int], layout: Layout, leaves: Mapping[int, Any], *,
+                    dtype: torch.dtype = torch.float64, foreign: ForeignCall | None = None,
+                    read: ReadCall | None = None) -> tuple[Layout, Mapping[int, Any]]:
+    """The layout with all axes that `keys` need and that calls have to find, and the leaves with the values of these calls."""
+    known: dict[int, Any] = {}
+    for key in made_below(graph, keys, leaves):
+        node = graph[key]
+        axis = node.type.axis
+        if axis.name in layout.offsets or axis.parent is None:
+            continue
+        inputs = evaluate(graph, node.inputs, layout, {**leaves, **known}, dtype=dtype, foreign=foreign, read=read)
+        made = _asked(foreign, node, [inputs[source] for source in node.inputs])
+        if not isinstance(made, Expanded):
+            raise InternalError(f"{node.operation} makes `{axis}`, and its values came without their counts")
+        known |= {**inputs, key: made.values}
+        layout = extended(layout, axis, made)
+    return layout, {**leaves, **known} if known else leaves
+
+
+def extended(layout: Layout, axis: Axis, made: Expanded) -> Layout:
+    """The layout with an axis that a call has found."""
+    assert axis.parent is not None
+    cover = None if axis.over is None or made.inside is None else (axis.over.name, made.inside)
+    return layout.with_places(axis.name, axis.parent.name, made.counts, cover)
 
 
 class Evaluation:
@@ -143,7 +206,8 @@ class Evaluation:
                 owners, _ = self._places(to, self._axis(node))
                 return _at(inputs[0], owners, node.type.element)
             case Foreign():
-                return self._converted(node, _asked(self.foreign, node, inputs))
+                found = _asked(self.foreign, node, inputs)
+                return self._converted(node, found.values if isinstance(found, Expanded) else found)
             case Read():
                 return self._converted(node, _asked(self.read, node, inputs))
             case Leaf(owner=owner, field=field):

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rldsl.diagnostics import InternalError
-from rldsl.emit.cells import Cell, Quantile, Series
+from rldsl.emit.cells import Across, Cell, Quantile, Series
+from rldsl.emit.expressions import checked
 from rldsl.graph.model import Mirror, Pick, Rank, Reduction, Scan, Shift
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ def series_lines(writer: Writer, cell: Cell, indent: str) -> Iterator[str]:
     match cell.work:
         case Quantile():
             lines = _quantile(writer, cell)
+        case Across(reduction=reduction):
+            lines = _across(writer, cell, reduction)
         case Series(operation=Scan() as scan):
             lines = _scan(writer, cell, scan)
         case Series(operation=Shift() as shift):
@@ -58,6 +61,22 @@ def _gathered(writer: Writer, cell: Cell, with_places: bool) -> Iterator[str]:
     if with_places:
         yield f"{pad}{places}[{count}] = {i}"
     yield f"{pad}{count} += 1"
+
+
+def _across(writer: Writer, cell: Cell, reduction: Reduction) -> Iterator[str]:
+    i, found = _locals(writer, cell, "i", "found")
+    name, (first, last), kept = writer.variable(cell.key), writer.ends(cell.over, cell.home), writer.condition(cell, i)
+    helper, start = {Reduction.SUM: ("accumulate", "0.0"), Reduction.MINIMUM: ("smaller", "math.inf"),
+                     Reduction.MAXIMUM: ("larger", "(-math.inf)")}[reduction]
+    value = writer.input(cell, 0, i).real
+    yield f"{name}, {found} = {start}, False"
+    yield f"for {i} in range({first}, {last}):"
+    yield f"    {name} = {checked(f'{helper}({name}, {value})')}" if kept is None else f"    if {kept}:"
+    if kept is not None:
+        yield f"        {name} = {checked(f'{helper}({name}, {value})')}"
+    yield f"    {found} = {'True' if kept is None else f'{found} | ({kept})'}"
+    if reduction is not Reduction.SUM:
+        yield f"{name} = {name} if {found} else math.nan"
 
 
 def _quantile(writer: Writer, cell: Cell) -> Iterator[str]:

@@ -4,6 +4,9 @@ later loop needs it. Decides the nest and what is kept; writes no code.
 The body of the loop over an axis A alternates between A's own scalars and loops over finer axes. Step `i` is: own
 cells of step i, then the loops of step i. A fold to A of what loop i computes is own to step i + 1. Cells in loops are
 put as late as their users allow; one that several steps need is computed again where that is cheap, else kept.
+
+An axis that covers another one (steps, of tokens) is beside it, not above: what goes from one to the other *crosses*, is kept
+in an array, and is computed in an earlier step.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from rldsl.emit.cells import Accumulate, Cell, Compute, Fold, Quantile, Series, Store, Task
+from rldsl.emit.cells import Accumulate, Across, Cell, Compute, Fold, Quantile, Series, Store, Task
 from rldsl.graph.model import Function, Position, Size
 from rldsl.types import BATCH, Axis
 
@@ -85,8 +88,9 @@ class _Work:
         """The body of the loop over `axis`, which computes `cells`; `scope` are the scalars that are known there."""
         loads = self._loads(axis, cells, scope)
         own = [cell for cell in cells if cell.home == axis]
-        steps = _steps(axis, cells)
-        inner = self._placed(axis, cells, steps)
+        tops = self._tops(axis, [cell for cell in cells if cell.home != axis])
+        steps = _steps(axis, cells, tops)
+        inner = self._placed(axis, cells, steps, tops)
         scope = scope | set(loads) | {cell.key for cell in own if not isinstance(cell.work, Series)}
         for cell in own:
             if isinstance(cell.work, Series):
@@ -96,18 +100,22 @@ class _Work:
             statements += _own([cell for cell in own if steps[cell.key] == step])
             now = [cell for cell in cells if step in inner.get(cell.key, ())]
             statements += _begun(own, now)
-            statements += self._loops(axis, now, scope)
+            statements += self._loops(axis, now, scope, tops if _may_cross(cells) else self._tops(axis, now))
         return statements
 
-    def _loops(self, axis: Axis, cells: Sequence[Cell], scope: frozenset[int]) -> list[Loop]:
+    def _loops(self, axis: Axis, cells: Sequence[Cell], scope: frozenset[int], tops: Mapping[int, Axis]) -> list[Loop]:
         """Loops below `axis` for cells that depend on nothing but what is known now and each other."""
-        needed = list(dict.fromkeys(used for cell in cells for used in self._axes_of(axis, cell)))
-        tops = [top for top in needed if not any(top != other and top.is_within(other) for other in needed)]
         loops = []
-        for top in tops:
-            inside = [cell for cell in cells if cell.home.is_within(top)]
+        for top in dict.fromkeys(tops[cell.key] for cell in cells):
+            inside = [cell for cell in cells if tops[cell.key] == top]
             loops.append(Loop(top, axis, tuple(self.body(top, inside, scope))))
         return loops
+
+    def _tops(self, axis: Axis, cells: Sequence[Cell]) -> dict[int, Axis]:
+        """The axis of the loop right below `axis` in which each cell stands."""
+        needed = list(dict.fromkeys(used for cell in cells for used in self._axes_of(axis, cell)))
+        tops = [top for top in needed if not any(top != other and top.nests_in(other) for other in needed)]
+        return {cell.key: next(top for top in tops if cell.home.nests_in(top)) for cell in cells}
 
     def _axes_of(self, axis: Axis, cell: Cell) -> Iterable[Axis]:
         """Axes below `axis` whose loops the cell must stand in: its own and those of coarser values that it uses."""
@@ -120,7 +128,7 @@ class _Work:
             yield cell.home
             for key in cell.inputs:
                 source = self.axes.get(key)
-                if source is not None and source != axis and source.is_within(axis) and cell.home.is_within(source):
+                if source is not None and source != axis and source.nests_in(axis) and cell.home.nests_in(source):
                     yield source
 
     def _loads(self, axis: Axis, cells: Sequence[Cell], scope: frozenset[int]) -> list[int]:
@@ -135,7 +143,8 @@ class _Work:
                     found[key] = None
         return list(found)
 
-    def _placed(self, axis: Axis, cells: Sequence[Cell], steps: dict[int, int]) -> dict[int, set[int]]:
+    def _placed(self, axis: Axis, cells: Sequence[Cell], steps: dict[int, int], tops: Mapping[int, Axis]
+                ) -> dict[int, set[int]]:
         """The steps whose loops compute each inner cell. What later steps need and is not cheap is kept."""
         inner = {cell.key: cell for cell in cells if cell.home != axis}
         costs = _costs(inner)
@@ -151,19 +160,29 @@ class _Work:
                     mine |= later
                 wanted[cell.key] = mine
             for key in cell.inputs:
-                if key in inner and cell.key in inner:
+                if key in inner and cell.key in inner and tops[key] == tops[cell.key]:
                     wanted[key] |= mine
                 elif key in inner and not isinstance(cell.work, Fold):
                     arrays.add(key)
         return {key: wanted[key] for key in inner}
 
 
-def _steps(axis: Axis, cells: Sequence[Cell]) -> dict[int, int]:
+def _may_cross(cells: Sequence[Cell]) -> bool:
+    """Whether there is an axis that covers another one: loops must then be those for which crossings were looked for."""
+    return any(above.over is not None for cell in cells for above in cell.home.chain())
+
+
+def _steps(axis: Axis, cells: Sequence[Cell], tops: Mapping[int, Axis]) -> dict[int, int]:
     """The step of each cell: own cells as early, cells of inner loops as late as they can be."""
     home = {cell.key: cell.home for cell in cells}
     steps: dict[int, int] = {}
+
+    def later(cell: Cell, key: int) -> bool:
+        """Whether the loops that compute an input are over before the cell can be computed."""
+        return home[key] != axis and (cell.home == axis or tops[cell.key] != tops[key])
+
     for cell in cells:
-        ready = [steps[key] + (cell.home == axis and home[key] != axis) for key in cell.inputs if key in home]
+        ready = [steps[key] + later(cell, key) for key in cell.inputs if key in home]
         steps[cell.key] = max(ready, default=0)
     latest: dict[int, int] = {}
     for cell in reversed(cells):
@@ -171,7 +190,7 @@ def _steps(axis: Axis, cells: Sequence[Cell]) -> dict[int, int]:
             steps[cell.key] = latest[cell.key]
         for key in cell.inputs:
             if key in home and home[key] != axis:
-                limit = steps[cell.key] - (cell.home == axis)
+                limit = steps[cell.key] - later(cell, key)
                 latest[key] = min(latest.get(key, limit), limit)
     return steps
 
@@ -185,7 +204,7 @@ def _costs(cells: Mapping[int, Cell]) -> dict[int, float]:
                 costs[key] = _COST[function] + sum(costs.get(source, 0.0) for source in cell.inputs)
             case Position() | Size():
                 costs[key] = 1.0
-            case Fold() | Accumulate() | Quantile() | Series() | Store():
+            case Fold() | Accumulate() | Across() | Quantile() | Series() | Store():
                 costs[key] = math.inf
     return costs
 

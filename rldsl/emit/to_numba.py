@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rldsl.diagnostics import InternalError
-from rldsl.emit.cells import Accumulate, Cell, Compute, Fold, Quantile, Series, Store, Task, collect
+from rldsl.emit.cells import Accumulate, Across, Cell, Compute, Fold, Quantile, Series, Store, Task, collect
 from rldsl.emit.expressions import Argument, checked, literal, numba_expression
 from rldsl.emit.inline import single_uses
 from rldsl.emit.names import Names, comment
@@ -241,7 +241,7 @@ class Writer:
             case Fold(reduction=reduction):
                 if reduction is not Reduction.SUM:
                     yield f"{indent}{name} = {name} if {self.local(cell.key, 'found')} else math.nan"
-            case Quantile() | Series():
+            case Across() | Quantile() | Series():
                 yield from series_lines(self, cell, indent)
         yield from self._keep(cell, name, indent)
 

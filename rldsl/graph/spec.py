@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from rldsl.graph.model import Graph
+from rldsl.graph.model import Graph, Setting
 from rldsl.graph.steps import Step
 from rldsl.source import Source, Span
 from rldsl.types import Axis, Element, Type
@@ -154,6 +154,40 @@ class ResponseSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CriterionSpec:
+    """One criterion of a rubric. `mark`: `weight`, `penalty` (`amount` is the node of its number), `veto`, `gate` (`amount` is that
+    of the verdict from which it holds or is open). `scale`: as a constant of the rubric's calls."""
+
+    text: str
+    mark: str
+    amount: int
+    scale: Setting
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RubricSpec:
+    """A rubric: who judges, by what, how it asks (`asks`: constants of its calls). Without criteria they come with each call."""
+
+    name: str
+    judge: str
+    criteria: tuple[CriterionSpec, ...]
+    asks: tuple[tuple[str, Setting], ...]
+    span: Span
+    doc: str = ""
+
+    @property
+    def weighed(self) -> tuple[CriterionSpec, ...]:
+        """What one call asks: all but the gates."""
+        return tuple(criterion for criterion in self.criteria if criterion.mark != "gate")
+
+    @property
+    def gates(self) -> tuple[CriterionSpec, ...]:
+        """What is asked before: where one is closed, nothing else counts."""
+        return tuple(criterion for criterion in self.criteria if criterion.mark == "gate")
+
+
+@dataclass(frozen=True, slots=True)
 class NamedValue:
     """A reward or a top-level let."""
 
@@ -259,6 +293,7 @@ class TestSpec:
     counts: tuple[tuple[Axis, tuple[int, ...]], ...]
     gradients: tuple[tuple[int, int, int], ...]  # (key of the result leaf, key of the differentiated scalar, key of the probe)
     span: Span
+    inside: tuple[int, ...] | None = None  # how many tokens lie in each step
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +336,7 @@ class Spec:
     lets: tuple[NamedValue, ...] = ()
     states: tuple[StateSpec, ...] = ()
     externs: tuple[ExternSpec, ...] = ()
+    rubrics: tuple[RubricSpec, ...] = ()
     objectives: tuple[ObjectiveSpec, ...] = ()
     guards: tuple[GuardSpec, ...] = ()
     evals: tuple[EvalSpec, ...] = ()

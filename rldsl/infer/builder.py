@@ -201,6 +201,15 @@ class Builder:
         inputs = self._reduced(reduction, x, mask, argument, span)
         return self.add(Reduce(reduction, to, mask is not None), inputs, span=span)
 
+    def reduce_keeping(self, reduction: Reduction, x: int, parts: Axis, mask: int | None = None, argument: int | None = None,
+                       span: Span | None = None) -> int:
+        """One value for each place of `parts`: of fixed parts of the same kind as those that `x` stands on, each by itself."""
+        assert parts.parent is not None
+        taken = self._taken_apart(x, span)
+        masks = [None] * len(taken) if mask is None else self._taken_apart(self.spread(mask, self[x].type.axis, span), span)
+        return self.parts([self.reduce(reduction, key, parts.parent, only, argument, span)
+                           for key, only in zip(taken, masks, strict=True)], parts, span)
+
     def pick(self, reduction: Reduction, x: int, to: Axis, mask: int | None = None,
              argument: int | None = None, span: Span | None = None) -> int:
         """The weights by which that reduction of the same inputs selects."""

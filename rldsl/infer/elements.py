@@ -1,4 +1,4 @@
-"""The element of a result, its named extra axes, and whether it may be absent."""
+"""The element of a result, and whether it may be absent."""
 
 from __future__ import annotations
 
@@ -115,10 +115,6 @@ def _reduction_element(reduction: Reduction, element: Element) -> Element:
         case _:
             assert_never(reduction)
 
-
-def infer_extra(inputs: Sequence[Type]) -> tuple[str, ...]:
-    """The named axes of the inputs, in their order."""
-    return tuple(dict.fromkeys(name for type_ in inputs for name in type_.extra))
 
 
 def infer_optional(operation: Operation, inputs: Sequence[Type]) -> bool:

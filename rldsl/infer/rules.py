@@ -37,7 +37,7 @@ from rldsl.graph.model import (
     SourceKind,
     Spread,
 )
-from rldsl.infer.elements import infer_element, infer_extra, infer_optional
+from rldsl.infer.elements import infer_element, infer_optional
 from rldsl.infer.gradients import infer_live, is_current
 from rldsl.infer.levels import infer_axis
 from rldsl.infer.provenance import infer_provenance
@@ -56,7 +56,7 @@ def infer_type(operation: Operation, inputs: Sequence[Type], context: Stage) -> 
     axis = infer_axis(operation, inputs)
     return Type(
         element=infer_element(operation, inputs), interval=infer_interval(operation, inputs), axis=axis,
-        extra=infer_extra(inputs), live=infer_live(operation, inputs),
+        live=infer_live(operation, inputs),
         stage=infer_stage(operation, inputs, context),
         optional=infer_optional(operation, inputs), provenance=infer_provenance(operation, inputs, axis))
 

@@ -42,6 +42,13 @@ class Layout:
         covered = {axis: (over, starts_of(inside)) for axis, (over, inside) in (covers or {}).items()}
         return Layout(dict(parents), offsets, covered)
 
+    def with_places(self, axis: str, parent: str, counts: Sequence[int] | Indices,
+                    cover: tuple[str, Sequence[int] | Indices] | None = None) -> Layout:
+        """This layout and an axis that was found: so many places below each of its parent. `cover`: which axis it covers, and
+        how many places of that one lie in each of its own."""
+        covers = self.covers if cover is None else {**self.covers, axis: (cover[0], starts_of(cover[1]))}
+        return Layout({**self.parents, axis: parent}, {**self.offsets, axis: starts_of(counts)}, covers)
+
     def size(self, axis: str) -> int:
         """Number of places of the axis."""
         return 1 if axis == "batch" else int(self._starts(axis)[-1])

@@ -59,11 +59,11 @@ def _reading_axis(node: Node) -> Axis:
 
 
 def common_ancestor(axes: Iterable[Axis]) -> Axis:
-    """The finest axis within which all of these lie; the batch, if there are none."""
+    """The finest axis within which all of these lie, with the tokens below it; the batch, if there are none."""
     chains = [axis.chain() for axis in axes]
     if not chains:
         return BATCH
-    return next(axis for axis in chains[0] if all(axis in chain for chain in chains))
+    return next(axis for axis in chains[0] if axis.over is None and all(axis in chain for chain in chains))
 
 
 def _first(nodes: list[Node]) -> int | None:

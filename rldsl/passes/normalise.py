@@ -43,9 +43,9 @@ def is_recomputed(node: Node) -> bool:
     match node.operation:
         case Constant() | Leaf() | Spread():
             return True
-        case Position(axis=axis, per=per):
-            return axis.size is not None and axis.parent == per
-        case Elementwise():
+        case Position(axis=axis, per=per) if axis.size is None or axis.parent != per:
+            return False
+        case Elementwise() | Position():
             return node.type.axis.base.level is Level.TOKEN or node.type.axis.is_of_pairs
         case _:
             return False

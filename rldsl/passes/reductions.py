@@ -12,7 +12,7 @@ from typing import assert_never
 
 from rldsl.diagnostics import InternalError
 from rldsl.graph.model import Elementwise, Function, Reduction
-from rldsl.infer import Builder
+from rldsl.infer import Builder, common_axis
 from rldsl.source import Span
 from rldsl.types import Axis, Element, Type
 
@@ -44,7 +44,8 @@ class Primitives:
 
     def _on_one_axis(self, keys: tuple[int, ...]) -> tuple[int, ...]:
         """Coarser values are spread to the finest axis."""
-        finest = max((self.builder[key].type.axis for key in keys), key=lambda axis: len(axis.chain()))
+        finest = common_axis([self.builder[key].type for key in keys])
+        assert finest is not None, "values that belong together"
         return tuple(self.builder.spread(key, finest, self.span) for key in keys)
 
     def number(self, key: int) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 from rldsl.graph.model import Elementwise, Freeze, Function, Node, Reduce, Reduction, Shift, Spread
-from rldsl.infer import Builder
+from rldsl.infer import Builder, common_axis
 from rldsl.infer.elements import BOOL_FUNCTIONS
 from rldsl.infer.scalar import evaluate
 from rldsl.passes.algebra import simpler
@@ -126,7 +126,9 @@ class Simplifier:
         if not all(isinstance(node.operation, Spread) for node in nodes):
             return None
         sources = [node.inputs[0] for node in nodes]
-        finest = max((self.builder[key].type.axis for key in sources), key=lambda axis: len(axis.chain()))
+        finest = common_axis([self.builder[key].type for key in sources])
+        if finest is None or not nodes[0].type.axis.is_within(finest):
+            return None
         at_source = self.make(function, *(self.spread(key, finest) for key in sources))
         return self.spread(at_source, nodes[0].type.axis)
 
@@ -145,9 +147,11 @@ class Simplifier:
             return self._sum_of_copies(self.builder[x].inputs[0], axis, to)
         return None
 
-    def _sum_of_copies(self, value: int, axis: Axis, to: Axis) -> int:
+    def _sum_of_copies(self, value: int, axis: Axis, to: Axis) -> int | None:
         """How many copies, times the value; of no copies 0, whatever the value."""
         source = self.builder[value].type.axis
+        if not source.is_within(to) and not to.is_within(source):
+            return None
         holder = source if source.is_within(to) else to
         number = self.builder.size(axis, holder, self.span)
         product = self.make(Function.GATED_MULTIPLY, number, self.spread(value, holder))

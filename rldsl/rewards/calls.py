@@ -17,6 +17,7 @@ from rldsl.rewards.texts import NATIVE
 from rldsl.types import Element
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+VERIFIERS = "verifiers"  # the name of the processes that they share
 _VERIFIER_MEMORY = 4 << 30
 
 
@@ -54,6 +55,15 @@ class Surroundings:
     search: Sequence[str]
 
 
+def promise_of(operation: Foreign, externs: Mapping[str, ExternSpec]) -> Result | None:
+    """What a call promises of every value; None of what a service answers, which says that itself."""
+    if operation.name.startswith("extern:"):
+        result = externs[operation.name.removeprefix("extern:")].result
+        return Result(result.element, result.interval, result.optional)
+    primitive = PRIMITIVES.get(operation.name)
+    return None if primitive is None else result_of(primitive, dict(operation.settings))
+
+
 def plan_call(operation: Foreign, around: Surroundings) -> HostCall:
     """What to run for an operation. KeyError for one that nobody knows."""
     if operation.name.startswith("extern:"):
@@ -72,7 +82,7 @@ def plan_call(operation: Foreign, around: Surroundings) -> HostCall:
         return _python_call(job, settings, result, order)
     kind = operation.name.removeprefix("verify.")
     job = _job(kind, {**settings, "memory": _VERIFIER_MEMORY}, float(settings["timeout"]))
-    return HostCall(operation.name, settings, result, order, job, "verifiers")
+    return HostCall(operation.name, settings, result, order, job, VERIFIERS)
 
 
 def _plan_extern(operation: Foreign, around: Surroundings) -> HostCall:

@@ -362,7 +362,19 @@ def _shown(text: str) -> str:
     return json.dumps(text if len(text) <= 40 else text[:39] + "…", ensure_ascii=False)
 
 
+def _open_separators(settings: Settings) -> Job:
+    """Where a pattern matches a text: as what is said beside the number of matches. What matches nothing separates nothing."""
+    compiled = re.compile(settings["pattern"])
+
+    def run(item: Item) -> Answered:
+        found = [match.span() for match in compiled.finditer(item[0])]
+        spans = [[start, stop] for start, stop in found if stop > start]
+        return Answered(len(spans), spans)
+
+    return Job(run)
+
+
 _KINDS: dict[str, Callable[[Settings], Job]] = {
     "python": _open_python, "regex": _open_regex, "json_schema": _open_json_schema, "math": _open_math,
-    "reasoning_gym": _open_reasoning_gym,
+    "reasoning_gym": _open_reasoning_gym, "separators": _open_separators,
 }

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Values: TypeAlias = "npt.NDArray[np.float64] | list[Any]"
+Indices: TypeAlias = npt.NDArray[np.int64]
 
 
 class FailureKind(StrEnum):
@@ -66,7 +67,10 @@ class Cost:
 class Outcome:
     """Results of a batch. Numbers are float64 with NaN, texts a list with None, where an item is absent or
     failed; `failed` tells the two apart. `computed` is how many items were run (equal ones once), `seconds`
-    the wall time. `evidence` is what items say beside their value (plain JSON: a quote, the test that failed)."""
+    the wall time. `evidence` is what items say beside their value (plain JSON: a quote, the test that failed).
+
+    An expanding call (`places.Places`) has `counts`: how many places each item gave. All others is then by place, those of an
+    item after those of the item before; `starts` says at which character of its item's text each piece starts, if it was cut."""
 
     values: Values
     failed: dict[int, Failure]
@@ -74,6 +78,8 @@ class Outcome:
     computed: int
     evidence: Mapping[int, Any] = field(default_factory=dict)
     cost: Cost = field(default_factory=Cost)
+    counts: Indices | None = None
+    starts: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.values)

@@ -20,9 +20,11 @@ import numpy.typing as npt
 
 from rldsl.graph.model import Foreign
 from rldsl.graph.spec import ExternSpec
-from rldsl.rewards.calls import HostCall, Surroundings, plan_call
+from rldsl.rewards.calls import VERIFIERS, HostCall, Surroundings, plan_call
+from rldsl.rewards.expanding import EXPANDING, Expanding
 from rldsl.rewards.in_process import Threads
 from rldsl.rewards.outcome import Cost, Failure, Outcome, is_absent
+from rldsl.rewards.places import Places, laid_out
 from rldsl.rewards.pool import Job, Pool, Reply
 from rldsl.rewards.results import check_value, pack, spread_batch
 from rldsl.rewards.signatures import Result
@@ -47,7 +49,8 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a service gives for a batch: at each item a value (None: absent) or a `Failure`, `evidence` and cost."""
+    """What a service gives for a batch: at each item a value (None: absent) or a `Failure`, `evidence` and cost. Of an
+    expanding operation each value is `Places`."""
 
     values: list[Any]
     evidence: Mapping[int, Any] = field(default_factory=dict)
@@ -57,7 +60,8 @@ class Answers:
 
 class Service(Protocol):
     """Answers operations that need more than a function: a judge, an encoder of texts. Called from several threads. `tier`
-    (`Tier.JUDGE` where a service has none) says what that costs beside other calls."""
+    (`Tier.JUDGE` where a service has none) says what that costs beside other calls; `problem(operation)`, where it has that,
+    why it cannot answer at all; `close()`, where it has that, lets go of what it holds."""
 
     def result(self, operation: Foreign) -> Result:
         """The promise that each value is checked against."""
@@ -82,15 +86,18 @@ class HostCalls:
         self._conventions: dict[str, str] = {}
         self._guard = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
-        weakref.finalize(self, _close, self._runners)
+        weakref.finalize(self, _close, self._runners, self._services)
 
     def call(self, operation: Foreign, inputs: Sequence[Column]) -> Outcome:
         """Results of one operation for a batch: `inputs` are columns of one length, in the order of
-        `operation.names`; None and NaN in them are absent and make the result absent. May be called from several threads;
-        calls that share processes take turns, and the seconds of one are those of its own turn."""
+        `operation.names`; None and NaN in them are absent and make the result absent. An expanding operation gives a list
+        for each item: its `Outcome` is by place, with `counts` of the items. May be called from several threads; calls that
+        share processes take turns, and the seconds of one are those of its own turn."""
         service = self._services.get(operation.name.partition(":")[0])
         if service is not None:
             return _served(service, operation, [_as_list(column) for column in inputs])
+        if (expanding := _expanding(operation)) is not None:
+            return self._expanded(operation, expanding, [_as_list(column) for column in inputs])
         plan = self._plan(operation)
         columns = [_as_list(inputs[index]) for index in plan.order or range(len(inputs))]
         count = len(columns[0])
@@ -124,11 +131,16 @@ class HostCalls:
         service = self._services.get(operation.name.partition(":")[0])
         if service is not None:
             return Tier(getattr(service, "tier", Tier.JUDGE))
-        return Tier.NATIVE if operation.name in NATIVE else Tier.PROCESS
+        return Tier.NATIVE if operation.name in NATIVE or _expanding(operation) is not None else Tier.PROCESS
+
+    def may_be_absent(self, operation: Foreign) -> bool:
+        """Whether it may give nothing although its inputs are there."""
+        service = self._services.get(operation.name.partition(":")[0])
+        return (self._plan(operation).result if service is None else service.result(operation)).optional
 
     def is_whole(self, operation: Foreign) -> bool:
         """Whether it is called with a whole batch, of which no item may be left out: what it says may depend on all."""
-        if operation.name.partition(":")[0] in self._services:
+        if operation.name.partition(":")[0] in self._services or _expanding(operation) is not None:
             return False
         plan = self._plan(operation)
         return plan.job is not None and plan.is_python and self._open(plan, plan.job) in WHOLE
@@ -137,7 +149,12 @@ class HostCalls:
         """Load every function of the project that the operations need, before anything is trained."""
         found: dict[str, Prepared] = {}
         for operation in operations:
-            if operation.name.partition(":")[0] in self._services:
+            service = self._services.get(operation.name.partition(":")[0])
+            if service is not None:
+                problem = service.problem(operation) if hasattr(service, "problem") else None
+                found[operation.name] = Prepared(operation.name, "", problem)
+                continue
+            if _expanding(operation) is not None:
                 continue
             plan = self._plan(operation)
             if plan.job is not None and plan.job.key not in found:
@@ -147,8 +164,8 @@ class HostCalls:
         return tuple(found.values())
 
     def close(self) -> None:
-        """End the child processes."""
-        _close(self._runners)
+        """End the child processes, and let go of what services hold."""
+        _close(self._runners, self._services)
 
     def _plan(self, operation: Foreign) -> HostCall:
         if operation not in self._plans:
@@ -172,6 +189,22 @@ class HostCalls:
                 return opened
             self._conventions[job.key] = opened
         return self._conventions[job.key]
+
+    def _expanded(self, operation: Foreign, expanding: Expanding, columns: list[list[Any]]) -> Outcome:
+        count, present = len(columns[0]), _present(columns)
+        if present is not None:
+            columns = [[column[index] for index in present] for column in columns]
+        settings = dict(operation.settings)
+        job = expanding.job(settings)
+        plan = HostCall(operation.name, settings, expanding.result, (), job, VERIFIERS)
+        with self._turn(plan):
+            started = time.perf_counter()
+            if job is not None:
+                replies = self._runner(plan).run(job, list(zip(*columns, strict=True))) if columns[0] else []
+                columns = [*columns, [reply.value if isinstance(reply.value, Failure) else reply.evidence for reply in replies]]
+            laid = laid_out(expanding.run(settings, *columns), expanding.result, count, present)
+            seconds = time.perf_counter() - started
+        return Outcome(laid.values, laid.failed, seconds, len(columns[0]), counts=laid.counts, starts=laid.starts)
 
     def _replies(self, operation: Foreign, plan: HostCall, columns: list[list[Any]]) -> tuple[list[Reply], int]:
         """One for each item, and how many were computed."""
@@ -204,15 +237,28 @@ def _served(service: Service, operation: Foreign, columns: list[list[Any]]) -> O
     if present is not None:
         columns = [[column[index] for index in present] for column in columns]
     found, promise = service.answer(operation, columns), service.result(operation)
+    if any(isinstance(value, Places) for value in found.values):
+        laid = laid_out(found.values, promise, count, present)
+        firsts, items = np.cumsum(laid.counts) - laid.counts, range(count) if present is None else present
+        said = {int(firsts[items[index]]): entry for index, entry in found.evidence.items() if laid.counts[items[index]]}
+        return Outcome(laid.values, laid.failed, time.perf_counter() - started, found.computed, said, found.cost, laid.counts,
+                       laid.starts)
     values, failed = pack([check_value(value, promise) for value in found.values], promise, count, present)
     places = range(count) if present is None else present
     evidence = {places[index]: said for index, said in found.evidence.items()}
     return Outcome(values, failed, time.perf_counter() - started, found.computed, evidence, found.cost)
 
 
-def _close(runners: dict[str, Pool | Threads]) -> None:
+def _expanding(operation: Foreign) -> Expanding | None:
+    return EXPANDING.get(operation.name.partition(":")[0])
+
+
+def _close(runners: dict[str, Pool | Threads], services: Mapping[str, Service]) -> None:
     while runners:
         runners.popitem()[1].close()
+    for service in services.values():
+        if hasattr(service, "close"):
+            service.close()
 
 
 def _search() -> list[str]:

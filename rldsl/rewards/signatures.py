@@ -70,10 +70,14 @@ def _timeout(seconds: float) -> Parameter:
     return Parameter("timeout", (Element.REAL,), seconds, constant=True, form=Form.DURATION)
 
 
+_MOST_FAILURES = Parameter("most_failures", _NUMBER, None, constant=True, form=Form.SHARE)
+"""The share of an iteration's calls above which failures stop a run; None: 10 %, and no fewer than 4 of them."""
+
+
 def _verifier(name: str, parameters: tuple[Parameter, ...], doc: str, interval: Interval = BINARY,
               **more: Iterable[tuple[str, str]]) -> Primitive:
     without = tuple(more.get("without", ()))
-    return Primitive(name, parameters, Element.REAL, interval, False, doc, without=without)
+    return Primitive(name, (*parameters, _MOST_FAILURES), Element.REAL, interval, False, doc, without=without)
 
 
 def _text(name: str, parameters: tuple[Parameter, ...], doc: str, optional: bool = False) -> Primitive:
@@ -104,7 +108,7 @@ _PLACE_OF_CHOICE = ("The last `\\boxed{}` decides, else what follows the last `a
 
 EXTERN_SETTINGS: tuple[Parameter, ...] = (
     _timeout(5.0), _choice("isolate", "process", "none"),
-    _choice("call", "signature", "item", "batch", "trl", "verl"), _flag("chat", False))
+    _choice("call", "signature", "item", "batch", "trl", "verl"), _flag("chat", False), _MOST_FAILURES)
 """What stands in the braces of `extern fn … = python("module:function") { … }`.
 
 `isolate: process` runs it in child processes that are killed at the deadline; `none` in this one, where a
@@ -112,7 +116,8 @@ call that hangs is reported and cannot be ended. `call` is how the function is c
 once with lists for the whole `batch`; as a `trl` or `verl` reward function. `signature` means trl if it has a
 parameter `completions`, verl if it has `solution_str` and `ground_truth`, else item. With `chat: true` a trl
 function gets messages in place of texts. `timeout` is for one call. Equal inputs of a batch are run once; a
-function of the whole batch sees them all.
+function of the whole batch sees them all. `most_failures` is the share of its calls in an iteration above which failures stop the
+run, handled or not.
 """
 
 _VERIFIERS = (
@@ -245,6 +250,8 @@ def check_constant(primitive: str, parameter: str, value: Setting) -> str | None
             return _check_json(value)
         case "function", str() if not re.fullmatch(r"[\w.]+:\w+", value):
             return f'a Python function is written "module:function", not "{value}"'
+        case "most_failures", int() | float() if not 0 <= value <= 1:
+            return "it is a share of the calls, from 0 to 1"
         case "timeout" | "tolerance" | "relative", int() | float():
             return _check_amount(parameter, value)
         case "n", _:

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from rldsl.emit.evaluate import Expanded, extended
 from rldsl.graph.model import Leaf, Node, SourceKind
 from rldsl.graph.spec import ParamSpec, Schedule
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.asked import Asked, Mask
 from rldsl.rewards.engine.roots import watched_rewards
 from rldsl.rewards.engine.run import HostRun
+from rldsl.rewards.hosting import open_host
 from rldsl.rewards.outcome import Outcome
-from rldsl.rewards.run import HostCalls
 from rldsl.scores.groups import Batch, Indices
 from rldsl.scores.lengths import Lengths
 from rldsl.scores.plan import Plan
@@ -46,7 +47,7 @@ class Evaluator:
     def __init__(self, plan: Plan, project: Path, *, ask_all: bool = False) -> None:
         self.plan = plan
         self.lengths = Lengths(plan, project) if plan.needs_length else None
-        self.host = HostCalls(plan.spec.externs, project)
+        self.host = open_host(plan.spec, project)
         rewards = [entry for entry in plan.values if entry.name in plan.rewards]
         self.demanded = tuple(entry.key for entry in rewards) if ask_all else watched_rewards(plan.spec.graph, (), rewards)
 
@@ -60,9 +61,15 @@ class Evaluator:
         """Everything that is scored, of one batch."""
         lengths = self.lengths.of(batch.completions) if self.lengths is not None else None
         layout = batch_layout(self.plan, batch.counts, lengths)
+
+        def grow(node: Node, outcome: Outcome) -> None:
+            nonlocal layout
+            layout = extended(layout, node.type.axis, Expanded.of(outcome))
+
         heard = _Heard({})
         keys = [entry.key for entry in self.plan.values]
-        run = HostRun(self.plan.spec.graph, self.host, heard, lambda: layout, dict(leaves_of(self.plan, batch)))
+        run = HostRun(self.plan.spec.graph, self.host, heard, lambda: layout, dict(leaves_of(self.plan, batch)),
+                      grow)
         run.run(self.demanded, keys)
         return Evaluated(run.layout(), {key: run.known[key] for key in keys}, run.open, run.asked, heard.stops)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rldsl.graph.expanding import is_expanding, made_below
 from rldsl.graph.model import Foreign, Node
 from rldsl.graph.spec import Spec, TestSpec
 from rldsl.kernels.layout import Layout
@@ -22,25 +23,29 @@ from rldsl.types import NUMERIC, Element
 Array = npt.NDArray[np.float64]
 
 
-def host_values(spec: Spec, test: TestSpec, leaves: Mapping[int, Array], layout: Layout, project: Path) -> dict[int, Array]:
-    """The numbers that follow from calls and from texts, by node. Functions of the project are looked up in the folder
-    `project`.
+def host_values(spec: Spec, test: TestSpec, leaves: Mapping[int, Array], layout: Layout, project: Path
+                ) -> tuple[dict[int, Array], Layout]:
+    """The numbers that follow from calls and from texts, by node, and the layout with the axes that calls make. Functions of the
+    project are looked up in the folder `project`.
 
     Raises `RunError` where a call fails: a test says what comes out, not that something may go wrong.
     """
     asked = [node for node in test.graph.nodes if node.type.element in NUMERIC and _is_of_the_host(test, node)]
-    if not asked:
-        return {}
-    from rldsl.emit.evaluate import evaluate
+    keys = [node.key for node in asked] + list(made_below(test.graph, [node.key for node in test.graph.nodes]))
+    if not keys:
+        return {}, layout
+    from rldsl.emit.evaluate import evaluate, with_found_axes
     from rldsl.rewards.run import HostCalls
-    known = {**leaves, **{given.key: list(given.texts) for given in test.given if given.texts}}
+    known: Mapping[int, Any] = {**leaves, **{given.key: list(given.texts) for given in test.given if given.texts}}
     host = HostCalls(spec.externs, project, workers=1)
     try:
+        layout, known = with_found_axes(test.graph, keys, layout, known,
+                                        foreign=lambda node, inputs: _called(spec, test, host, layout, node, inputs))
         found = evaluate(test.graph, [node.key for node in asked], layout, known,
                          foreign=lambda node, inputs: _called(spec, test, host, layout, node, inputs))
     finally:
         host.close()
-    return {node.key: np.asarray(found[node.key], dtype=np.float64) for node in asked}
+    return {node.key: np.asarray(found[node.key], dtype=np.float64) for node in asked}, layout
 
 
 def _is_of_the_host(test: TestSpec, node: Node) -> bool:
@@ -57,6 +62,9 @@ def _called(spec: Spec, test: TestSpec, host: Any, layout: Layout, node: Node, i
         name = node.operation.name.removeprefix("extern:")
         where = f"{place_of(spec, node.span)}: " if node.span is not None else ""
         raise RunError(f"{where}`{name}` failed in the test \"{test.name}\": {failure.message}")
+    if is_expanding(test.graph, node):
+        from rldsl.emit.evaluate import Expanded
+        return Expanded.of(outcome)
     return outcome.values
 
 

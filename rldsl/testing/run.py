@@ -53,7 +53,8 @@ def run_test(spec: Spec, test: TestSpec, backend: str, project: Path = Path()) -
     layout = layout_of(test)
     leaves = {given.key: np.asarray(given.values, dtype=np.float64) for given in test.given if not given.texts}
     leaves |= {param.key: np.asarray([_start(param.value)]) for param in params_of(spec, test)}
-    leaves |= host_values(spec, test, leaves, layout, project)
+    called, layout = host_values(spec, test, leaves, layout, project)
+    leaves |= called
     evaluate = _torch if backend == "torch" else _numba
     values = evaluate(test, leaves, layout)
     failures = [_failure(expect, values, layout, test) for expect in test.expects]
@@ -81,13 +82,16 @@ def _start(value: object) -> float:
 
 def layout_of(test: TestSpec) -> Layout:
     """The small layout that the test's lists write out; axes that no list names have no places."""
-    from rldsl.elaborate.tests import PROMPT, SAMPLE, TOKEN
+    from rldsl.elaborate.tests import PROMPT, SAMPLE, STEP, TOKEN
     counts = dict(test.counts)
     prompts = counts.get(PROMPT, (1,))
     samples = counts.get(SAMPLE, (0,) * sum(prompts))
     tokens = counts.get(TOKEN, (0,) * sum(samples))
-    return Layout.of({PROMPT.name: BATCH.name, SAMPLE.name: PROMPT.name, TOKEN.name: SAMPLE.name},
-                     {PROMPT.name: prompts, SAMPLE.name: samples, TOKEN.name: tokens})
+    layout = Layout.of({PROMPT.name: BATCH.name, SAMPLE.name: PROMPT.name, TOKEN.name: SAMPLE.name},
+                       {PROMPT.name: prompts, SAMPLE.name: samples, TOKEN.name: tokens})
+    if STEP not in counts:
+        return layout
+    return layout.with_places(STEP.name, SAMPLE.name, counts[STEP], (TOKEN.name, test.inside) if test.inside is not None else None)
 
 
 def _failure(expect: ExpectSpec, values: Mapping[int, Array], layout: Layout, test: TestSpec) -> Failure | None:
@@ -105,7 +109,7 @@ def _failure(expect: ExpectSpec, values: Mapping[int, Array], layout: Layout, te
 
 def _together(test: TestSpec, expect: ExpectSpec, values: Mapping[int, Array], layout: Layout) -> tuple[Array, Array]:
     axes = [test.graph[key].type.axis for key in (expect.key, expect.expected)]
-    finest = max(axes, key=lambda axis: len(axis.chain()))
+    finest = axes[0] if axes[0].is_within(axes[1]) else axes[1]
     left, right = (values[key][layout.owners(finest.name, axis.name)]
                    for key, axis in zip((expect.key, expect.expected), axes, strict=True))
     return left, right

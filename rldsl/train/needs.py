@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from rldsl.graph.expanding import axes_of, makers
 from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
 from rldsl.graph.spec import ResponseSpec, Spec
 from rldsl.graph.staged import StagedObjective
@@ -33,9 +34,11 @@ class NeedFinder:
     within: frozenset[str] = field(init=False)  # the responses in whose support something is read
     _found: dict[frozenset[int], Needs] = field(default_factory=dict)
     _data: frozenset[str] = field(init=False)
+    _makers: Mapping[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.responses = {entry.name: entry for entry in self.spec.responses}
+        self._makers = makers(self.spec.graph)
         self.within = frozenset(node.operation.response for node in self.spec.graph.nodes
                                 if isinstance(node.operation, Read) and node.operation.within)
         self._data = frozenset(entry.name for entry in self.spec.data)
@@ -51,8 +54,13 @@ class NeedFinder:
     def of_objective(self, staged: StagedObjective, vectors: Iterable[int] = (), hidden: Iterable[Read] = ()) -> Needs:
         """What an update with an objective needs; also the known vectors and the hidden states of its products."""
         sources = [given.source for given in staged.inputs if given.source is not None]
+        sources += self.makers_of(staged)
         read = {live.read.response for live in staged.direct} | {group.response for group in staged.groups}
         return self.of([*sources, *vectors], read | {entry.response for entry in hidden})
+
+    def makers_of(self, staged: StagedObjective) -> tuple[int, ...]:
+        """The calls that make the axes of an objective."""
+        return tuple(self._makers[axis.name] for axis in staged.axes if axis.name in self._makers)
 
     def texts_of(self, response: str) -> tuple[int, ...]:
         """The nodes of a response's prompt and, if it was given, of its text."""
@@ -84,6 +92,7 @@ class NeedFinder:
             keys.add(key)
             node = self.spec.graph[key]
             waiting.extend(node.inputs)
+            waiting.extend(self._makers[axis.name] for axis in axes_of(node) if axis.name in self._makers)
             for name in self.node_responses(node):
                 responses.add(name)
                 waiting.extend(self.texts_of(name))

@@ -32,6 +32,7 @@ class Objective:
     products: Products
     clip: Clip | None
     meaning: Meaning
+    makers: tuple[int, ...] = ()  # calls that make the axes on which it works
 
     @property
     def seen(self) -> tuple[Sight, ...]:
@@ -82,4 +83,5 @@ def _compile(spec: Spec, entry: ObjectiveSpec, finder: NeedFinder, backend: Back
     compiled = CompiledObjective(staged, backend)
     products = Products.of(spec, staged)
     needs = finder.of_objective(staged, [key for key, _ in products.known], [read for _, read in products.live])
-    return Objective(entry, compiled, needs, sources, parameters, products, first_clip(spec, entry), Meaning(spec, entry))
+    return Objective(entry, compiled, needs, sources, parameters, products, first_clip(spec, entry), Meaning(spec, entry),
+                     finder.makers_of(staged))

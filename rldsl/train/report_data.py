@@ -210,7 +210,7 @@ def _verdict_node(samples: Sequence[Sample], success: str) -> str | None:
     values: dict[str, set[object]] = {}
     for sample in samples:
         for name, value in sample.rewards.items():
-            if value is not None:
+            if value is not None and not isinstance(value, list):
                 values.setdefault(name, set()).add(value)
     verdicts = [name for name, found in values.items() if all(_is_verdict(value) for value in found)]
     words = set(success.replace("/", " ").split())

@@ -42,6 +42,7 @@ def update_once(world: World, engine: Engine, values: Values, objective: Objecti
                 rows: Mapping[str, Indices], *, passes: int, compare: frozenset[str]) -> UpdateReport:
     """Train on the named rows. `compare` names rollouts whose recorded log-probabilities are to be held against those
     that are read here; no weights may have moved since they were drawn."""
+    values.compute(objective.makers)
     part = part_of(values.layout, rows)
     seen = {sight: _cut_tokens(world, values, sight, part) for sight in objective.seen}
     inputs = _inputs(values, objective, part)

@@ -14,14 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from rldsl.data.rows import Rows
+from rldsl.emit.evaluate import Expanded, extended
+from rldsl.graph.expanding import made_below
 from rldsl.graph.model import Leaf, Node, Read, ReadKind, SourceKind
 from rldsl.graph.spec import NamedValue, ResponseSpec, Role
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.asked import Column, Mask
+from rldsl.rewards.engine.order import bare_nodes
 from rldsl.rewards.engine.roots import watched_rewards
 from rldsl.rewards.engine.run import HostRun
+from rldsl.rewards.outcome import Outcome
 from rldsl.rollouts.sampler import sample
 from rldsl.rollouts.signatures import ModelError, Sampling
+from rldsl.rollouts.spans import tokens_inside
 from rldsl.rollouts.tokens import ResponseTokens, given_prompts, retokenized, tokenize_given
 from rldsl.train.host import Calls
 from rldsl.train.outcome import RunError, place_of
@@ -29,6 +34,7 @@ from rldsl.train.parts import Indices
 from rldsl.train.scoring import Scored, score_plain, score_reads
 from rldsl.train.seeds import seed_for
 from rldsl.train.world import World
+from rldsl.types import Axis
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Overrides: TypeAlias = Callable[[Sampling], Sampling]
@@ -60,10 +66,12 @@ class Values:
     calls: HostRun = field(init=False)
     demanded: set[int] = field(default_factory=set)
     _seen: dict[tuple[str, str, int | None], ResponseTokens] = field(default_factory=dict)
+    _found: dict[str, tuple[Axis, Expanded]] = field(default_factory=dict)
     _layout: Layout | None = None
 
     def __post_init__(self) -> None:
-        self.calls = HostRun(self.world.spec.graph, self.world.host, Calls(self), lambda: self.layout, self.known)
+        self.calls = HostRun(self.world.spec.graph, self.world.host, Calls(self), lambda: self.layout, self.known,
+                             self._grow)
 
     # ------------------------------------------------------------------ asking
     def column(self, key: int) -> Column:
@@ -145,8 +153,8 @@ class Values:
         return self._seen[model, response, context]
 
     def may_be_unasked(self, key: int) -> bool:
-        """Whether a value comes from a call that is asked only where it is needed."""
-        return key not in self.demanded and self.calls.is_costly(key)
+        """Whether a value comes from a call that is asked only where it is needed, and need not be needed everywhere."""
+        return self.calls.is_costly(key) and key not in bare_nodes(self.world.spec.graph, self.demanded)
 
     @property
     def layout(self) -> Layout:
@@ -210,7 +218,24 @@ class Values:
             if spec.is_sampled:
                 parents[spec.sample_axis.name], counts[spec.sample_axis.name] = spec.prompt_axis.name, tokens.counts
             parents[spec.token_axis.name], counts[spec.token_axis.name] = spec.sample_axis.name, tokens.lengths
-        return Layout.of(parents, counts)
+        layout = Layout.of(parents, counts)
+        for axis, made in self._found.values():
+            layout = extended(layout, axis, made)
+        return layout
+
+    def _grow(self, node: Node, outcome: Outcome) -> None:
+        """The places of an axis that a call has found, and the tokens that each covers."""
+        axis, made = node.type.axis, Expanded.of(outcome)
+        if axis.over is not None and outcome.starts is not None:
+            spec = self.world.responses[axis.over.owner]
+            try:
+                inside = tokens_inside(self.world.models[spec.model], self.response(spec.name), made.counts, outcome.starts)
+            except ModelError as fault:
+                where = f"{place_of(self.world.spec, node.span)}: " if node.span is not None else ""
+                raise RunError(f"{where}{fault.message}") from fault
+            made = replace(made, inside=inside)
+        self._found[axis.name] = axis, made
+        self._layout = None
 
     # ------------------------------------------------------------------ what values need
     def _realise(self, keys: Sequence[int]) -> None:
@@ -226,7 +251,7 @@ class Values:
 
     def _below(self, keys: Sequence[int]) -> list[Node]:
         """The nodes that are not known, in the order of the graph."""
-        waiting, found = list(keys), dict[int, Node]()
+        waiting, found = [*keys, *made_below(self.world.spec.graph, keys, self.known)], dict[int, Node]()
         while waiting:
             key = waiting.pop()
             if key not in found and key not in self.known:

@@ -17,11 +17,14 @@ reward right = verify.equal(y.text, d.answer)
 reward places = text.matching_places(y.text, d.answer)
 let before = logp(actor, y)
 let held = places - 0.1 * mean(before - logp(ref, y), per: sample)
+let steps = split(y.text, at: "b")
 """
-LEVELS = ("token", "sample", "prompt", "batch")
-FINER = {"sample": "token", "prompt": "sample", "batch": "prompt"}
+LEVELS = ("token", "step", "sample", "prompt", "batch")
+FINER = {"step": "token", "sample": "token", "prompt": "sample", "batch": "prompt"}
 LEAVES = {
     "token": ("logp(actor, y)", "entropy(actor, y)", "y.logp", "before", "at_last(right, y)", "kl(actor, ref, y)"),
+    "step": ("text.length(steps) / 4", "mean(logp(actor, y), per: step)", "count(y.logp, per: step) / 4",
+             "(min(before, per: step) else 0)"),
     "sample": ("right", "places", "held", "y.length / 8", "mean(logp(actor, y), per: sample)",
                "sum(logp(actor, y) - y.logp, per: sample)"),
     "prompt": ("mean(right, per: prompt)", "mean(sum(entropy(actor, y), per: sample), per: prompt)", "max(held, per: prompt)"),
@@ -40,6 +43,9 @@ REDUCE = ("mean({0}, per: {l})", "sum({0}, per: {l})", "max({0}, per: {l})", "mi
 ALONG = {"token": ("scan({0}, decay: 0.9, from: end)", "cumsum({0})", "next({0}, fill: 0.3)", "prev({0})",
                    "rank({0}, per: sample) / 4", "where(top({0}, 2, per: sample), {0}, 0)",
                    "(mean(others({0}, per: sample), per: token) else 0.1)"),
+         "step": ("scan({0}, decay: 0.8, from: end)", "next({0}, fill: 0.3)", "rank({0}, per: sample) / 4",
+                  "mean({0} - spread(mean(logp(actor, y), per: step), to: step), per: step)",
+                  "(max(others({0}, per: sample), per: step) else 0.2)"),
          "sample": ("(others_mean({0}, per: prompt) else 0)", "rank({0}, per: prompt) / 4",
                     "normalize({0}, per: prompt, guard: 0.2)",
                     "(mean(tanh(spread({0}, to: others({0}, per: prompt)) - others({0}, per: prompt)), per: sample) else 0)",

@@ -44,12 +44,15 @@ def spec_of(text: str) -> Spec:
 
 
 def layout_for(random: np.random.Generator) -> Layout:
-    """Ragged, with single-sample groups and single-token and empty samples."""
+    """Ragged, with single-sample groups, single-token and empty samples, and steps without tokens."""
     samples = random.integers(1, 5, random.integers(1, 4))
     tokens = random.integers(0, 5, samples.sum())
     tokens[-1] = max(tokens[-1], 1)  # an update batch holds a token
-    return Layout.of({"d": "batch", "y.sample": "d", "y.token": "y.sample"},
-                     {"d": [len(samples)], "y.sample": samples, "y.token": tokens})
+    steps = random.integers(1, 4, samples.sum())
+    inside = [random.multinomial(held, np.full(count, 1 / count)) for held, count in zip(tokens, steps, strict=True)]
+    return Layout.of({"d": "batch", "y.sample": "d", "y.token": "y.sample", "y.step": "y.sample"},
+                     {"d": [len(samples)], "y.sample": samples, "y.token": tokens, "y.step": steps},
+                     {"y.step": ("y.token", np.concatenate(inside))})
 
 
 def given_for(staged: StagedObjective, layout: Layout, random: np.random.Generator,

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rldsl.diagnostics import InternalError
 from rldsl.emit.evaluate import Value
+from rldsl.graph.expanding import made_below
 from rldsl.graph.model import Foreign, Graph, Node
 from rldsl.graph.order import ancestors
 from rldsl.kernels.layout import Layout
@@ -39,6 +40,9 @@ class Host(Protocol):
     def tier(self, operation: Foreign) -> Tier:
         """What it costs."""
 
+    def may_be_absent(self, operation: Foreign) -> bool:
+        """Whether it may give nothing although its inputs are there."""
+
     def is_whole(self, operation: Foreign) -> bool:
         """Whether it sees a batch as a whole, so that no place may be left out."""
 
@@ -50,7 +54,7 @@ class Watcher(Protocol):
         """A call was asked at some places. May raise: nothing more is asked then."""
 
     def stopped(self, node: Node, count: int, places: Sequence[int]) -> None:
-        """`else stop` met absent values at some of the `count` places of its input. Must raise."""
+        """`else stop` met absent values at some of the `count` places of its input. May raise, or go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +68,26 @@ class _Question:
 
 @dataclass(slots=True)
 class HostRun:
-    """`layout` says how many places there are now. `asked` are the calls so far, by node; `open` the open places of values in
-    `known`."""
+    """`layout` says how many places there are now; `grow` is told of calls that make an axis, and gives it its places there.
+    `asked` are the calls so far, by node; `open` the open places of values in `known`."""
 
     graph: Graph
     host: Host
     watcher: Watcher
     layout: Callable[[], Layout]
     known: dict[int, Any]
+    grow: Callable[[Node, Outcome], None] | None = None
     asked: dict[int, Asked] = field(default_factory=dict)
     open: dict[int, Mask] = field(default_factory=dict)
     _tiers: dict[int, Tier] = field(default_factory=dict)
 
     def run(self, demanded: Iterable[int], observed: Iterable[int] = ()) -> None:
-        """Bring values into `known`: those that are demanded whole, those that are observed as far as they are known then."""
+        """Bring values into `known`: those that are demanded whole, those that are observed as far as they are known then.
+        Axes that calls make are found before anything else, with whatever that takes."""
+        demanded, observed = tuple(demanded), tuple(observed)
+        for key in made_below(self.graph, (*demanded, *observed), self.known):
+            if key not in self.known:
+                self._find_axis(self.graph[key])
         roots = [key for key in dict.fromkeys(demanded) if key not in self.known or key in self.open]
         seen = [key for key in dict.fromkeys(observed) if key not in self.known]
         if roots:
@@ -96,6 +106,16 @@ class HostRun:
                 self.known[key] = self.asked[key].values
         if left := [key for key in roots if key in self.open]:
             raise InternalError(f"demanded values are open: {left}")
+
+    def _find_axis(self, node: Node) -> None:
+        """A call that makes an axis, at every place of its inputs."""
+        if self.grow is None:
+            raise InternalError(f"nobody takes the places of {node.type.axis}")
+        self.run(node.inputs)
+        outcome = self.host.call(_operation(node), [self.known[key] for key in node.inputs])
+        self.grow(node, outcome)
+        self._take(node, range(len(outcome)), outcome)
+        self.known[node.key] = self.asked[node.key].values
 
     def forget(self, keys: Iterable[int]) -> None:
         """Values that are no longer true."""
@@ -141,7 +161,7 @@ class HostRun:
                 record = self.asked.get(node.key) if node.key in visible else None
                 known[node.key] = absent_column(node, places) if record is None else record.values
                 marks[node.key] = np.ones(places, np.bool_) if record is None else record.open
-        return Partial(self.graph, layout, known, marks, self._at_once, within)
+        return Partial(self.graph, layout, known, marks, self, within)
 
     def _tier(self, node: Node) -> Tier:
         if node.key not in self._tiers:
@@ -150,7 +170,7 @@ class HostRun:
             self._tiers[node.key] = self.host.tier(_operation(node)) if is_outside else Tier.NATIVE
         return self._tiers[node.key]
 
-    def _at_once(self, node: Node, inputs: Sequence[Value], marks: Mask | None) -> Any:
+    def at_once(self, node: Node, inputs: Sequence[Value], marks: Mask | None) -> Any:
         """A call that nothing is spared for, wherever its inputs are known."""
         match _operation(node).name:
             case inline.SKIP:
@@ -168,6 +188,16 @@ class HostRun:
             chosen = [_chosen(plain(value), places) for value in inputs]
             self._take(node, places, self.host.call(_operation(node), chosen))
         return record.values
+
+    def may_be_absent(self, node: Node) -> bool:
+        """Whether a call may give nothing although its inputs are there."""
+        match _operation(node).name:
+            case inline.MAJORITY:
+                return True
+            case inline.SKIP | inline.STOP:
+                return False
+            case _:
+                return self.host.may_be_absent(_operation(node))
 
     def _record(self, node: Node) -> Asked:
         if node.key not in self.asked:

@@ -1,0 +1,20 @@
+fn worst(x: Real[member]) -> Real = min(x, per: sample)
+
+data problems from jsonl("problems.jsonl") {
+  question: Text
+  answer:   Text target
+}
+
+policy actor from hf("model")
+policy ref = frozen(actor)
+
+rollout y ~ actor(problems.question) { samples: 8, max_tokens: 16 }
+
+reward correct = verify.equal(y.text, problems.answer)
+
+let advantage = worst(each(correct, 1))
+
+objective pg for actor {
+  let ratio = exp(logp(actor, y) - y.logp)
+  maximize surrogate: mean(ratio * advantage)
+}
