@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rldsl.data.isolation import CONTAINER, container_kept, is_isolation
 from rldsl.data.signatures import Form, Parameter, match_arguments
 from rldsl.diagnostics import Label, error
 from rldsl.elaborate.constants import constant_number
@@ -21,7 +22,7 @@ from rldsl.elaborate.values import (
 )
 from rldsl.graph.model import Constant, Setting
 from rldsl.resolve.names import listed
-from rldsl.rewards.signatures import check_constant, check_settings, primitive_for, result_of
+from rldsl.rewards.signatures import check_constant, check_groups, check_settings, primitive_for, result_of
 from rldsl.syntax import tree
 from rldsl.types import NUMERIC, Element, Type
 
@@ -50,7 +51,7 @@ def call_host(ctx: Context, env: Environment, call: tree.Call, name: str) -> Val
         if not take(ctx, env, primitive.name, parameter, argument.value, inputs, settings, parts):
             return FailedValue()
     result = result_of(primitive, settings)
-    if (trouble := check_settings(settings)) is not None:
+    if (trouble := check_settings(settings) or check_groups(primitive, written.names)) is not None:
         return _problems(ctx, env, call, name, (trouble,), _form(name, full.parameters, full.others))
     if not inputs:
         return _problems(ctx, env, call, name, ("at least one argument has to be a value, not a constant",),
@@ -106,6 +107,8 @@ def _take_constant(ctx: Context, env: Environment, name: str, parameter: Paramet
     trouble = "it must be known when the spec is compiled" if value is None else check_constant(name, parameter.name, value)
     if trouble is None and parameter.form is Form.CHOICE and value not in parameter.choices:
         trouble = f"it is one of {', '.join(parameter.choices)}"
+    if trouble is None and parameter.form is Form.ISOLATION and not is_isolation(value, parameter.choices):
+        trouble = f"it is {', '.join(f'`{word}`' for word in parameter.choices)} or `{CONTAINER}`"
     if trouble is None and parameter.form in (Form.VALUE, Form.SHARE) and not _is_of(value, parameter.elements):
         trouble = f"it is {' or '.join(element.value for element in parameter.elements)}"
     example = _example(parameter)
@@ -134,7 +137,7 @@ def _is_of(value: Setting, elements: Sequence[Element]) -> bool:
 
 def _example(parameter: Parameter) -> str:
     match parameter.form:
-        case Form.CHOICE:
+        case Form.CHOICE | Form.ISOLATION:
             return parameter.choices[0]
         case Form.DURATION:
             return "5s"
@@ -147,8 +150,10 @@ def _example(parameter: Parameter) -> str:
 
 
 def _constant(ctx: Context, env: Environment, parameter: Parameter, expr: tree.Expr) -> Setting:
-    if parameter.form is Form.CHOICE and isinstance(expr, tree.Name):
+    if parameter.form in (Form.CHOICE, Form.ISOLATION) and isinstance(expr, tree.Name):
         return expr.text
+    if parameter.form is Form.ISOLATION:
+        return _container(expr)
     value = elaborate(ctx, env, expr)
     match value:
         case BoundsValue(low=low, high=high):
@@ -161,6 +166,16 @@ def _constant(ctx: Context, env: Environment, parameter: Parameter, expr: tree.E
             if isinstance(operation, Constant) and isinstance(operation.value, (str, bool)):
                 return operation.value
             return constant_number(ctx, key)
+        case _:
+            return None
+
+
+def _container(expr: tree.Expr) -> Setting:
+    """`container("command")` as it is kept; None for anything else."""
+    match expr:
+        case tree.Call(callee=tree.Name(text="container"),
+                       arguments=(tree.Argument(name=None, value=tree.String(value=command)),)):
+            return container_kept(command)
         case _:
             return None
 

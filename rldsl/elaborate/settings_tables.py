@@ -44,6 +44,8 @@ def _of_parameter(parameter: Parameter) -> Allowed:
             return Allowed("duration", Interval(0, math.inf, low_open=True), example="5s")
         case Form.CHOICE:
             return Allowed("word", words=parameter.choices)
+        case Form.ISOLATION:
+            return Allowed("isolation", words=parameter.choices)
         case Form.SHARE:
             return Allowed("number", Interval(0, 1), example="0.05")
         case _:

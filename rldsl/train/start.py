@@ -16,6 +16,7 @@ from rldsl.graph.spec import Amount, ResponseSpec, Spec
 from rldsl.graph.steps import Step, Update
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName
+from rldsl.rewards.engine.inline import INLINE
 from rldsl.rewards.handled import handled_calls
 from rldsl.rewards.hosting import open_host
 from rldsl.rollouts.models import LoadedModel
@@ -92,7 +93,7 @@ def check_calls(world: World) -> None:
 
 
 def _is_called(name: str) -> bool:
-    return name != "majority" and not name.startswith("policy.")
+    return name not in INLINE
 
 
 def make_objectives(world: World, backend: BackendName) -> tuple[dict[str, Objective], Steps]:

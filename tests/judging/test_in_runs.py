@@ -1,4 +1,4 @@
-"""Judges that a training run declares: loaded or left alone, nothing of them in the run folder that should not be."""
+"""Judges of whole specs: loaded or left alone by a run, asked where a reward needs them, in no file that they should not be in."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+import rldsl
 from rldsl.rewards.judging.judge import Judges
 from rldsl.rewards.judging.local import loader
 from rldsl.train.engine import load_models
 from tests.judging.given import KEY
+from tests.judging.server import JudgeServer
 from tests.train.specs import WHOLE, lines_of, project_of, run, spec_of
 
 JUDGES = '''
@@ -42,3 +44,35 @@ def test_a_judge_of_trained_weights_is_the_policy_itself(tmp_path: Path) -> None
     assert own.model.module is models["actor"].module  # type: ignore[attr-defined]
     assert old.model.module is not models["actor"].module  # type: ignore[attr-defined]
     assert (own.identity is None, old.identity is None) == (True, False)
+
+
+GATED = '''
+data problems from jsonl("problems.jsonl") { question: Text  answer: Text target }
+policy actor from hf("models/policy")
+judge grader from openai(model: "judge", base_url: env("JUDGE_URL")) { timeout: 5s, most_calls: 20 }
+rubric clear judged by grader { "Every step follows from the one before" weight 1 }
+rollout y ~ actor(problems.question) { max_tokens: 64 }
+reward right = verify.equal(y.text, problems.answer)
+reward style = clear(y.text, question: problems.question)
+reward gated = right * style
+'''
+
+
+@pytest.mark.parametrize(("name", "calls"), [("style", 12), ("gated", 6)])
+def test_a_factor_that_closes_half_of_the_answers_halves_the_calls_and_a_second_run_makes_none(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, calls: int) -> None:
+    texts = [f"{number}" for number in range(12)]
+    columns = {"question": [f"what is {text}?" for text in texts], "answer": [text if int(text) % 2 else "none" for text in texts]}
+    monkeypatch.setenv("RLDSL_CACHE", str(tmp_path))
+    found = []
+    with JudgeServer() as server:
+        monkeypatch.setenv("JUDGE_URL", server.url)
+        for _ in range(2):
+            reward = rldsl.compile(GATED).reward(name)
+            found.append(reward(texts, **columns).tolist())
+            reward.close()
+            assert len(server.calls) == calls
+    assert found[0] == found[1]
+    assert set(found[0]) == {0.0, 1.0}
+    if name == "gated":
+        assert all(value == 0 for value in found[0][::2])
