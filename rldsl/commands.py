@@ -1,5 +1,5 @@
 """The commands: read arguments, call the library. Exit codes: 0 fine, 1 the spec or the run is at fault, 2 the command is,
-3 a guard stopped the run. Heavy packages are imported by the commands that need them alone."""
+3 a guard stopped the run, 130 it was interrupted. Heavy packages are imported by the commands that need them alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Annotated, Optional
 
 import typer
 
-EXIT_CODES = "Exit codes: 0 fine · 1 the spec or the run is at fault · 2 the command is · 3 a guard stopped the run."
+EXIT_CODES = "Exit codes: 0 fine · 1 the spec or the run is at fault · 2 the command is · 3 a guard stopped the run · " \
+             "130 it was interrupted."
 DIFF_CODES = "Exit codes: 0 fine, the same mathematics · 1 they differ · 2 a spec or the command is at fault."
 
 

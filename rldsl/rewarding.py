@@ -15,6 +15,7 @@ from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
 from rldsl.graph.spec import NamedValue, ParamSpec, ResponseSpec, Schedule, Spec
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.run import HostRun
+from rldsl.rewards.handled import handled_calls
 from rldsl.rewards.hosting import open_host
 from rldsl.rewards.outcome import Outcome
 from rldsl.types import BATCH, Level
@@ -120,7 +121,6 @@ class CompiledReward:
         raise RewardError(f"`{self.reward.name}` has no value for a text, and the spec says `else stop`")
 
     def _is_handled(self, key: int) -> bool:
-        from rldsl.train.failures import handled_calls
         return key in handled_calls(self.spec)
 
 

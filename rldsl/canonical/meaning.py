@@ -221,7 +221,7 @@ class Meaning:
         return self._atom(node, head, inputs, is_optional=node.type.optional)
 
     def _setting(self, call: Foreign, word: str, value: Setting, axes: Mapping[Setting, str]) -> str:
-        if call.name == "majority" and value in axes:
+        if "per" in dict(call.settings) and value in axes:
             return axes[value]
         return self._model(str(value)) if word in JUDGES else _plain(value)
 

@@ -54,6 +54,7 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     "position": slots("response"),
     "pass_at": slots("k, x, per:?"),
     "majority": slots("x, per:"),
+    "bradley_terry": slots("wins, per:"),
     "gradient": slots("x, of:"),
     "live": slots("values"),
     "iteration": slots(""),

@@ -44,7 +44,8 @@ HANDLERS: dict[str, Handler] = {
     "spread": call_spread, "frozen": values.call_frozen, "scan": series.call_scan, "next": series.call_next,
     "prev": series.call_prev, "embed": call_embed, "others": call_others, "split": call_split,
     "rank": series.call_rank, "top": series.call_top, "position": series.call_position, "pass_at": series.call_pass_at,
-    "majority": series.call_majority, "gradient": values.call_gradient, "live": values.call_live,
+    "majority": series.call_majority, "bradley_terry": series.call_bradley_terry,
+    "gradient": values.call_gradient, "live": values.call_live,
     "iteration": values.call_iteration, "size": values.call_size, "prefix": values.call_prefix,
 }
 

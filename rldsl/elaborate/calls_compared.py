@@ -20,7 +20,7 @@ from rldsl.rewards.rubrics.asked import Asked, preferred_interval
 from rldsl.rewards.rubrics.scale import BINARY_SCALE, as_words
 from rldsl.source import Span
 from rldsl.syntax import tree
-from rldsl.types import BATCH, UNIT, Axis, Element, Level, Type
+from rldsl.types import UNIT, Axis, Element, Level, Type
 
 MOST_MATCHES = 1000
 RIGHT_OR_WRONG = as_words({"wrong": 0, "right": 1})
@@ -114,20 +114,33 @@ def call_prm(ctx: Context, env: Environment, call: tree.Call) -> Value:
     if not take(ctx, env, "prm", Parameter("step", (Element.TEXT,)), given[1].value, inputs, {}, parts):
         return FailedValue()
     steps = ctx.type_of(inputs[0][1]).axis
-    answers = ctx.axis_at(steps, Level.SAMPLE)
-    if steps.level is not Level.STEP or answers is None:
+    if steps.level is not Level.STEP:
         ctx.report(error("RL104", "`prm` judges steps", env.span(given[1].value), f"this is @ {steps}"[:40],
                          others=env.labels(given[1].value, "in here"), why="a process reward is of each step of an answer.",
                          fix="`let s = split(y.text, at: \"\\n\\n\")`, then `prm(grader, s)`"))
         return FailedValue()
-    inputs.append(("answer", ctx.builder.position(answers, BATCH, env.span(call))))
-    parts.append(given[1].value)
-    if not _add_texts(ctx, env, call, (), inputs, parts, ("step", "answer")):
+    if not _add_texts(ctx, env, call, (), inputs, parts, ("step", "place")) or not _are_whole(ctx, env, inputs, parts, steps):
         return FailedValue()
+    assert steps.parent is not None
+    inputs.append(("place", ctx.builder.position(steps, steps.parent, env.span(call))))
+    parts.append(given[1].value)
     asked = _asked(ctx, subject, compares=False)
     constants = asked.constants if asked is not None else (("scorer", subject),)
     interval = asked.interval if asked is not None else UNIT
     return GraphValue(host(ctx, env, f"prm:{subject}", inputs, constants, call, Type(Element.REAL, interval), parts))
+
+
+def _are_whole(ctx: Context, env: Environment, inputs: Sequence[tuple[str, int]], parts: Sequence[tree.Expr], steps: Axis) -> bool:
+    """Whether every step of an answer is there, and all texts beside them are of the answer: it is read as a whole."""
+    for number, ((_, key), part) in enumerate(zip(inputs, parts, strict=True)):
+        found = ctx.type_of(key)
+        if (number == 0 and found.optional) or (number > 0 and found.axis == steps):
+            ctx.report(error("RL104", "`prm` reads an answer as a whole", env.span(part), "of some steps" if number == 0 else
+                             "this is of each step", others=env.labels(part, "in here"), why="all steps of an answer are in one"
+                             " question; an absent one would leave a gap in it.", fix='`s else ""`' if number == 0 else
+                             "a text of the answer or of the row"))
+            return False
+    return True
 
 
 # ------------------------------------------------------------------ both

@@ -22,7 +22,7 @@ from rldsl.rewards.rubrics.asked import Asked
 from rldsl.rewards.rubrics.scale import Scale
 from rldsl.source import Span
 from rldsl.syntax import tree
-from rldsl.types import BATCH, Axis, Element, Interval, Level, Type, parts_axis
+from rldsl.types import Axis, Element, Interval, Level, Type, parts_axis
 
 JUDGED = "answer"  # under which name the first text is shown
 OWN_NAMES = ("criterion", "criteria", "place")
@@ -160,7 +160,7 @@ def _with_criteria(ctx: Context, env: Environment, call: tree.Call, judged: Judg
 def _verdicts(ctx: Context, env: Environment, call: tree.Call, rubric: RubricSpec, judged: Judged) -> int:
     if judged.criteria is not None:
         asked = Asked.read(rubric.asks)
-        place = ctx.builder.position(judged.axis, BATCH, env.span(call))
+        place = ctx.builder.position(ctx.type_of(judged.criteria).axis, judged.axis, env.span(call))
         inputs = [*judged.texts, ("criterion", judged.criteria), ("place", place)]
         found = host(ctx, env, f"rubric:{rubric.name}", inputs, asked.constants, call, Type(Element.REAL, asked.interval),
                      [*judged.parts, call])

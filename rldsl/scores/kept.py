@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.calls import promise_of
-from rldsl.rewards.engine.inline import MAJORITY, majority
+from rldsl.rewards.engine.inline import GROUPED
 from rldsl.rewards.engine.partial import Partial
 from rldsl.rewards.engine.run import plain
 from rldsl.scores.faults import ScoreError
@@ -145,7 +145,8 @@ class Recomputed:
         if not is_inline(node):
             raise NotKept(node)
         assert isinstance(node.operation, Foreign)
-        return majority(node.operation, inputs[0], self.kept.layout) if node.operation.name == MAJORITY else inputs[0]
+        grouped = GROUPED.get(node.operation.name)
+        return inputs[0] if grouped is None else grouped(node.operation, plain(inputs[0]), self.kept.layout)
 
     def may_be_absent(self, node: Node) -> bool:
         """Of the engine: whether a call may give nothing although its inputs are there."""

@@ -16,13 +16,15 @@ from rldsl.graph.spec import Amount, ResponseSpec, Spec
 from rldsl.graph.steps import Step, Update
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName
+from rldsl.rewards.engine.inline import INLINE
+from rldsl.rewards.handled import handled_calls
 from rldsl.rewards.hosting import open_host
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.signatures import ModelError
 from rldsl.rollouts.tokenizers import Codec
 from rldsl.train.drawing import Steps, prepare_train
 from rldsl.train.engine import Engine, load_models
-from rldsl.train.failures import FailureBook, failure_bounds, handled_calls
+from rldsl.train.failures import FailureBook, failure_bounds
 from rldsl.train.micro import TooFine, check_micro_batch
 from rldsl.train.needs import NeedFinder, foreign_nodes
 from rldsl.train.objectives import Objective, compile_objectives
@@ -91,7 +93,7 @@ def check_calls(world: World) -> None:
 
 
 def _is_called(name: str) -> bool:
-    return name != "majority" and not name.startswith("policy.")
+    return name not in INLINE
 
 
 def make_objectives(world: World, backend: BackendName) -> tuple[dict[str, Objective], Steps]:

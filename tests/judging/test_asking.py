@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from rldsl.rewards.judging.judge import Judges
+from rldsl.rewards.judging.limits import Room
 from rldsl.rewards.judging.protocol import tokens_bound
 from rldsl.rewards.judging.question import Answered
 from rldsl.rewards.judging.settings import JudgeError
@@ -157,3 +160,46 @@ def test_an_environment_that_lacks_something_says_what(monkeypatch: pytest.Monke
         judges.of("grader")
     assert says in found.value.message
     assert "pw" not in found.value.message
+
+
+def test_a_judge_that_is_forgotten_ends_its_thread_and_its_connections() -> None:
+    with JudgeServer() as server:
+        judge = judge_at(server.url)
+        judge.ask(questions(4))
+        name = "judge-grader"
+        assert any(thread.name == name for thread in threading.enumerate())
+        del judge
+        gc.collect()
+        assert not any(thread.name == name for thread in threading.enumerate())
+
+
+def test_a_judge_that_is_closed_cannot_be_asked() -> None:
+    with JudgeServer() as server:
+        judge = judge_at(server.url)
+        judge.ask(questions(1))
+        judge.close()
+        judge.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            judge.ask(questions(2))
+
+
+def test_asking_that_is_broken_off_ends_its_calls_and_leaves_nobody_waiting() -> None:
+    with JudgeServer(latency=0.2) as server, judge_at(server.url, connections=2) as judge:
+        asking = judge._source.answer(questions(500))
+        next(asking)
+        asking.close()  # type: ignore[attr-defined]
+        time.sleep(0.5)
+        count = len(server.calls)
+        assert count < 20
+        assert kinds(judge.ask(questions(3))) == ["answered"] * 3
+        assert len(server.calls) <= count + 3
+        assert judge.budget.reserve(Cost()) is Room.YES
+
+
+def test_requests_and_tokens_a_minute_are_kept_to() -> None:
+    bound = tokens_bound(question()) + 512
+    for settings, count in (({"requests_per_minute": 120}, 124), ({"tokens_per_minute": 120 * bound}, 124)):
+        with JudgeServer(then=Verdict(usage=False)) as server, judge_at(server.url, connections=64, **settings) as judge:
+            assert kinds(judge.ask([question(f"{number:9}") for number in range(count)])) == ["answered"] * count
+            times = [call.at for call in server.calls]
+        assert times[-1] - times[0] >= 1.5  # 120 go at once, four more within two seconds; a first call may come late

@@ -10,7 +10,7 @@ import pytest
 from rldsl.graph.model import Foreign
 from rldsl.rewards.outcome import Failure, FailureKind
 from rldsl.types import BINARY, UNIT, Level
-from tests.rewards.judges import Told, by_words, numbered
+from tests.rewards.judges import Told, by_words, numbered, texts
 from tests.rewards.scoring import spec_of, values
 
 CLEAR = """
@@ -173,7 +173,7 @@ def test_more_matches_than_others_are_all_pairs() -> None:
 
 
 def _longer(question: Any) -> str:
-    from tests.rewards.judges import texts
+
     first, second = (len(texts(question)[name]) for name in "AB")
     return "A" if first > second else "B" if first < second else "tie"
 
@@ -229,3 +229,18 @@ def test_criteria_that_a_policy_wrote_are_a_text_that_is_json_and_nothing_else()
                    {"question": ['[{"criterion": "a", "weight": 1}, {"criterion": "b", "weight": 3}]', "Sure! [..]"]})
     assert found["fair"][0] == 1 and math.isnan(found["fair"][1])
     assert len(judge.asked) == 1
+
+
+def test_strengths_are_those_of_each_group_and_absent_where_one_always_wins() -> None:
+    spec = spec_of("""
+    let p = prefer(grader, y.text, others(y.text, per: prompt))
+    let strength = bradley_terry(p, per: prompt)
+    reward mended = strength else 0
+    """)
+    said = {("x", "y"): "A", ("y", "x"): "tie"}  # x is preferred by 3/4
+    judge = Told(lambda question: {"better": said.get(tuple(texts(question)[name] for name in "AB"), "tie")})
+    found = values(spec, ["strength", "mended"], [["x", "y"], ["u", "v", "w"], ["z"]], judge)
+    assert found["mended"] == pytest.approx([math.log(3) / 2, -math.log(3) / 2, 0, 0, 0, 0], abs=1e-9)
+    assert math.isnan(found["strength"][5]), "one answer has nobody to be compared with"
+    always = Told(lambda question: {"better": "A" if texts(question)["A"] == "x" else "B"})
+    assert all(math.isnan(value) for value in values(spec, ["strength"], [["x", "y"]], always)["strength"])

@@ -19,7 +19,7 @@ PLAIN = Asked("grader", scales=(as_words({"wrong": 0, "right": 1}),))
 def ask(asked: Asked, judge: Told, answers: list[list[str]], question: str = "q") -> Answers:
     """Verdicts on the steps of some answers, one after the other."""
     columns = {"step": [step for steps in answers for step in steps],
-               "answer": [float(number) for number, steps in enumerate(answers) for _ in steps],
+               "place": [float(place) for steps in answers for place in range(len(steps))],
                "question": [question for steps in answers for _ in steps]}
     return StepService(judge).answer(Foreign("prm:grader", tuple(columns), asked.constants), list(columns.values()))
 

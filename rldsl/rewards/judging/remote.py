@@ -69,7 +69,7 @@ class Remote:
         self._given_up: Failure | None = None
         self._loop = LoopThread(f"judge-{endpoint.judge}")
         self._connections = Connections(settings.connections, _headers(endpoint))
-        weakref.finalize(self, _close, self._loop, self._connections)
+        weakref.finalize(self, self._loop.close, self._connections.close)
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -93,8 +93,8 @@ class Remote:
             batch.cancel()
 
     def close(self) -> None:
-        """End the connections and the thread."""
-        _close(self._loop, self._connections)
+        """End the connections and the thread; it cannot be asked again."""
+        self._loop.close(self._connections.close)
 
     # ------------------------------------------------------------ on the loop's thread from here on
     async def _batch(self, questions: Sequence[Question], results: queue.SimpleQueue[_Item]) -> None:
@@ -225,12 +225,6 @@ class Remote:
         result = read_response(found.status, found.content, found.wait, asked.question, self.endpoint, self.settings, dialect)
         asked.said = result.failure.message if isinstance(result, Trouble) else ""
         return result
-
-
-def _close(loop: LoopThread, connections: Connections) -> None:
-    if loop.is_running:
-        loop.submit(connections.close()).result(timeout=10)
-        loop.close()
 
 
 def _headers(endpoint: Endpoint) -> dict[str, str]:

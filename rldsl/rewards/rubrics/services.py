@@ -91,17 +91,21 @@ class RubricService(_Asking):
     """Verdicts on criteria: one value for each text and criterion. Items with equal texts are asked about in one question, unless
     the rubric says `ask: each`."""
 
+    def together(self, operation: Foreign) -> bool:
+        """The criteria that a row brings: what is asked does not depend on which of them are needed."""
+        return "place" in operation.names
+
     def result(self, operation: Foreign) -> Result:
         """A number in [0, 1]."""
         return Result(Element.REAL, Asked.of(operation).interval)
 
     def answer(self, operation: Foreign, columns: Sequence[list[Any]]) -> Answers:
-        """`criterion` is the place of a written criterion, or a criterion of the data, and then `place` says which of them belong
-        together; the other columns are texts."""
+        """`criterion` is the place of a written criterion, or a criterion of the data, and then `place` is its place in
+        its row; the other columns are texts."""
         asked = Asked.of(operation)
         named = dict(zip(operation.names, columns, strict=True))
         criteria = [_criterion(asked, entry) for entry in named.pop("criterion")]
-        sheets = _sheets(asked, named.pop("place", [0] * len(criteria)), named, criteria)
+        sheets = _sheets(asked, _owners(named.pop("place", None), len(criteria)), named, criteria)
         questions = _Questions()
         drawn = [sheet.ask(asked, questions) for sheet in sheets]
         replies = self._ask(operation, questions.asked)
@@ -239,17 +243,21 @@ def _both_orders(orders: Sequence[Sequence[Vote]]) -> dict[str, Any]:
 class StepService(_Asking):
     """Verdicts on the steps of an answer, with a critique of each: all steps of an answer in one question."""
 
+    def together(self, operation: Foreign) -> bool:
+        """The steps of an answer."""
+        return True
+
     def result(self, operation: Foreign) -> Result:
         """A number in [0, 1]."""
         return Result(Element.REAL, Asked.of(operation).interval)
 
     def answer(self, operation: Foreign, columns: Sequence[list[Any]]) -> Answers:
-        """`step` are the texts of steps, `answer` says which of them belong to one answer; the other columns are texts."""
+        """`step` are the texts of steps, `place` their places in their answers; the other columns are texts."""
         asked = Asked.of(operation)
         named = dict(zip(operation.names, columns, strict=True))
-        steps, owners = named.pop("step"), named.pop("answer")
-        answers: dict[Any, list[int]] = {}
-        for item, owner in enumerate(owners):
+        steps = named.pop("step")
+        answers: dict[int, list[int]] = {}
+        for item, owner in enumerate(_owners(named.pop("place"), len(steps))):
             answers.setdefault(owner, []).append(item)
         questions = _Questions()
         votes: list[list[Vote]] = [[] for _ in steps]
@@ -279,6 +287,15 @@ def _hand_out_steps(asked: Asked, reply: Answered | Failure | None, items: Seque
 
 
 # ------------------------------------------------------------------ what comes of it
+def _owners(places: Sequence[Any] | None, count: int) -> list[int]:
+    """To which run each item belongs: one begins at each place 0; without places all belong together."""
+    found, owner = [0] * count, 0
+    for item, place in enumerate(places or ()):
+        owner += place == 0
+        found[item] = owner
+    return found
+
+
 def counted(votes: Sequence[float | Failure], votes_by: str) -> float | Failure:
     """One number for the votes. A vote that failed is the failure of all: fewer votes are another question than was asked."""
     values: list[float] = []
