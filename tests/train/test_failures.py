@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rldsl.train.failures import failure_bounds, handled_calls
+from rldsl.rewards.handled import handled_calls
+from rldsl.train.failures import failure_bounds
 from rldsl.train.outcome import Ending, RunError
 from rldsl.train.rollout_log import read_rollouts
 from tests.train.specs import GRPO, HEAD, ROLLOUT, TASKS, TRAIN, lines_of, numbers_of, project_of, run, spec_of, weights_of
