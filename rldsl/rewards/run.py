@@ -23,6 +23,8 @@ from rldsl.graph.spec import ExternSpec
 from rldsl.rewards.calls import VERIFIERS, HostCall, Surroundings, plan_call
 from rldsl.rewards.expanding import EXPANDING, Expanding
 from rldsl.rewards.in_process import Threads
+from rldsl.rewards.judging.keep import Keep
+from rldsl.rewards.kept_calls import Identified, KeptCalls
 from rldsl.rewards.outcome import Cost, Failure, Outcome, is_absent
 from rldsl.rewards.places import Places, laid_out
 from rldsl.rewards.pool import Job, Pool, Reply
@@ -39,7 +41,7 @@ Column: TypeAlias = "Sequence[Any] | npt.NDArray[Any]"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A function of the project before the first batch: how it is called (`item`, `batch`, `trl`, `verl`),
+    """A function of the project before the first batch: how it is called (`item`, `batch`, `trl`, `verl`, `areal`),
     or why it cannot be."""
 
     function: str
@@ -74,17 +76,19 @@ class Service(Protocol):
 class HostCalls:
     """The host side of a graph. Keeps child processes between batches: close it, or use it in `with`.
 
-    `services` answer the operations whose name, up to its colon if it has one, is theirs (`rubric`: `rubric:clear`).
+    `services` answer the operations whose name, up to its colon if it has one, is theirs (`rubric`: `rubric:clear`). With
+    `keep` answers of costly calls are kept on disk, and not asked for again (see `kept_calls`).
     """
 
     def __init__(self, externs: Iterable[ExternSpec], project: Path, *,
-                 workers: int | None = None, services: Mapping[str, Service] | None = None) -> None:
+                 workers: int | None = None, services: Mapping[str, Service] | None = None, keep: Keep | None = None) -> None:
         self._services = dict(services or {})
         self._around = Surroundings({extern.name: extern for extern in externs}, project, _search())
         self._size = workers or max(1, min(4, os.cpu_count() or 1))
         self._runners: dict[str, Pool | Threads] = {}
         self._plans: dict[Foreign, HostCall] = {}
         self._conventions: dict[str, str] = {}
+        self._kept = KeptCalls(keep, project) if keep is not None else None
         self._guard = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
         weakref.finalize(self, _close, self._runners, self._services)
@@ -96,7 +100,7 @@ class HostCalls:
         share processes take turns, and the seconds of one are those of its own turn."""
         service = self._services.get(operation.name.partition(":")[0])
         if service is not None:
-            return _served(service, operation, [_as_list(column) for column in inputs])
+            return self._served(service, operation, [_as_list(column) for column in inputs])
         if (expanding := _expanding(operation)) is not None:
             return self._expanded(operation, expanding, [_as_list(column) for column in inputs])
         plan = self._plan(operation)
@@ -224,8 +228,47 @@ class HostCalls:
         if convention in WHOLE:
             return spread_batch(self._runner(plan).run(plan.job, [columns])[0], count), count
         items, places = _different(columns)
-        replies = self._runner(plan).run(plan.job, items)
-        return [replies[place] for place in places], len(items)
+        replies, computed = self._looked_up(plan, plan.job, items)
+        return [replies[place] for place in places], computed
+
+    def _looked_up(self, plan: HostCall, job: Job, items: Sequence[tuple[Any, ...]]) -> tuple[list[Reply], int]:
+        """Replies for different items, and how many were computed: all, unless some are kept."""
+        identity = self._kept.identity_of(plan) if self._kept is not None else None
+        if self._kept is None or identity is None:
+            return self._runner(plan).run(job, items), len(items)
+        return self._kept.answered(identity, items, lambda missing: self._runner(plan).run(job, missing))
+
+    def _served(self, service: Service, operation: Foreign, columns: list[list[Any]]) -> Outcome:
+        started, promise = time.perf_counter(), service.result(operation)
+        count, present = len(columns[0]), _present(columns)
+        if present is not None:
+            columns = [[column[index] for index in present] for column in columns]
+        found = self._served_or_kept(service, operation, columns)
+        if any(isinstance(value, Places) for value in found.values):
+            laid = laid_out(found.values, promise, count, present)
+            firsts, items = np.cumsum(laid.counts) - laid.counts, range(count) if present is None else present
+            said = {int(firsts[items[index]]): entry for index, entry in found.evidence.items() if laid.counts[items[index]]}
+            return Outcome(laid.values, laid.failed, time.perf_counter() - started, found.computed, said, found.cost, laid.counts,
+                           laid.starts)
+        values, failed = pack([check_value(value, promise) for value in found.values], promise, count, present)
+        places = range(count) if present is None else present
+        evidence = {places[index]: said for index, said in found.evidence.items()}
+        return Outcome(values, failed, time.perf_counter() - started, found.computed, evidence, found.cost)
+
+    def _served_or_kept(self, service: Service, operation: Foreign, columns: list[list[Any]]) -> Answers:
+        identity = service.identity(operation) if self._kept is not None and isinstance(service, Identified) else None
+        if self._kept is None or identity is None or not columns[0]:
+            return service.answer(operation, columns)
+        items, places = _different(columns)
+        costs: list[Cost] = []
+
+        def ask(missing: Sequence[Sequence[Any]]) -> list[Reply]:
+            said = service.answer(operation, [list(column) for column in zip(*missing, strict=True)])
+            costs.append(said.cost)
+            return [Reply(value, said.evidence.get(place)) for place, value in enumerate(said.values)]
+        replies, computed = self._kept.answered([operation.name, identity], items, ask)
+        evidence = {index: replies[place].evidence for index, place in enumerate(places) if replies[place].evidence is not None}
+        return Answers([replies[place].value for place in places], evidence, sum(costs, Cost()), computed)
 
     def __enter__(self) -> HostCalls:
         return self
@@ -233,24 +276,6 @@ class HostCalls:
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.close()
-
-
-def _served(service: Service, operation: Foreign, columns: list[list[Any]]) -> Outcome:
-    started = time.perf_counter()
-    count, present = len(columns[0]), _present(columns)
-    if present is not None:
-        columns = [[column[index] for index in present] for column in columns]
-    found, promise = service.answer(operation, columns), service.result(operation)
-    if any(isinstance(value, Places) for value in found.values):
-        laid = laid_out(found.values, promise, count, present)
-        firsts, items = np.cumsum(laid.counts) - laid.counts, range(count) if present is None else present
-        said = {int(firsts[items[index]]): entry for index, entry in found.evidence.items() if laid.counts[items[index]]}
-        return Outcome(laid.values, laid.failed, time.perf_counter() - started, found.computed, said, found.cost, laid.counts,
-                       laid.starts)
-    values, failed = pack([check_value(value, promise) for value in found.values], promise, count, present)
-    places = range(count) if present is None else present
-    evidence = {places[index]: said for index, said in found.evidence.items()}
-    return Outcome(values, failed, time.perf_counter() - started, found.computed, evidence, found.cost)
 
 
 def _expanding(operation: Foreign) -> Expanding | None:

@@ -54,18 +54,23 @@ class Calls(Protocol):
 
 
 class Partial:
-    """`known` are values by node, `open_` marks the places of those that are not known. `within` are the
-    nodes that are looked at, in the order of the graph."""
+    """`known` are values by node, `open_` marks the places of those that nobody, or not everybody, was asked for. `within` are
+    the nodes that are looked at, in the order of the graph. `firm` holds values that come from none of the marked ones, for
+    the next look at the same graph."""
 
     def __init__(self, graph: Graph, layout: Layout, known: Mapping[int, Any], open_: Mapping[int, Mask],
-                 calls: Calls, within: Sequence[int]) -> None:
+                 calls: Calls, within: Sequence[int], firm: dict[int, Value] | None = None) -> None:
         self.graph, self.places, self.known, self._calls = graph, Places(layout), known, calls
         self.open: dict[int, Mask] = {key: marks for key, marks in open_.items() if marks.any()}
         self._blank: set[int] = set()
         self._closed: dict[int, tuple[Mask, float]] = {}
         self._evaluation = Evaluation(graph, layout, known, settle=self._settle, foreign=lambda node, inputs: calls.at_once(
             node, inputs, self.open.get(node.key)))
+        self._firm, self._moving = firm, set(open_)
+        self._evaluation.values.update(firm or {})
         for node in (graph[key] for key in within):
+            if not self._moving.isdisjoint(node.inputs):
+                self._moving.add(node.key)
             if node.key not in known and any(entry in self.open for entry in node.inputs):
                 marks = self._marks(node)
                 if marks.any():
@@ -128,12 +133,20 @@ class Partial:
             case Function.OTHERWISE:
                 return self._or_else(node)
             case Function.IS_MISSING:
-                return self._any_input(node)
+                return self._missing(node)
         marks = self._product(node, function) if function in CLOSING else self._any_input(node)
         for key in node.inputs:
             if self.graph[key].type.optional:
                 marks = marks & ~self._known_missing(key)
         return marks
+
+    def _missing(self, node: Node) -> Mask:
+        """What cannot be absent is there: a call that is not made cannot fail."""
+        marks = self._any_input(node)
+        if node.inputs[0] in self._blank:
+            return marks
+        self._closed[node.key] = marks, 0.0
+        return np.zeros_like(marks)
 
     def _product(self, node: Node, function: Function) -> Mask:
         deciding, everything = CLOSING[function], self._any_input(node)
@@ -227,6 +240,8 @@ class Partial:
 
     def _settle(self, node: Node, value: Value) -> Value:
         """The computed value, with what decides it where an open input may not."""
+        if self._firm is not None and node.key not in self._moving:
+            self._firm[node.key] = value
         closed = self._closed.get(node.key)
         if closed is None or not closed[0].any():
             return value

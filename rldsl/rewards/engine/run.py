@@ -83,6 +83,7 @@ class HostRun:
     asked: dict[int, Asked] = field(default_factory=dict)
     open: dict[int, Mask] = field(default_factory=dict)
     _tiers: dict[int, Tier] = field(default_factory=dict)
+    _firm: dict[int, Value] = field(default_factory=dict)
 
     def run(self, demanded: Iterable[int], observed: Iterable[int] = ()) -> None:
         """Bring values into `known`: those that are demanded whole, those that are observed as far as they are known then.
@@ -98,6 +99,7 @@ class HostRun:
         within = self._below((*roots, *seen))
         if not within:
             return
+        self._firm.clear()
         self._ask(roots, within)
         partial = self._partial(within, within)
         for key in (*roots, *seen):
@@ -164,7 +166,7 @@ class HostRun:
                 record = self.asked.get(node.key) if node.key in visible else None
                 known[node.key] = absent_column(node, places) if record is None else record.values
                 marks[node.key] = np.ones(places, np.bool_) if record is None else record.open
-        return Partial(self.graph, layout, known, marks, self, within)
+        return Partial(self.graph, layout, known, marks, self, within, self._firm)
 
     def _tier(self, node: Node) -> Tier:
         if node.key not in self._tiers:
