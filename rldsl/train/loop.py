@@ -31,6 +31,7 @@ from rldsl.train.schedule import parameters_at
 from rldsl.train.state import RunState
 from rldsl.train.values import Scalars, Values
 from rldsl.train.walk import Action, Ask, Do, Left, Walker, count_iterations
+from rldsl.train.watch import watch_metrics
 from rldsl.train.world import World
 
 
@@ -246,7 +247,8 @@ class Loop:
         self.state.tokens += tokens
         for text in self.world.failures.take_fresh().values():
             self.records.note(self.state, "warning", text)
-        numbers = {**iteration.summary(), "num_tokens": float(self.state.tokens),
+        numbers = {**iteration.summary(), **watch_metrics(iteration.values, iteration.rewards, self.state.watch),
+                   "num_tokens": float(self.state.tokens),
                    **{f"failures/{name.replace('`', '')}": float(count) for name, count in self.world.failures.counts.items()},
                    **{f"state/{name}": value for name, value in self.state.states.items()}}
         timing = {"step_time": seconds, "tokens_per_second": tokens / max(seconds, 1e-9), **iteration.timing,

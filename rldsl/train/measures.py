@@ -74,7 +74,7 @@ def leading_reward(finder: NeedFinder, rewards: Sequence[NamedValue]) -> NamedVa
 def _leading(values: Values, reward: NamedValue) -> dict[str, float]:
     numbers, axis = values.seen_numbers(reward.key), values.world.spec.graph[reward.key].type.axis
     found = {"reward": mean_of(numbers)}
-    group = _group_axis(values, axis)
+    group = group_axis(values, axis)
     if group is None:
         return {**found, "reward_std": std_of(numbers)}
     owners, count = values.layout.owners(axis.name, group.name), values.layout.size(group.name)
@@ -83,7 +83,7 @@ def _leading(values: Values, reward: NamedValue) -> dict[str, float]:
         np.isnan(spread), np.nan, (spread < ZERO).astype(np.float64)))}
 
 
-def _group_axis(values: Values, axis: Axis) -> Axis | None:
+def group_axis(values: Values, axis: Axis) -> Axis | None:
     """The prompts of the samples that a reward is given to."""
     response = values.world.responses.get(axis.owner)
     if response is None or not response.is_sampled or axis.level < Level.SAMPLE:

@@ -6,6 +6,7 @@ asking: whoever changes weights asks first for everything that belongs before th
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -24,6 +25,7 @@ from rldsl.rewards.engine.order import bare_nodes
 from rldsl.rewards.engine.roots import watched_rewards
 from rldsl.rewards.engine.run import HostRun
 from rldsl.rewards.outcome import Outcome
+from rldsl.rollouts.reads import Scored, score_plain, score_reads
 from rldsl.rollouts.sampler import sample
 from rldsl.rollouts.signatures import ModelError, Sampling
 from rldsl.rollouts.spans import tokens_inside
@@ -31,7 +33,6 @@ from rldsl.rollouts.tokens import ResponseTokens, given_prompts, retokenized, to
 from rldsl.train.host import Calls
 from rldsl.train.outcome import RunError, place_of
 from rldsl.train.parts import Indices
-from rldsl.train.scoring import Scored, score_plain, score_reads
 from rldsl.train.seeds import seed_for
 from rldsl.train.world import World
 from rldsl.types import Axis
@@ -282,6 +283,10 @@ class Values:
             case "uniform":
                 seed = seed_for(self.world.seed, "uniform", leaf.owner, *self.purpose)
                 return np.random.Generator(np.random.Philox(key=seed)).random(int(tokens.lengths.sum()))
+            case "ids":
+                return [tokens.ids[start:stop].tolist() for start, stop in itertools.pairwise(tokens.offsets.tolist())]
+            case "prompt_ids":
+                return [tokens.prompt_ids[place].tolist() for place in tokens.prompt_of_sample.tolist()]
             case "finished":
                 return tokens.finished.astype(np.float64)
             case _:

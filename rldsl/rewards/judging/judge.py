@@ -70,7 +70,7 @@ class Judge:
             result = kept[key] if key in kept else pending[key].result()
             is_charged = key in charged
             charged.discard(key)
-            found.append(result if is_charged or not isinstance(result, Answered) else replace(result, cost=Cost()))
+            found.append(result if is_charged else replace(result, cost=Cost()))
         return found
 
     def estimate(self, questions: Sequence[Question]) -> Cost:
