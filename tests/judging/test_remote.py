@@ -198,6 +198,15 @@ def test_an_endpoint_that_disappears_in_the_middle_ends_the_batch_soon() -> None
         assert set(kinds) == {FailureKind.UNREACHABLE, FailureKind.GIVEN_UP}
 
 
+def test_a_silent_server_is_given_up_soon_though_few_calls_go_out_at_a_time() -> None:
+    with JudgeServer(then=Verdict(seconds=30)) as server, \
+            judge_at(server.url, timeout=0.2, retries=3, connections=1) as judge:
+        found = judge.ask(questions(50))
+        assert len(server.calls) <= 10  # eight questions would have been 32
+    assert {entry.kind for entry in found if isinstance(entry, Failure)} == {FailureKind.UNREACHABLE, FailureKind.GIVEN_UP}
+    assert "calls in a row got no answer; the last: no answer within" in str(found[-1])
+
+
 def test_after_giving_up_the_next_batch_tries_again() -> None:
     with JudgeServer(then=Status(500)) as server, judge_at(server.url, retries=0) as judge:
         first = judge.ask(questions(30))
