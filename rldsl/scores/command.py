@@ -15,6 +15,8 @@ from rich.progress import Progress
 from rldsl.data.errors import DataErrors
 from rldsl.graph.spec import Spec
 from rldsl.reporting import folder_of
+from rldsl.rewards.judging.keep import Keep
+from rldsl.rewards.kept_calls import Renewed
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.reading import STEP_SEPARATOR, Given
 from rldsl.scores.report import ScoreReport
@@ -46,6 +48,7 @@ class Asked:
     what_ifs: Sequence[str] = ()
     against: Path | None = None
     ask_all: bool = False
+    is_fresh: bool = False
     jsonl: bool = False
 
 
@@ -68,7 +71,8 @@ def _score(asked: Asked) -> int:
     with Progress(console=Console(stderr=True), transient=True, disable=asked.quiet or not sys.stderr.isatty()) as bar:
         task = bar.add_task("scored", total=None)
         request = Request(spec, folder_of(asked.spec), given, out, asked.rollout, asked.sets, asked.resume, asked.replace,
-                          lambda done, count: bar.update(task, completed=done, total=count), asked.ask_all)
+                          lambda done, count: bar.update(task, completed=done, total=count), asked.ask_all,
+                          keep=Renewed(Keep()) if asked.is_fresh else Keep())
         report = _answered(asked, request)
         if asked.jsonl:
             write_jsonl(out)

@@ -213,3 +213,14 @@ def test_what_was_spent_in_vain_is_said_with_the_failure() -> None:
         assert isinstance(bad, Failure) and isinstance(good, Answered)
         assert (bad.kind, bad.cost.calls, again.cost.calls, good.cost.calls) == (FailureKind.MALFORMED, 2, 0, 1)
         assert bad.cost + good.cost == judge.spent
+
+
+def test_that_a_budget_may_not_last_is_said_once_before_anything_is_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    with JudgeServer() as server, judge_at(server.url, most_calls=3) as judge:
+        judge.ask(questions(2))
+        assert capsys.readouterr().err == ""
+        judge.ask(questions(9)[2:])
+        judge.ask(questions(9)[2:])
+    said = capsys.readouterr().err
+    assert said.startswith("note: judge `grader`: `most_calls: 3` may not last: 7 calls of at most ")
+    assert said.count("\n") == 1

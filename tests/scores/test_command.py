@@ -53,6 +53,15 @@ def test_a_what_if_asks_the_folder_and_nobody_else(rldsl: Command, project: Path
     assert {name: Path("scores/mine-rows", name).stat().st_mtime_ns for name in kept} == before
 
 
+def test_a_second_scoring_runs_a_function_again_only_where_it_is_told_to(rldsl: Command, project: Path) -> None:
+    (project / "mine.py").write_text("def judged(text):\n    open('asked', 'a').write(text + ' ')\n    return len(text) / 4\n")
+    extern = 'extern fn judged(text: Text) -> Real in [0, 1] = python("mine:judged")\n'
+    (project / "mine.rl").write_text(f"{SPEC}{extern}reward size = judged(y.text)\n", encoding="utf-8")
+    for number, more in enumerate(((), (), ("--fresh",), ())):
+        assert rldsl("score", "mine.rl", "rows.jsonl", "--out", f"out-{number}", *more).status == 0
+    assert sorted((project / "asked").read_text().split()) == sorted(["ab", "ac", "b", "a"] * 2)
+
+
 def test_other_specs_are_scored_beside(rldsl: Command, project: Path) -> None:
     (project / "other.rl").write_text(SPEC.replace("0.25", "0.75"), encoding="utf-8")
     found = rldsl("score", "mine.rl", "rows.jsonl", "--against", "other.rl")

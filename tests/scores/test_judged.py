@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from rldsl.scores.asking import what_if
+from rldsl.scores.faults import ScoreError
 from tests.judging.server import JudgeServer
 from tests.scores.conftest import HEAD, Score, column, node
 
 RUBRIC = HEAD + """
-param heavy: Real in [0, 10] = 3
+param heavy: Real in (0, 10] = 3
 judge grader from openai(model: "judge", base_url: env("JUDGE_URL"))
 rubric clear judged by grader {
   "It names the letter a"   weight heavy
@@ -62,6 +63,16 @@ def test_a_weight_is_changed_without_a_call(score: Score, server: JudgeServer, t
         assert found["style"].mean_before == pytest.approx(before.mean())
         assert found["style"].mean_after == pytest.approx(expected.mean())
         assert found["total"].mean_after == pytest.approx(expected.sum() / 5)
+    assert len(server.calls) == calls
+
+
+def test_another_mark_asks_nobody_unless_it_is_a_gate(score: Score, server: JudgeServer, tmp_path: Path) -> None:
+    report = score(ROWS, RUBRIC)
+    calls = len(server.calls)
+    (found,) = (entry for entry in what_if(report, 'clear."polite" penalty 1', tmp_path, {}) if entry.name == "total")
+    assert found.notes[0] == '`clear`: "It is a polite answer" weight 1 → penalty 1'
+    with pytest.raises(ScoreError, match='asks `rubric:clear` for what it was not asked before'):
+        what_if(report, 'clear."polite" gate', tmp_path, {})
     assert len(server.calls) == calls
 
 

@@ -40,8 +40,8 @@ _BUDGET: Final = _table(
     Argument("most_money", Kind.REAL, "money that a run may spend, in the currency of the prices", low=0),
 )
 _FAILING: Final = _table(
-    Argument("most_failures", Kind.REAL, "the share of an iteration's verdicts above which failures stop a run (default: 0.1, from 4 on)",
-             low=0, high=1),
+    Argument("most_failures", Kind.REAL,
+             "the share of an iteration's verdicts above which failures stop a run (default: 0.1, from 4 on)", low=0, high=1),
 )
 _NETWORK: Final = _table(
     Argument("timeout", Kind.DURATION, "how long one call may take", 60.0, low=0, low_open=True),
