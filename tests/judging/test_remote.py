@@ -71,6 +71,7 @@ def test_what_is_sent_is_what_the_declaration_says() -> None:
     assert body["response_format"]["json_schema"]["schema"] == dict(question().schema)
 
 
+@pytest.mark.wide(10)
 @pytest.mark.parametrize(("behaviour", "kind", "says", "calls"), [
     (Status(500), FailureKind.UNREACHABLE, "in trouble (500): the test says so (3 calls", 3),
     (Status(503, retry_after="0"), FailureKind.UNREACHABLE, "in trouble (503)", 3),
