@@ -13,13 +13,12 @@ import pytest
 import rldsl
 from rldsl.data.load import load_data
 from rldsl.graph.spec import Amount
-from rldsl.graph.spec import Amount
 from rldsl.passes import compile_objective
 from rldsl.rewarding import RewardError
 from rldsl.rewards.run import HostCalls
 from rldsl.train.engine import load_models
 from rldsl.train.failures import FailureBook, handled_calls
-from rldsl.train.micro import TooFine, check_micro_batch
+from rldsl.train.micro import check_micro_batch
 from rldsl.train.needs import NeedFinder
 from rldsl.train.values import Scalars, Values
 from rldsl.train.world import World
