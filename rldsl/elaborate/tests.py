@@ -104,10 +104,24 @@ def _other_side(ctx: Context, env: Environment, expr: tree.Expr, left: int) -> i
             return ctx.failed()
         axis = ctx.type_of(left).axis
         level = axis.level
+        if level is Level.STEP and axis != STEP:
+            return _on_found_steps(ctx, expr, axis)
         if level.word in DEPTHS and (not level.is_of_parts or axis.parent == SAMPLE):
             value = written_value(ctx, env, replace(expr, level=level.word), live=False)
             return value.key if isinstance(value, GraphValue) else ctx.failed()
     return numeric(ctx, env, expr)
+
+
+def _on_found_steps(ctx: Context, expr: tree.ListOf, axis: Axis) -> int:
+    """A list of values for the steps that a `split` finds: how many there are is seen when the test runs."""
+    counts, values = _flatten(_wrap(expr, 3), 3)
+    numbers = tuple(value for value in values if not isinstance(value, str))
+    if counts is None or len(numbers) < len(values):
+        ctx.report(error("RL040", "this list does not fit `step`", expr.span, "its nesting or its entries",
+                         why="a value per step is a list of numbers, nested 3 deep at most (prompts, samples, steps).",
+                         fix="`[[1, 0], [1]]`: two answers, one of two steps, one of one"))
+        return ctx.failed()
+    return _given(ctx, expr, axis, numbers, False)
 
 
 def written_value(ctx: Context, env: Environment, expr: tree.ListOf, *, live: bool) -> Value:
