@@ -1,21 +1,35 @@
-"""Node evaluations a second of the cheap verifiers, and what a call of a function in a child process costs.
+"""Node evaluations a second of the cheap verifiers, alone and in the graph of a spec, and what a call of a function in a child
+process costs.
 
 Run as `python benchmarks/rewards.py`. Prints; judges nothing.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import rldsl
 from rldsl.graph.model import Foreign
 from rldsl.rewards.run import HostCalls
 
 COUNT = 10_000
 SCHEMA = '{"type": "object", "required": ["answer"], "properties": {"answer": {"type": "number"}}}'
+SPEC = '''
+data problems from jsonl("problems.jsonl") { question: Text  answer: Text target  other: Text target  form: Text target }
+policy actor from tiny(layers: 1, width: 8, heads: 2, tokenizer: characters("ab"))
+rollout y ~ actor(problems.question) { samples: 1, max_tokens: 8 }
+reward equal = verify.equal(y.text, problems.answer)
+reward number = verify.number(y.text, problems.answer)
+reward marked = verify.regex(y.text, "####\\\\s*\\\\d+\\\\s*$")
+reward form = verify.json_schema(problems.form, """SCHEMA""")
+reward places = text.matching_places(y.text, problems.other)
+reward total = number * (0.5 + 0.2 * marked + 0.2 * form) + 0.05 * places + 0.05 * equal
+'''
 REWARDS = '''
 def length(text):
     return min(1.0, len(text) / 1000)
@@ -47,6 +61,18 @@ def timed(calls: HostCalls, operation: Foreign, inputs: list[list[Any]]) -> floa
     return seconds
 
 
+def in_a_graph(texts: list[str], answers: list[str], json_texts: list[str]) -> None:
+    """The five as parts of one reward: two of them count where the number is right, which is half of the texts."""
+    total = rldsl.compile(SPEC.replace('"""SCHEMA"""', json.dumps(SCHEMA))).reward("total")
+    columns = {"answer": answers, "other": texts[1:] + texts[:1], "form": json_texts}
+    total(texts[:64], **{name: column[:64] for name, column in columns.items()})
+    started = time.perf_counter()
+    total(texts, **columns)
+    seconds = time.perf_counter() - started
+    total.close()
+    print(f"{'the five in one reward':24} {5 * len(texts) / seconds:12,.0f} node evaluations a second\n")
+
+
 def main() -> None:
     """Five cheap verifiers over 10,000 completions; then the costly ones over fewer."""
     texts, answers = completions(COUNT)
@@ -63,6 +89,7 @@ def main() -> None:
         with HostCalls((), Path(folder)) as calls:
             total = sum(timed(calls, operation, inputs) for operation, inputs in cheap)
             print(f"{'the five together':24} {len(cheap) * COUNT / total:12,.0f} node evaluations a second\n")
+            in_a_graph(texts, answers, json_texts)
             timed(calls, Foreign("answer", ("text",)), [texts])
             timed(calls, Foreign("verify.math", ("text", "answer")), [texts[:1000], answers[:1000]])
             for name, isolate in (("length", "process"), ("length", "none"), ("lengths", "process")):

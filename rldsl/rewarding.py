@@ -15,8 +15,8 @@ from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
 from rldsl.graph.spec import NamedValue, ParamSpec, ResponseSpec, Schedule, Spec
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.run import HostRun
+from rldsl.rewards.hosting import open_host
 from rldsl.rewards.outcome import Outcome
-from rldsl.rewards.run import HostCalls
 from rldsl.types import BATCH, Level
 
 Numbers = npt.NDArray[np.float64]
@@ -51,7 +51,7 @@ class CompiledReward:
         if not self._is_of_texts(reward):
             raise RewardError(f"`{reward.name}` has a value for each {spec.graph[reward.key].type.axis.level.word}: reduce it, for "
                               "example `mean(…, per: sample)`")
-        self.host = HostCalls(spec.externs, project)
+        self.host = open_host(spec, project)
 
     def __call__(self, texts: Sequence[str], *, samples: int | Sequence[int] = 1, **columns: Sequence[Any]) -> Numbers:
         """The reward of each text. `samples`: how many texts belong to each row of the columns, in order."""

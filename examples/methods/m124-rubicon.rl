@@ -7,7 +7,7 @@
 ## a defence rubric against what the first was hacked by. Prompts are kept where the start scores in a central band.
 ## The paper says these in words, without equations or numbers. The carrier here:
 ## `veto * stretch(sum w g(s) + sum w_kl s_k s_l)`, g being `(1 - exp(-a s)) / (1 - exp(-a))`.
-## Judging is not built yet: the spec type-checks and `rldsl run` refuses it.
+## The judge is a server that speaks the OpenAI-compatible protocol, at `JUDGE_URL`.
 
 import std.surrogate (clipped)
 

@@ -34,6 +34,7 @@ from rldsl.graph.model import (
     ReadKind,
     Reduce,
     Scan,
+    Setting,
     Shift,
     Size,
     SourceKind,
@@ -43,6 +44,7 @@ from rldsl.graph.spec import Schedule
 from rldsl.infer.gradients import FLAT_FUNCTIONS, FLAT_REDUCTIONS
 from rldsl.types import Axis, Element
 
+JUDGES = ("judge", "scorer")  # the constants of calls that name models
 _SYMMETRIC = frozenset({ReadKind.JS, ReadKind.TV})
 
 
@@ -206,16 +208,22 @@ class Meaning:
         return "" if name is None else self.names.models.get(name, name)
 
     def _foreign(self, call: Foreign, node: Node, inputs: list[Polynomial]) -> Polynomial:
-        """A call on the host: by what an extern calls, not by its name; axes in settings by their words."""
+        """A call on the host: by what an extern calls or a rubric asks, not by its name; axes in settings by their words."""
         kind, _, own = call.name.partition(":")
         name = f"{kind}:{self.world.externs.get(own, self.names.externs.get(own, own))}" if own else call.name
-        axes = {axis.name: self.names.axis(axis) for axis in self._nearby(node)}
-        settings = (f"{word}={axes[value] if call.name == 'majority' and value in axes else _plain(value)}"
-                    for word, value in call.settings)
+        if any(word in JUDGES for word, _ in call.settings):
+            name = kind
+        axes: dict[Setting, str] = {axis.name: self.names.axis(axis) for axis in self._nearby(node)}
+        settings = (f"{word}={self._setting(call, word, value, axes)}" for word, value in call.settings)
         if call.name == "text.concat":
             inputs = [entry for part in inputs for entry in _joined_texts(part)]
         head = ("call", name, *(call.names if call.name != "text.concat" else ()), *settings)
         return self._atom(node, head, inputs, is_optional=node.type.optional)
+
+    def _setting(self, call: Foreign, word: str, value: Setting, axes: Mapping[Setting, str]) -> str:
+        if "per" in dict(call.settings) and value in axes:
+            return axes[value]
+        return self._model(str(value)) if word in JUDGES else _plain(value)
 
     def _nearby(self, node: Node) -> set[Axis]:
         return {*node.type.axis.chain(), *(axis for key in node.inputs for axis in self.graph[key].type.axis.chain())}

@@ -26,5 +26,7 @@ class Names:
 
     def _place(self, axis: Axis) -> str:
         among = f" among those of one {self.axis(axis.among)}" if axis.among is not None else ""
-        parts = "" if axis.size is None else f" ({' '.join(filter(None, [axis.maker, str(axis.size)]))})"
+        own, _, what = axis.maker.partition(" ")
+        maker = " ".join(filter(None, [self.externs.get(own, own), what]))
+        parts = "" if axis.size is None else f" ({' '.join(filter(None, [maker, str(axis.size)]))})"
         return f"{axis.level.word}{parts} of {self.owners.get(axis.owner, axis.owner)}{among}"

@@ -29,13 +29,16 @@ class Form(StrEnum):
     DURATION = "duration"  # `5s`; held as a number of seconds
     RANGE = "range"        # `0 .. 1`; held as a pair of numbers
     CHOICE = "choice"      # one of `choices`, as a text
+    ISOLATION = "isolation"  # one of `choices`, or `container("command")`; held as a text, `container: command`
+    SHARE = "share"        # a number from 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """What one argument may be. `elements` are those it accepts.
 
-    `default` is `REQUIRED`, or the value where nothing is written (None: left out). A `constant` argument is
+    `default` is `REQUIRED`, or the value where nothing is written (None: left out); `missing` is what is said beside
+    that a required one is missing. A `constant` argument is
     known at compile time and becomes a setting of the call; any other becomes an input, packed, one value
     for each place.
     """
@@ -46,6 +49,7 @@ class Parameter:
     constant: bool = False
     form: Form = Form.VALUE
     choices: tuple[str, ...] = ()
+    missing: str = ""
 
     @property
     def is_required(self) -> bool:
@@ -88,8 +92,8 @@ def match_arguments(parameters: Sequence[Parameter], positional: int, named: Seq
     if not others:
         problems += [f"no argument is called `{name}`{did_you_mean(name, known)}"
                      for name in named if name not in known]
-    problems += [f"`{parameter.name}` is missing" for parameter in parameters
-                 if parameter.is_required and parameter.name not in names]
+    problems += [f"`{parameter.name}` is missing" + (f": {parameter.missing}" if parameter.missing else "")
+                 for parameter in parameters if parameter.is_required and parameter.name not in names]
     return Matched(tuple(names), tuple(problems))
 
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from rldsl.canonical.naming import Names
 from rldsl.difference.correspondence import Correspondence, definitions_first, names_first
 from rldsl.difference.functions import function_differences
-from rldsl.difference.later import rubric_differences, rubric_partners, written_differences, written_items
+from rldsl.difference.later import written_differences, written_items
 from rldsl.difference.model import Difference
 from rldsl.difference.objectives import objective_differences
+from rldsl.difference.rubrics import rubric_differences, rubric_partners
 from rldsl.difference.settings import setting_differences
 from rldsl.difference.side import Side
 from rldsl.difference.values import share_names, value_differences
@@ -37,11 +38,11 @@ def _size(difference: Difference) -> tuple[int, int]:
 
 def _compared(before: Spec, after: Spec, correspondence: Correspondence) -> Difference:
     written = written_items(before), written_items(after)
-    names = replace(correspondence.names, externs={**correspondence.externs, **rubric_partners(*written)})
+    names = replace(correspondence.names, externs={**correspondence.externs, **rubric_partners(before, after)})
     sides = Side(before, Names()), Side(after, names)
     share_names(*sides)
     values, beside = value_differences(*sides, correspondence)
     return Difference(before.source.name, after.source.name, objective_differences(*sides, correspondence),
-                      (*values, *rubric_differences(*written), *function_differences(before, after)),
+                      (*values, *rubric_differences(*sides), *function_differences(before, after)),
                       (*beside, *setting_differences(*sides, correspondence),
                        *written_differences(*written, correspondence.responses)))

@@ -1,20 +1,19 @@
-"""Constructs that are read now and run later: rubrics, samplers, buffers, retries and plans. They are compared as they are written,
+"""Constructs that are read now and run later: samplers, buffers, retries and plans. They are compared as they are written,
 formatting and comments aside, since they have no graph yet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
-from rldsl.difference.model import Change, PartDifference, SettingDifference, Status
+from rldsl.difference.model import SettingDifference
 from rldsl.graph.spec import Spec
 from rldsl.syntax import tree
 from rldsl.syntax.parse import parse
 
-Written: TypeAlias = tree.Rubric | tree.Sampler | tree.Buffer | tree.Plan | tree.Rollout
-_KINDS = (tree.Rubric, tree.Sampler, tree.Buffer, tree.Plan, tree.Rollout)
-_Item = TypeVar("_Item", tree.Rubric, tree.Sampler, tree.Buffer, tree.Plan, tree.Rollout)
+Written: TypeAlias = tree.Sampler | tree.Buffer | tree.Plan | tree.Rollout
+_KINDS = (tree.Sampler, tree.Buffer, tree.Plan, tree.Rollout)
+_Item = TypeVar("_Item", tree.Sampler, tree.Buffer, tree.Plan, tree.Rollout)
 
 
 def written_items(spec: Spec) -> tuple[Written, ...]:
@@ -25,45 +24,8 @@ def written_items(spec: Spec) -> tuple[Written, ...]:
     return tuple(item for module in modules if module is not None for item in module.items if isinstance(item, _KINDS))
 
 
-def rubric_partners(before: tuple[Written, ...], after: tuple[Written, ...]) -> dict[str, str]:
-    """Rubrics of the second spec by the names that the first one has for them."""
-    left, right = _by_name(before, tree.Rubric), _by_name(after, tree.Rubric)
-    found = {name: name for name in right if name in left}
-    for name, rubric in right.items():
-        same = [other for other, entry in left.items() if other not in found.values() and replace(entry, name=name) == rubric]
-        if name not in found and same:
-            found[name] = same[0]
-    return found
-
-
 def _by_name(items: tuple[Written, ...], kind: type[_Item]) -> dict[str, _Item]:
     return {getattr(item, "name", "plan"): item for item in items if isinstance(item, kind)}
-
-
-def rubric_differences(before: tuple[Written, ...], after: tuple[Written, ...]) -> Iterator[PartDifference]:
-    """Rubrics that judge by something else. One that a spec alone has shows in the rewards that use it."""
-    left, right = _by_name(before, tree.Rubric), _by_name(after, tree.Rubric)
-    for name, partner in rubric_partners(before, after).items():
-        changes = tuple(_rubric(left[partner], right[name]))
-        if changes:
-            yield PartDifference("rubric", name, Status.CHANGED, changes)
-
-
-def _rubric(first: tree.Rubric, second: tree.Rubric) -> Iterator[Change]:
-    left, right = ({entry.text: entry for entry in rubric.criteria} for rubric in (first, second))
-    for text in dict.fromkeys([*left, *right]):
-        if left.get(text) != right.get(text):
-            yield Change("a criterion", *(None if text not in side else _criterion(side[text]) for side in (left, right)))
-    if first.judge != second.judge:
-        yield Change(f"judged by {first.judge} → {second.judge}")
-    if {entry.name: entry for entry in first.settings} != {entry.name: entry for entry in second.settings}:
-        yield Change("its settings differ")
-
-
-def _criterion(criterion: tree.Criterion) -> str:
-    amount = criterion.amount
-    shown = "" if amount is None else f" {amount.value:g}" if isinstance(amount, tree.Number) else " …"
-    return f'"{criterion.text}" {criterion.mark}{shown}'
 
 
 def written_differences(before: tuple[Written, ...], after: tuple[Written, ...], partners: Mapping[str, str]

@@ -43,6 +43,10 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     "next": slots("x, fill:?, per:?"),
     "prev": slots("x, fill:?, per:?"),
     "others": slots("x, per:"),
+    "verdicts": slots("rubric"),
+    "weights": slots("rubric"),
+    "prefer": slots("rubric, first, second"),
+    "prm": slots("rubric, steps"),
     "each": slots("x"),
     "split": slots("text, at:?, pattern:?, tag:?, timeout:?"),
     "rank": slots("x, per:, descending:?"),
@@ -50,6 +54,7 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     "position": slots("response"),
     "pass_at": slots("k, x, per:?"),
     "majority": slots("x, per:"),
+    "bradley_terry": slots("wins, per:"),
     "gradient": slots("x, of:"),
     "live": slots("values"),
     "iteration": slots(""),
@@ -63,6 +68,6 @@ NAMESPACES = frozenset(name.split(".", 1)[0] for name in PRIMITIVES if "." in na
 _REWARD_GRAPH = "it arrives with the reward graph (rubrics, process rewards, contrast)."
 _ROLLOUTS = "it arrives with turns, tools and trees."
 LATER = {
-    **dict.fromkeys(("prm", "contrast", "verify.tests", "best_of"), _REWARD_GRAPH),
+    **dict.fromkeys(("contrast", "verify.tests", "best_of"), _REWARD_GRAPH),
     **dict.fromkeys(("branch", "tree"), _ROLLOUTS),
 }

@@ -9,7 +9,9 @@ from rldsl.elaborate import calls_series as series
 from rldsl.elaborate import calls_values as values
 from rldsl.elaborate.arguments import Bound, bind
 from rldsl.elaborate.builtins import READS, REDUCTIONS, SIGNATURES, UNARY
-from rldsl.elaborate.calls_host import call_extern, call_host, call_rubric
+from rldsl.elaborate.calls_compared import call_prefer, call_prm
+from rldsl.elaborate.calls_host import call_extern, call_host
+from rldsl.elaborate.calls_judged import call_rubric, call_verdicts, call_weights
 from rldsl.elaborate.calls_levels import call_others, call_reduction, call_spread
 from rldsl.elaborate.calls_parts import call_each, call_split
 from rldsl.elaborate.calls_reads import call_embed, call_product, call_read
@@ -35,13 +37,15 @@ from rldsl.syntax import tree
 MOST_NODES = 30_000  # and one more for each two characters of the spec
 Handler = Callable[[Context, Environment, tree.Call, Bound], Value]
 
+WHOLE = {"each": call_each, "verdicts": call_verdicts, "weights": call_weights, "prefer": call_prefer, "prm": call_prm}
 PRODUCTS = {function.value: function for function in (Function.DOT, Function.COSINE)}
 HANDLERS: dict[str, Handler] = {
     "clip": values.call_clip, "where": values.call_where, "is_missing": values.call_is_missing, "curve": values.call_curve,
     "spread": call_spread, "frozen": values.call_frozen, "scan": series.call_scan, "next": series.call_next,
     "prev": series.call_prev, "embed": call_embed, "others": call_others, "split": call_split,
     "rank": series.call_rank, "top": series.call_top, "position": series.call_position, "pass_at": series.call_pass_at,
-    "majority": series.call_majority, "gradient": values.call_gradient, "live": values.call_live,
+    "majority": series.call_majority, "bradley_terry": series.call_bradley_terry,
+    "gradient": values.call_gradient, "live": values.call_live,
     "iteration": values.call_iteration, "size": values.call_size, "prefix": values.call_prefix,
 }
 
@@ -104,8 +108,8 @@ def call_builtin(ctx: Context, env: Environment, call: tree.Call, name: str) -> 
     positional = sum(argument.name is None for argument in call.arguments)
     if name in ("min", "max") and positional >= 2:
         return _extreme(ctx, env, call, name)
-    if name == "each":
-        return call_each(ctx, env, call)
+    if name in WHOLE:
+        return WHOLE[name](ctx, env, call)
     bound = bind(ctx, env, call, SIGNATURES[name], name)
     if bound is None:
         return FailedValue()

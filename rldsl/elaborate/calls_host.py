@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rldsl.data.isolation import CONTAINER, container_kept, is_isolation
 from rldsl.data.signatures import Form, Parameter, match_arguments
 from rldsl.diagnostics import Label, error
 from rldsl.elaborate.constants import constant_number
@@ -21,9 +22,9 @@ from rldsl.elaborate.values import (
 )
 from rldsl.graph.model import Constant, Setting
 from rldsl.resolve.names import listed
-from rldsl.rewards.signatures import check_constant, check_settings, primitive_for, result_of
+from rldsl.rewards.signatures import check_constant, check_groups, check_settings, primitive_for, result_of
 from rldsl.syntax import tree
-from rldsl.types import NUMERIC, UNIT, Element, Type
+from rldsl.types import NUMERIC, Element, Type
 
 
 def call_host(ctx: Context, env: Environment, call: tree.Call, name: str) -> Value:
@@ -47,10 +48,10 @@ def call_host(ctx: Context, env: Environment, call: tree.Call, name: str) -> Val
     parts: list[tree.Expr] = []
     for word, argument in zip(written.names, ordered, strict=True):
         parameter = by_name.get(word, Parameter(word, tuple(Element)))
-        if not _take(ctx, env, primitive.name, parameter, argument.value, inputs, settings, parts):
+        if not take(ctx, env, primitive.name, parameter, argument.value, inputs, settings, parts):
             return FailedValue()
     result = result_of(primitive, settings)
-    if (trouble := check_settings(settings)) is not None:
+    if (trouble := check_settings(settings) or check_groups(primitive, written.names)) is not None:
         return _problems(ctx, env, call, name, (trouble,), _form(name, full.parameters, full.others))
     if not inputs:
         return _problems(ctx, env, call, name, ("at least one argument has to be a value, not a constant",),
@@ -78,8 +79,9 @@ def _form(name: str, parameters: Sequence[Parameter], others: bool = False) -> s
     return f"`{name}({', '.join(needed)})`" + (f"; it may have {listed(free)}" if free else "")
 
 
-def _take(ctx: Context, env: Environment, name: str, parameter: Parameter, expr: tree.Expr,
-          inputs: list[tuple[str, int]], settings: dict[str, Setting], parts: list[tree.Expr]) -> bool:
+def take(ctx: Context, env: Environment, name: str, parameter: Parameter, expr: tree.Expr,
+         inputs: list[tuple[str, int]], settings: dict[str, Setting], parts: list[tree.Expr]) -> bool:
+    """Add an argument to the inputs of a call, or to its settings where it is a constant; False after a report."""
     if parameter.constant:
         return _take_constant(ctx, env, name, parameter, expr, settings)
     value = elaborate(ctx, env, expr)
@@ -105,7 +107,9 @@ def _take_constant(ctx: Context, env: Environment, name: str, parameter: Paramet
     trouble = "it must be known when the spec is compiled" if value is None else check_constant(name, parameter.name, value)
     if trouble is None and parameter.form is Form.CHOICE and value not in parameter.choices:
         trouble = f"it is one of {', '.join(parameter.choices)}"
-    if trouble is None and parameter.form is Form.VALUE and not _is_of(value, parameter.elements):
+    if trouble is None and parameter.form is Form.ISOLATION and not is_isolation(value, parameter.choices):
+        trouble = f"it is {', '.join(f'`{word}`' for word in parameter.choices)} or `{CONTAINER}`"
+    if trouble is None and parameter.form in (Form.VALUE, Form.SHARE) and not _is_of(value, parameter.elements):
         trouble = f"it is {' or '.join(element.value for element in parameter.elements)}"
     example = _example(parameter)
     if value is not None and parameter.form is Form.DURATION and unit_is_amiss(expr, True):
@@ -133,19 +137,23 @@ def _is_of(value: Setting, elements: Sequence[Element]) -> bool:
 
 def _example(parameter: Parameter) -> str:
     match parameter.form:
-        case Form.CHOICE:
+        case Form.CHOICE | Form.ISOLATION:
             return parameter.choices[0]
         case Form.DURATION:
             return "5s"
         case Form.RANGE:
             return "0 .. 1"
+        case Form.SHARE:
+            return "0.05"
         case _:
             return '"…"' if Element.TEXT in parameter.elements else "true" if Element.BOOL in parameter.elements else "1"
 
 
 def _constant(ctx: Context, env: Environment, parameter: Parameter, expr: tree.Expr) -> Setting:
-    if parameter.form is Form.CHOICE and isinstance(expr, tree.Name):
+    if parameter.form in (Form.CHOICE, Form.ISOLATION) and isinstance(expr, tree.Name):
         return expr.text
+    if parameter.form is Form.ISOLATION:
+        return _container(expr)
     value = elaborate(ctx, env, expr)
     match value:
         case BoundsValue(low=low, high=high):
@@ -158,6 +166,16 @@ def _constant(ctx: Context, env: Environment, parameter: Parameter, expr: tree.E
             if isinstance(operation, Constant) and isinstance(operation.value, (str, bool)):
                 return operation.value
             return constant_number(ctx, key)
+        case _:
+            return None
+
+
+def _container(expr: tree.Expr) -> Setting:
+    """`container("command")` as it is kept; None for anything else."""
+    match expr:
+        case tree.Call(callee=tree.Name(text="container"),
+                       arguments=(tree.Argument(name=None, value=tree.String(value=command)),)):
+            return container_kept(command)
         case _:
             return None
 
@@ -175,20 +193,6 @@ def call_extern(ctx: Context, env: Environment, call: tree.Call, name: str) -> V
     parts: list[tree.Expr] = []
     elements = dict(spec.parameters)
     for word, argument in zip(matched.names, ordered, strict=True):
-        if not _take(ctx, env, name, Parameter(word, (elements[word],)), argument.value, inputs, {}, parts):
+        if not take(ctx, env, name, Parameter(word, (elements[word],)), argument.value, inputs, {}, parts):
             return FailedValue()
     return GraphValue(host(ctx, env, f"extern:{name}", inputs, (), call, replace(spec.result), parts))
-
-
-def call_rubric(ctx: Context, env: Environment, call: tree.Call, name: str) -> Value:
-    """A rubric of texts: `Real in [0, 1]`. It type-checks; judging arrives with the reward graph."""
-    inputs: list[tuple[str, int]] = []
-    parts: list[tree.Expr] = []
-    for index, argument in enumerate(call.arguments):
-        parameter = Parameter(argument.name or f"text{index + 1}", (Element.TEXT, Element.JSON))
-        if not _take(ctx, env, name, parameter, argument.value, inputs, {}, parts):
-            return FailedValue()
-    if not inputs:
-        return _problems(ctx, env, call, name, ("a rubric judges at least one text",), f"`{name}(y.text)`")
-    ctx.defer("rubric", f"the rubric `{name}` needs a judge, and judging is not built yet", call.span)
-    return GraphValue(host(ctx, env, f"rubric:{name}", inputs, (), call, Type(Element.REAL, UNIT), parts))

@@ -216,3 +216,24 @@ def call_majority(ctx: Context, env: Environment, call: tree.Call, bound: Bound)
     kind = Type(found.element, axis=per, stage=max(Stage.REWARD, found.stage), optional=True)
     operation = Foreign("majority", ("x",), (("from", found.axis.name), ("per", per.name)))
     return GraphValue(ctx.builder.add(operation, (x,), type=kind, span=env.span(call)))
+
+
+def call_bradley_terry(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -> Value:
+    """`bradley_terry(wins, per: prompt)`: the log-strength of each member of a group, from a value on its pairs."""
+    wins = numeric(ctx, env, bound["wins"])
+    found = ctx.type_of(wins)
+    if found.is_error:
+        return FailedValue()
+    axis = found.axis
+    per = target_axis(ctx, env, bound["per"], axis)
+    if per is None:
+        return FailedValue()
+    if axis.among != per or found.is_live or not (found.interval.low >= 0 and found.interval.high <= 1):
+        ctx.report(error("RL104", "`bradley_terry` is of pairs", env.span(bound["wins"]), f"this is {found}"[:40],
+                         others=env.labels(bound["wins"], "in here"), why="it takes how often the first of each pair of a group"
+                         " wins over the second: a frozen number in [0, 1] on the pairs of that group.",
+                         fix="`bradley_terry(prefer(clear, y.text, others(y.text, per: prompt)), per: prompt)`"))
+        return FailedValue()
+    kind = Type(Element.REAL, axis=axis.members, stage=max(Stage.REWARD, found.stage), optional=True)
+    settings = (("from", axis.name), ("members", axis.members.name), ("per", per.name))
+    return GraphValue(ctx.builder.add(Foreign("bradley_terry", ("wins",), settings), (wins,), type=kind, span=env.span(call)))

@@ -19,6 +19,7 @@ from rldsl.graph.spec import (
     ModelSpec,
     ParamSpec,
     ResponseSpec,
+    RubricSpec,
     StateSpec,
 )
 from rldsl.infer.builder import Builder
@@ -38,7 +39,7 @@ class Tables:
     responses: dict[str, ResponseSpec] = field(default_factory=dict)
     states: dict[str, StateSpec] = field(default_factory=dict)
     externs: dict[str, ExternSpec] = field(default_factory=dict)
-    rubrics: dict[str, tree.Rubric] = field(default_factory=dict)
+    rubrics: dict[str, RubricSpec] = field(default_factory=dict)
     evals: dict[str, EvalSpec] = field(default_factory=dict)
     buffers: dict[str, tree.Buffer] = field(default_factory=dict)
     samplers: dict[str, tree.Sampler] = field(default_factory=dict)
@@ -80,6 +81,7 @@ class Context:
     said: set[tuple[str, str, Label]] = field(default_factory=set)
     unknown: int = 0
     deferred: list[Deferred] = field(default_factory=list)
+    called_rubrics: set[str] = field(default_factory=set)
     retries: list[tuple[Environment, tree.Rollout]] = field(default_factory=list)
     used_params: set[str] = field(default_factory=set)
     in_test: bool = False

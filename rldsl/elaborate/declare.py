@@ -7,10 +7,11 @@ from typing import assert_never
 from rldsl.diagnostics import error
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.declare_data import declare_data, declare_extern
-from rldsl.elaborate.declare_later import declare_buffer, declare_rubric, declare_sampler
+from rldsl.elaborate.declare_later import declare_buffer, declare_sampler
 from rldsl.elaborate.declare_models import declare_model, declare_response, declare_rollout
 from rldsl.elaborate.declare_params import declare_param, declare_state
 from rldsl.elaborate.expressions import elaborate
+from rldsl.elaborate.rubrics import declare_rubric
 from rldsl.elaborate.values import (
     DataValue,
     FailedValue,

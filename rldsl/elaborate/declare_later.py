@@ -1,4 +1,4 @@
-"""Rubrics, samplers, buffers and retries: their execution comes later, what is wrong with them is said now."""
+"""Samplers, buffers and retries: their execution comes later, what is wrong with them is said now."""
 
 from __future__ import annotations
 
@@ -6,52 +6,12 @@ from rldsl.diagnostics import error
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import elaborate, numeric
 from rldsl.elaborate.setting_values import setting_value
-from rldsl.elaborate.settings import fits, settings_of
-from rldsl.elaborate.settings_tables import JUDGE, RETRY, WEIGHT
-from rldsl.elaborate.values import DataValue, FailedValue, ModelValue, OtherValue, RubricValue, Value, describe
-from rldsl.graph.spec import Role
+from rldsl.elaborate.settings import settings_of
+from rldsl.elaborate.settings_tables import RETRY
+from rldsl.elaborate.values import DataValue, FailedValue, OtherValue, Value, describe
 from rldsl.resolve.names import did_you_mean
 from rldsl.syntax import tree
 from rldsl.types import Element, Level
-
-
-def declare_rubric(ctx: Context, env: Environment, item: tree.Rubric) -> Value:
-    """`rubric clear judged by grader { "criterion" weight 3 … }`."""
-    name = ctx.own_name(env, item.name)
-    settings_of(ctx, env, item.settings, JUDGE, "a rubric")
-    _check_criteria(ctx, env, item)
-    judge = elaborate(ctx, env, tree.Name(item.judge, span=item.span)) if item.judge in env.scope.bindings else None
-    model = ctx.tables.models.get(judge.name) if isinstance(judge, ModelValue) else None
-    if isinstance(judge, FailedValue) or item.judge in env.scope.missing:
-        return FailedValue()
-    if model is None or model.role is not Role.JUDGE:
-        judges = [name for name, (_, found) in env.scope.bindings.items()
-                  if isinstance(found, tree.Model) and found.role == "judge"]
-        what = f"it is a {model.role.value}" if model is not None else "judged by an unknown model" if judge is None \
-            else f"it is {describe(judge)}"
-        ctx.report(error("RL011", f"there is no judge `{item.judge[:30]}`", item.span, what[:40],
-                         why="a rubric is read by a judge.", fix=did_you_mean(item.judge, judges)
-                         or f"`judge {item.judge} from openai(model: \"…\", base_url: env(\"JUDGE_URL\"))`"))
-        return FailedValue()
-    ctx.tables.rubrics[name] = item
-    return RubricValue(name)
-
-
-def _check_criteria(ctx: Context, env: Environment, item: tree.Rubric) -> None:
-    seen: set[str] = set()
-    if not item.criteria:
-        ctx.report(error("RL035", f"`{item.name[:30]}` has no criterion", item.span, "this rubric",
-                         why="a judge is asked about criteria, one by one.", fix='"States the final answer" weight 1'))
-    for criterion in item.criteria:
-        if not criterion.text.strip():
-            ctx.report(error("RL018", "this criterion is empty", criterion.span, "nothing to judge by",
-                             why="the judge reads this text.", fix='"States the final answer" weight 1'))
-        elif criterion.text in seen:
-            ctx.report(error("RL012", "this criterion is written twice", criterion.span, "the second time",
-                             why="each criterion counts once.", fix="delete one, or add up their weights"))
-        seen.add(criterion.text)
-        if criterion.amount is not None and criterion.mark != "gate":
-            fits(ctx, env, setting_value(ctx, env, criterion.amount), WEIGHT, criterion.mark, criterion.amount.span)
 
 
 def declare_sampler(ctx: Context, env: Environment, item: tree.Sampler) -> Value:

@@ -15,6 +15,7 @@ from rldsl.elaborate.supports import checked_rule
 from rldsl.elaborate.values import FailedValue, ModelValue, ResponseValue, Value, describe
 from rldsl.graph.spec import Invocation, ModelSpec, ResponseSpec, Role, Settings
 from rldsl.resolve.names import did_you_mean, listed
+from rldsl.rewards.judging.signatures import is_remote
 from rldsl.rollouts.signatures import SAMPLING_SETTINGS
 from rldsl.syntax import tree
 from rldsl.types import BATCH, Axis, Element, Level
@@ -37,8 +38,6 @@ def declare_model(ctx: Context, env: Environment, item: tree.Model) -> str:
         base, origin = (found, None) if isinstance(found, str) else (None, found)
     if base is not None:
         _check_role(ctx, item, role, base)
-    if role is Role.JUDGE:
-        ctx.defer(item.role, f"the {item.role} `{name}` type-checks, but {item.role}s are not built yet", item.span)
     shares = item.derived and not derived.frozen and base is not None
     ctx.tables.models[name] = ModelSpec(name, role, origin, base, derived.frozen, shares, settings, item.span, derived.follows)
     return name
@@ -143,6 +142,12 @@ def _axes(name: str, prompt: Axis, turns: bool) -> tuple[Axis, Axis]:
 def _policy(ctx: Context, env: Environment, item: tree.Rollout) -> str | None:
     found = elaborate(ctx, env, item.policy)
     model = ctx.tables.models.get(found.name) if isinstance(found, ModelValue) else None
+    if model is not None and is_remote(model.origin):
+        ctx.report(error("RL032", "a judge over HTTP gives no tokens", item.policy.span, f"`{model.name}` is asked over HTTP"[:40],
+                         others=[Label(model.span, "declared here")],
+                         why="a rollout needs the tokens that were drawn, and how likely they were.",
+                         fix=f"`rollout {item.name} ~ actor(problems.question) {{ … }}`"))
+        return None
     if model is not None and model.role in (Role.POLICY, Role.JUDGE):
         return model.name
     if not isinstance(found, FailedValue):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from rldsl.data.isolation import CONTAINER, container_named
 from rldsl.diagnostics import Diagnostic, error
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.setting_values import Bare, Rejected, is_rejected, setting_value, settled
@@ -17,7 +18,7 @@ from rldsl.types import EVERYTHING, Interval, format_number
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What a setting may be. `kind`: number, whole, word, text, truth, texts, pair, amount, call, any, duration (written
+    """What a setting may be. `kind`: number, whole, word, text, truth, texts, pair, amount, call, any, isolation, duration (written
     with its unit; a `param` or a computed one is in seconds). `later`: known, parsed and kept, but it cannot run yet.
     `arguments`: the names that the constructors of a call take, where all take the same."""
 
@@ -87,7 +88,7 @@ def fits(ctx: Context, env: Environment, value: SettingValue | Rejected, rule: A
     fault = trouble(value, rule)
     if fault is None:
         return True
-    if isinstance(value, Bare) and rule.kind != "word":
+    if isinstance(value, Bare) and rule.kind not in ("word", "isolation"):
         fault = _of_bare(env, value, rule)
     of = f" of `{owner}`" if owner else ""
     ctx.report(error("RL018", f"`{name[:24]}`{of[:24]} does not fit", env.call_site or span, "this value", why=fault,
@@ -156,6 +157,9 @@ def trouble(value: SettingValue | Rejected, rule: Allowed) -> str | None:
             return f"it is counted in {listed(rule.units)}, and no unit is written."
         case "call", Invocation(name=name):
             return None if name in rule.words else _choice(rule.words)
+        case "isolation", _:
+            fits = value in rule.words or container_named(value) is not None
+            return None if fits else f"it is {listed(rule.words)}, or `{CONTAINER}`."
         case "any", _:
             return None
         case _:
@@ -181,7 +185,7 @@ def example_of(rule: Allowed) -> str:
             return "1.0" if rule.interval.contains(1.0) else format_number(rule.interval.low)
         case "whole":
             return "8" if rule.interval.contains(8.0) else format_number(rule.interval.low)
-        case "word" | "call":
+        case "word" | "call" | "isolation":
             return rule.words[0]
         case "amount":
             return f"16 {rule.units[0]}"

@@ -7,6 +7,7 @@ import math
 from rldsl.data.signatures import Form, Parameter
 from rldsl.elaborate.settings import Allowed
 from rldsl.rewards.judging.signatures import LOCAL_SETTINGS, REMOTE_SETTINGS
+from rldsl.rewards.rubrics.votes import VOTES_BY
 from rldsl.rewards.signatures import EXTERN_SETTINGS
 from rldsl.rollouts.signatures import (
     CHARACTERS_ARGUMENTS,
@@ -43,6 +44,10 @@ def _of_parameter(parameter: Parameter) -> Allowed:
             return Allowed("duration", Interval(0, math.inf, low_open=True), example="5s")
         case Form.CHOICE:
             return Allowed("word", words=parameter.choices)
+        case Form.ISOLATION:
+            return Allowed("isolation", words=parameter.choices)
+        case Form.SHARE:
+            return Allowed("number", Interval(0, 1), example="0.05")
         case _:
             return Allowed("truth") if Element.BOOL in parameter.elements else of_elements(parameter.elements)
 
@@ -78,6 +83,9 @@ RETRY = {name: ROLLOUT[name] for name in ("samples", "max_tokens", "temperature"
 MODEL = {**_from_table(MODEL_SETTINGS), "adapter": _LATER}
 JUDGE = _from_table(REMOTE_SETTINGS)
 LOCAL_JUDGE = {**_from_table(LOCAL_SETTINGS), "adapter": _LATER}
+RUBRIC = {"scale": Allowed("any"), "ask": Allowed("word", words=("together", "each")), "votes": Allowed("whole", Interval(1, 99)),
+          "votes_by": Allowed("word", words=tuple(VOTES_BY)), "shuffle": Allowed("truth"), "reason": Allowed("truth"),
+          "quote": Allowed("truth"), "instructions": Allowed("text")}
 EXTERN = {parameter.name: _of_parameter(parameter) for parameter in EXTERN_SETTINGS}
 OPTIMIZER = {
     "lr": Allowed("number", _NATURAL, scheduled=True, example="1e-6"), "weight_decay": Allowed("number", _NATURAL),
@@ -96,6 +104,5 @@ EVAL = {"samples": Allowed("whole", _COUNT), "temperature": Allowed("number", _P
         "top_k": ROLLOUT["top_k"]}
 TINY = _from_table(TINY_ARGUMENTS)
 CHARACTERS = _from_table(CHARACTERS_ARGUMENTS)
-WEIGHT = Allowed("number", _POSITIVE, example="3")
 DEVICES = Allowed("whole", _COUNT, example='1 node of 8 x "H100-80GB"')
 PLAN = ("cluster", "staleness", "place", "parallel", "memory", "engine", "precision", "budget", "auto")

@@ -15,6 +15,7 @@ from rldsl.elaborate.expressions import as_key, check_numeric
 from rldsl.elaborate.functions import check_function, check_uncalled
 from rldsl.elaborate.naming import Naming
 from rldsl.elaborate.objectives import declare_eval, declare_guard, declare_objective
+from rldsl.elaborate.rubrics import check_rubrics
 from rldsl.elaborate.setting_values import setting_value
 from rldsl.elaborate.settings import fits
 from rldsl.elaborate.settings_tables import DEVICES, PLAN
@@ -50,6 +51,7 @@ def elaborate_spec(modules: ModuleTable, root: Scope,
     check_retries(ctx)
     spec = _acting(ctx)
     check_uncalled(ctx)
+    check_rubrics(ctx)
     _check_overrides(ctx)
     return spec, sort_diagnostics(ctx.found)
 
@@ -206,12 +208,13 @@ def _assemble(ctx: Context, objectives: tuple[ObjectiveSpec, ...], guards: tuple
     roots += [state.next for state in tables.states.values() if state.next is not None]
     roots += [state.key for state in tables.states.values()] + [param.key for param in tables.params.values()]
     roots += list(_keys_of(train))
+    roots += [criterion.amount for rubric in tables.rubrics.values() for criterion in rubric.criteria]
     axes = {axis.name: axis for spec in tables.responses.values() for axis in spec.token_axis.chain()}
     axes |= {spec.axis.name: spec.axis for spec in tables.data.values()}
     return Spec(ctx.root.source, dict(ctx.modules.sources), ctx.builder.graph(roots), tuple(tables.params.values()),
                 tuple(tables.data.values()), tuple(tables.models.values()), tuple(tables.responses.values()),
-                rewards, lets, tuple(tables.states.values()), tuple(tables.externs.values()), objectives, guards, evals,
-                tests, train, plan, _unique(ctx.deferred), axes, frozenset(ctx.used_params))  # type: ignore[arg-type]
+                rewards, lets, tuple(tables.states.values()), tuple(tables.externs.values()), tuple(tables.rubrics.values()),
+                objectives, guards, evals, tests, train, plan, _unique(ctx.deferred), axes, frozenset(ctx.used_params))  # type: ignore[arg-type]
 
 
 def _unique(deferred: list[Deferred]) -> tuple[Deferred, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from rldsl.graph.model import Graph
+from rldsl.graph.model import Graph, Setting
 from rldsl.graph.steps import Step
 from rldsl.source import Source, Span
 from rldsl.types import Axis, Element, Type
@@ -151,6 +151,40 @@ class ResponseSpec:
     def is_sampled(self) -> bool:
         """Whether a policy draws it."""
         return self.text is None
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionSpec:
+    """One criterion of a rubric. `mark`: `weight`, `penalty` (`amount` is the node of its number), `veto`, `gate` (`amount` is that
+    of the verdict from which it holds or is open). `scale`: as a constant of the rubric's calls."""
+
+    text: str
+    mark: str
+    amount: int
+    scale: Setting
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RubricSpec:
+    """A rubric: who judges, by what, how it asks (`asks`: constants of its calls). Without criteria they come with each call."""
+
+    name: str
+    judge: str
+    criteria: tuple[CriterionSpec, ...]
+    asks: tuple[tuple[str, Setting], ...]
+    span: Span
+    doc: str = ""
+
+    @property
+    def weighed(self) -> tuple[CriterionSpec, ...]:
+        """What one call asks: all but the gates."""
+        return tuple(criterion for criterion in self.criteria if criterion.mark != "gate")
+
+    @property
+    def gates(self) -> tuple[CriterionSpec, ...]:
+        """What is asked before: where one is closed, nothing else counts."""
+        return tuple(criterion for criterion in self.criteria if criterion.mark == "gate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +336,7 @@ class Spec:
     lets: tuple[NamedValue, ...] = ()
     states: tuple[StateSpec, ...] = ()
     externs: tuple[ExternSpec, ...] = ()
+    rubrics: tuple[RubricSpec, ...] = ()
     objectives: tuple[ObjectiveSpec, ...] = ()
     guards: tuple[GuardSpec, ...] = ()
     evals: tuple[EvalSpec, ...] = ()

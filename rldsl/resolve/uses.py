@@ -58,8 +58,9 @@ def _values(item: tree.Item) -> Iterator[tuple[str, ...]]:
         case tree.Response(text=text, prompt=prompt, model=model):
             yield from paths_in((text, prompt))
             yield from () if model is None else ((model,),)
-        case tree.Rubric(judge=judge):
+        case tree.Rubric(judge=judge, criteria=criteria):
             yield (judge,)
+            yield from paths_in(tuple(criterion.amount for criterion in criteria if criterion.amount is not None))
         case tree.Sampler(data=data):
             yield (data,)
         case tree.Let(value=value) | tree.Reward(value=value) | tree.State(value=value):
@@ -81,8 +82,10 @@ def _settings(item: tree.Item) -> Iterator[tuple[str, ...]]:
             yield from paths_in(source)
         case tree.Extern(source=source, settings=settings):
             yield from paths_in((source, settings))
-        case tree.Sampler(settings=settings) | tree.Rubric(settings=settings):
+        case tree.Sampler(settings=settings):
             yield from paths_in(settings)
+        case tree.Rubric(settings=settings, criteria=criteria):
+            yield from paths_in((settings, *(criterion.settings for criterion in criteria)))
         case tree.Model(origin=origin, overrides=overrides, settings=settings):
             yield from paths_in((origin, overrides, settings))
         case tree.Rollout(settings=settings) | tree.Eval(settings=settings):

@@ -9,6 +9,7 @@ from typing import Any
 from rldsl.rewards.outcome import Failure
 from rldsl.rewards.places import Places
 from rldsl.rewards.pool import Job
+from rldsl.rewards.rubrics.criteria import read_criteria
 from rldsl.rewards.signatures import Result
 from rldsl.rewards.steps import pattern_job, split_texts
 from rldsl.types import Element
@@ -25,4 +26,12 @@ class Expanding:
     job: Callable[[Mapping[str, Any]], Job | None] = lambda _: None
 
 
-EXPANDING: dict[str, Expanding] = {"split": Expanding(Result(Element.TEXT), split_texts, pattern_job)}
+EXPANDING: dict[str, Expanding] = {
+    "split": Expanding(Result(Element.TEXT), split_texts, pattern_job),
+    "criteria": Expanding(Result(Element.JSON), lambda _, lists: [_criteria(written) for written in lists]),
+}
+
+
+def _criteria(written: Any) -> Places | Failure:
+    found = read_criteria(written)
+    return found if isinstance(found, Failure) else Places(tuple(found))

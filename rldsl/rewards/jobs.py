@@ -64,7 +64,7 @@ class Job:
 
 def open_job(kind: str, settings: Settings) -> Job:
     """Make ready what `kind` runs. Raises `JobFault` where that cannot be."""
-    return _KINDS[kind](settings)
+    return KINDS[kind](settings)
 
 
 # ------------------------------------------------------------------ functions of a project
@@ -374,7 +374,7 @@ def _open_separators(settings: Settings) -> Job:
     return Job(run)
 
 
-_KINDS: dict[str, Callable[[Settings], Job]] = {
+KINDS: dict[str, Callable[[Settings], Job]] = {
     "python": _open_python, "regex": _open_regex, "json_schema": _open_json_schema, "math": _open_math,
     "reasoning_gym": _open_reasoning_gym, "separators": _open_separators,
 }

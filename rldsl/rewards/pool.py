@@ -60,7 +60,7 @@ class Job:
 class Worker:
     """One child process: the ends of its pipes, and the items that it is busy with."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, isolate: str) -> None:
         requests, self.requests = os.pipe()
         self.replies, replies = os.pipe()
         lifeline, self.lifeline = os.pipe()
@@ -68,7 +68,7 @@ class Worker:
         theirs = (requests, replies, lifeline)
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-u", _SCRIPT, *map(str, theirs)], pass_fds=theirs, cwd=folder,
+                [sys.executable, "-P", "-u", _SCRIPT, *map(str, theirs), isolate], pass_fds=theirs, cwd=folder,
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
         finally:
             for end in (*theirs, output):
@@ -142,10 +142,12 @@ class Worker:
 
 
 class Pool:
-    """At most `size` workers, started when there is work, kept until `close`. One batch at a time."""
+    """At most `size` workers, started when there is work, kept until `close`. One batch at a time. `isolate`: where they run
+    (`process`, `namespace`, `container: COMMAND`)."""
 
-    def __init__(self, folder: Path, size: int) -> None:
+    def __init__(self, folder: Path, size: int, isolate: str = "process") -> None:
         self.folder = folder
+        self.isolate = isolate
         self.size = size
         self.workers: list[Worker] = []
         self._lock = threading.Lock()
@@ -251,7 +253,7 @@ class _Batch:
             self._hand_out(worker, self.waiting.popleft())
 
     def _start(self) -> Worker:
-        worker = Worker(self.pool.folder)
+        worker = Worker(self.pool.folder, self.pool.isolate)
         self.pool.workers.append(worker)
         self._watch(worker)
         return worker
@@ -306,6 +308,9 @@ class _Batch:
                 self._on_reply(worker, reply)
 
     def _on_reply(self, worker: Worker, reply: Any) -> None:
+        worker.deadline = time.monotonic() + (OPENING_TIME if worker.opening is not None else self.job.timeout)
+        if reply == ["busy"]:
+            return
         worker.deadline = time.monotonic() + self.job.timeout
         if worker.opening is not None:
             worker.opening = None

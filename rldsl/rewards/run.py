@@ -23,6 +23,8 @@ from rldsl.graph.spec import ExternSpec
 from rldsl.rewards.calls import VERIFIERS, HostCall, Surroundings, plan_call
 from rldsl.rewards.expanding import EXPANDING, Expanding
 from rldsl.rewards.in_process import Threads
+from rldsl.rewards.judging.keep import Keep
+from rldsl.rewards.kept_calls import Identified, KeptCalls
 from rldsl.rewards.outcome import Cost, Failure, Outcome, is_absent
 from rldsl.rewards.places import Places, laid_out
 from rldsl.rewards.pool import Job, Pool, Reply
@@ -60,7 +62,9 @@ class Answers:
 
 class Service(Protocol):
     """Answers operations that need more than a function: a judge, an encoder of texts. Called from several threads. `tier`
-    (`Tier.JUDGE` where a service has none) says what that costs beside other calls."""
+    (`Tier.JUDGE` where a service has none) says what that costs beside other calls; `problem(operation)`, where it has that,
+    why it cannot answer at all; `together(operation)` that it is to see all places below one of its axis' parent at once;
+    `close()`, where it has that, lets go of what it holds."""
 
     def result(self, operation: Foreign) -> Result:
         """The promise that each value is checked against."""
@@ -72,20 +76,22 @@ class Service(Protocol):
 class HostCalls:
     """The host side of a graph. Keeps child processes between batches: close it, or use it in `with`.
 
-    `services` answer the operations whose name, up to its colon if it has one, is theirs (`rubric`: `rubric:clear`).
+    `services` answer the operations whose name, up to its colon if it has one, is theirs (`rubric`: `rubric:clear`). With
+    `keep` answers of costly calls are kept on disk, and not asked for again (see `kept_calls`).
     """
 
     def __init__(self, externs: Iterable[ExternSpec], project: Path, *,
-                 workers: int | None = None, services: Mapping[str, Service] | None = None) -> None:
+                 workers: int | None = None, services: Mapping[str, Service] | None = None, keep: Keep | None = None) -> None:
         self._services = dict(services or {})
         self._around = Surroundings({extern.name: extern for extern in externs}, project, _search())
         self._size = workers or max(1, min(4, os.cpu_count() or 1))
         self._runners: dict[str, Pool | Threads] = {}
         self._plans: dict[Foreign, HostCall] = {}
         self._conventions: dict[str, str] = {}
+        self._kept = KeptCalls(keep, project) if keep is not None else None
         self._guard = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
-        weakref.finalize(self, _close, self._runners)
+        weakref.finalize(self, _close, self._runners, self._services)
 
     def call(self, operation: Foreign, inputs: Sequence[Column]) -> Outcome:
         """Results of one operation for a batch: `inputs` are columns of one length, in the order of
@@ -94,7 +100,7 @@ class HostCalls:
         share processes take turns, and the seconds of one are those of its own turn."""
         service = self._services.get(operation.name.partition(":")[0])
         if service is not None:
-            return _served(service, operation, [_as_list(column) for column in inputs])
+            return self._served(service, operation, [_as_list(column) for column in inputs])
         if (expanding := _expanding(operation)) is not None:
             return self._expanded(operation, expanding, [_as_list(column) for column in inputs])
         plan = self._plan(operation)
@@ -132,6 +138,11 @@ class HostCalls:
             return Tier(getattr(service, "tier", Tier.JUDGE))
         return Tier.NATIVE if operation.name in NATIVE or _expanding(operation) is not None else Tier.PROCESS
 
+    def may_be_absent(self, operation: Foreign) -> bool:
+        """Whether it may give nothing although its inputs are there."""
+        service = self._services.get(operation.name.partition(":")[0])
+        return (self._plan(operation).result if service is None else service.result(operation)).optional
+
     def is_whole(self, operation: Foreign) -> bool:
         """Whether it is called with a whole batch, of which no item may be left out: what it says may depend on all."""
         if operation.name.partition(":")[0] in self._services or _expanding(operation) is not None:
@@ -139,11 +150,21 @@ class HostCalls:
         plan = self._plan(operation)
         return plan.job is not None and plan.is_python and self._open(plan, plan.job) in WHOLE
 
+    def is_together(self, operation: Foreign) -> bool:
+        """Whether it is asked about all places below one of its axis' parent at once."""
+        service = self._services.get(operation.name.partition(":")[0])
+        return service is not None and hasattr(service, "together") and bool(service.together(operation))
+
     def prepare(self, operations: Iterable[Foreign]) -> tuple[Prepared, ...]:
         """Load every function of the project that the operations need, before anything is trained."""
         found: dict[str, Prepared] = {}
         for operation in operations:
-            if operation.name.partition(":")[0] in self._services or _expanding(operation) is not None:
+            service = self._services.get(operation.name.partition(":")[0])
+            if service is not None:
+                problem = service.problem(operation) if hasattr(service, "problem") else None
+                found[operation.name] = Prepared(operation.name, "", problem)
+                continue
+            if _expanding(operation) is not None:
                 continue
             plan = self._plan(operation)
             if plan.job is not None and plan.job.key not in found:
@@ -153,8 +174,8 @@ class HostCalls:
         return tuple(found.values())
 
     def close(self) -> None:
-        """End the child processes."""
-        _close(self._runners)
+        """End the child processes, and let go of what services hold."""
+        _close(self._runners, self._services)
 
     def _plan(self, operation: Foreign) -> HostCall:
         if operation not in self._plans:
@@ -165,13 +186,11 @@ class HostCalls:
         with self._guard:
             if plan.runner not in self._runners:
                 project = self._around.project
-                made = Threads(project) if plan.in_process else Pool(project, self._size)
+                made = Threads(project) if plan.isolate == "none" else Pool(project, self._size, plan.isolate)
                 self._runners[plan.runner] = made
             return self._runners[plan.runner]
 
     def _open(self, plan: HostCall, job: Job) -> str | Failure:
-        if plan.refused is not None:
-            return plan.refused
         if job.key not in self._conventions:
             opened = self._runner(plan).open(job)
             if isinstance(opened, Failure):
@@ -209,8 +228,47 @@ class HostCalls:
         if convention in WHOLE:
             return spread_batch(self._runner(plan).run(plan.job, [columns])[0], count), count
         items, places = _different(columns)
-        replies = self._runner(plan).run(plan.job, items)
-        return [replies[place] for place in places], len(items)
+        replies, computed = self._looked_up(plan, plan.job, items)
+        return [replies[place] for place in places], computed
+
+    def _looked_up(self, plan: HostCall, job: Job, items: Sequence[tuple[Any, ...]]) -> tuple[list[Reply], int]:
+        """Replies for different items, and how many were computed: all, unless some are kept."""
+        identity = self._kept.identity_of(plan) if self._kept is not None else None
+        if self._kept is None or identity is None:
+            return self._runner(plan).run(job, items), len(items)
+        return self._kept.answered(identity, items, lambda missing: self._runner(plan).run(job, missing))
+
+    def _served(self, service: Service, operation: Foreign, columns: list[list[Any]]) -> Outcome:
+        started, promise = time.perf_counter(), service.result(operation)
+        count, present = len(columns[0]), _present(columns)
+        if present is not None:
+            columns = [[column[index] for index in present] for column in columns]
+        found = self._served_or_kept(service, operation, columns)
+        if any(isinstance(value, Places) for value in found.values):
+            laid = laid_out(found.values, promise, count, present)
+            firsts, items = np.cumsum(laid.counts) - laid.counts, range(count) if present is None else present
+            said = {int(firsts[items[index]]): entry for index, entry in found.evidence.items() if laid.counts[items[index]]}
+            return Outcome(laid.values, laid.failed, time.perf_counter() - started, found.computed, said, found.cost, laid.counts,
+                           laid.starts)
+        values, failed = pack([check_value(value, promise) for value in found.values], promise, count, present)
+        places = range(count) if present is None else present
+        evidence = {places[index]: said for index, said in found.evidence.items()}
+        return Outcome(values, failed, time.perf_counter() - started, found.computed, evidence, found.cost)
+
+    def _served_or_kept(self, service: Service, operation: Foreign, columns: list[list[Any]]) -> Answers:
+        identity = service.identity(operation) if self._kept is not None and isinstance(service, Identified) else None
+        if self._kept is None or identity is None or not columns[0]:
+            return service.answer(operation, columns)
+        items, places = _different(columns)
+        costs: list[Cost] = []
+
+        def ask(missing: Sequence[Sequence[Any]]) -> list[Reply]:
+            said = service.answer(operation, [list(column) for column in zip(*missing, strict=True)])
+            costs.append(said.cost)
+            return [Reply(value, said.evidence.get(place)) for place, value in enumerate(said.values)]
+        replies, computed = self._kept.answered([operation.name, identity], items, ask)
+        evidence = {index: replies[place].evidence for index, place in enumerate(places) if replies[place].evidence is not None}
+        return Answers([replies[place].value for place in places], evidence, sum(costs, Cost()), computed)
 
     def __enter__(self) -> HostCalls:
         return self
@@ -220,31 +278,16 @@ class HostCalls:
         self.close()
 
 
-def _served(service: Service, operation: Foreign, columns: list[list[Any]]) -> Outcome:
-    started = time.perf_counter()
-    count, present = len(columns[0]), _present(columns)
-    if present is not None:
-        columns = [[column[index] for index in present] for column in columns]
-    found, promise = service.answer(operation, columns), service.result(operation)
-    if any(isinstance(value, Places) for value in found.values):
-        laid = laid_out(found.values, promise, count, present)
-        firsts, items = np.cumsum(laid.counts) - laid.counts, range(count) if present is None else present
-        said = {int(firsts[items[index]]): entry for index, entry in found.evidence.items() if laid.counts[items[index]]}
-        return Outcome(laid.values, laid.failed, time.perf_counter() - started, found.computed, said, found.cost, laid.counts,
-                       laid.starts)
-    values, failed = pack([check_value(value, promise) for value in found.values], promise, count, present)
-    places = range(count) if present is None else present
-    evidence = {places[index]: said for index, said in found.evidence.items()}
-    return Outcome(values, failed, time.perf_counter() - started, found.computed, evidence, found.cost)
-
-
 def _expanding(operation: Foreign) -> Expanding | None:
     return EXPANDING.get(operation.name.partition(":")[0])
 
 
-def _close(runners: dict[str, Pool | Threads]) -> None:
+def _close(runners: dict[str, Pool | Threads], services: Mapping[str, Service]) -> None:
     while runners:
         runners.popitem()[1].close()
+    for service in services.values():
+        if hasattr(service, "close"):
+            service.close()
 
 
 def _search() -> list[str]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rldsl.data.signatures import REQUIRED, Default, Form, Parameter
 from rldsl.graph.model import Setting
+from rldsl.rewards import code_signatures as code
 from rldsl.types import BINARY, EVERYTHING, UNIT, Element, Interval
 
 
@@ -32,7 +33,8 @@ class Primitive:
     """A host function. `others`: further named arguments of any element are handed on under their names.
 
     `without` holds pairs (parameter, primitive): where that parameter is not written, the call means the
-    other primitive (`verify.number(text)` is `text.number(text)`).
+    other primitive (`verify.number(text)` is `text.number(text)`). `one_of`: exactly one of these groups of
+    arguments is written, and the whole of it.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Primitive:
     doc: str
     others: bool = False
     without: tuple[tuple[str, str], ...] = ()
+    one_of: tuple[tuple[str, ...], ...] = ()
 
 
 _TEXT = (Element.TEXT,)
@@ -70,10 +73,14 @@ def _timeout(seconds: float) -> Parameter:
     return Parameter("timeout", (Element.REAL,), seconds, constant=True, form=Form.DURATION)
 
 
+_MOST_FAILURES = Parameter("most_failures", _NUMBER, None, constant=True, form=Form.SHARE)
+"""The share of an iteration's calls above which failures stop a run; None: 10 %, and no fewer than 4 of them."""
+
+
 def _verifier(name: str, parameters: tuple[Parameter, ...], doc: str, interval: Interval = BINARY,
               **more: Iterable[tuple[str, str]]) -> Primitive:
     without = tuple(more.get("without", ()))
-    return Primitive(name, parameters, Element.REAL, interval, False, doc, without=without)
+    return Primitive(name, (*parameters, _MOST_FAILURES), Element.REAL, interval, False, doc, without=without)
 
 
 def _text(name: str, parameters: tuple[Parameter, ...], doc: str, optional: bool = False) -> Primitive:
@@ -103,16 +110,20 @@ _PLACE_OF_CHOICE = ("The last `\\boxed{}` decides, else what follows the last `a
                     "two are no answer.")
 
 EXTERN_SETTINGS: tuple[Parameter, ...] = (
-    _timeout(5.0), _choice("isolate", "process", "none"),
-    _choice("call", "signature", "item", "batch", "trl", "verl"), _flag("chat", False))
+    _timeout(5.0),
+    Parameter("isolate", _TEXT, "process", constant=True, form=Form.ISOLATION, choices=("process", "namespace", "none")),
+    _choice("call", "signature", "item", "batch", "trl", "verl"), _flag("chat", False), _MOST_FAILURES)
 """What stands in the braces of `extern fn … = python("module:function") { … }`.
 
-`isolate: process` runs it in child processes that are killed at the deadline; `none` in this one, where a
-call that hangs is reported and cannot be ended. `call` is how the function is called: once for each `item`;
+`isolate: process` runs it in child processes that are killed at the deadline; `namespace` in such processes without
+network, with the project's folder and Python's to read and a folder of their own to write; `container("command")` in
+what that command starts, where the project's modules must be importable; `none` in this process, where a call that
+hangs is reported and cannot be ended. `call` is how the function is called: once for each `item`;
 once with lists for the whole `batch`; as a `trl` or `verl` reward function. `signature` means trl if it has a
 parameter `completions`, verl if it has `solution_str` and `ground_truth`, else item. With `chat: true` a trl
 function gets messages in place of texts. `timeout` is for one call. Equal inputs of a batch are run once; a
-function of the whole batch sees them all.
+function of the whole batch sees them all. `most_failures` is the share of its calls in an iteration above which failures stop the
+run, handled or not.
 """
 
 _VERIFIERS = (
@@ -152,6 +163,9 @@ _VERIFIERS = (
     _verifier("verify.reasoning_gym", (_input("text"), _input("entry", (Element.JSON,)), _timeout(5.0)),
               "Score of the text by the task's own scorer; `entry` is the field of `reasoning_gym` data. "
               "Some scorers give a little to any text.", interval=UNIT),
+    _verifier("verify.tests", code.TESTS, code.TESTS_DOC),
+    replace(_verifier("verify.program", code.PROGRAM, code.PROGRAM_DOC), one_of=(("cases",), ("input", "output"))),
+    _verifier("verify.sql", code.SQL, code.SQL_DOC),
     Primitive("verify.python",
               (_constant("function", _TEXT), _input("text"),
                Parameter("range", _NUMBER, REQUIRED, constant=True, form=Form.RANGE),
@@ -225,9 +239,9 @@ def primitive_for(name: str, given: Iterable[str]) -> Primitive | None:
 
 
 def result_of(primitive: Primitive, settings: Mapping[str, Setting]) -> Result:
-    """Element, range, and whether it may be absent, under the settings `range` and `may_be_absent`."""
+    """Element, range, and whether it may be absent, under the settings `range`, `score` and `may_be_absent`."""
     promised = settings.get("range")
-    interval = primitive.interval
+    interval = UNIT if settings.get("score") == "share" else primitive.interval
     if isinstance(promised, tuple) and len(promised) == 2:
         low, high = promised
         if isinstance(low, (int, float)) and isinstance(high, (int, float)):
@@ -245,6 +259,8 @@ def check_constant(primitive: str, parameter: str, value: Setting) -> str | None
             return _check_json(value)
         case "function", str() if not re.fullmatch(r"[\w.]+:\w+", value):
             return f'a Python function is written "module:function", not "{value}"'
+        case "most_failures", int() | float() if not 0 <= value <= 1:
+            return "it is a share of the calls, from 0 to 1"
         case "timeout" | "tolerance" | "relative", int() | float():
             return _check_amount(parameter, value)
         case "n", _:
@@ -254,6 +270,8 @@ def check_constant(primitive: str, parameter: str, value: Setting) -> str | None
             return None if fits else "it names tags, separated by spaces, without their brackets"
         case "of", str() if primitive.endswith(".choice"):
             return _check_letters(value)
+        case ("memory" | "disk" | "prints" | "processes" | "files"), _:
+            return code.check_limit(parameter, value)
         case "unit", str():
             from rldsl.rewards.units import unit_of
             return None if unit_of(value) else f"the table of units does not have `{value}`"
@@ -264,7 +282,16 @@ def check_settings(settings: Mapping[str, Setting]) -> str | None:
     """What is wrong with the constants of one call together, as a sentence."""
     if settings.get("unit") and settings.get("units", "ignore") == "ignore":
         return "`unit` is what an answer without one is in, and no units are read: write `units: optional` or `units: required`"
-    return None
+    return code.check_isolation(settings)
+
+
+def check_groups(primitive: Primitive, written: Iterable[str]) -> str | None:
+    """What is wrong with which arguments are written, as a sentence."""
+    found = set(written)
+    groups = primitive.one_of
+    if not groups or [found & {name for group in groups for name in group}] in [[set(group)] for group in groups]:
+        return None
+    return "it takes " + ", or ".join(" and ".join(f"`{name}`" for name in group) for group in groups)
 
 
 def _is_count(value: Setting) -> bool:

@@ -49,7 +49,7 @@ def sample(model: LoadedModel, prompts: Sequence[str], settings: Sampling, *, se
     used = settings.seed if settings.seed is not None else seed
     drawer = _Drawer(model, settings, masking, supports)
     batches = []
-    at_once = min(settings.batch, _rows_at_once(model, int(max(map(len, prompt_ids))) + settings.max_tokens))
+    at_once = min(settings.batch, rows_at_once(model, int(max(map(len, prompt_ids))) + settings.max_tokens))
     for first in range(0, len(order), at_once):
         rows = order[first:first + at_once]
         noise = uniforms(used, names[prompt_of[rows]], sample_of[rows], settings.max_tokens)
@@ -57,7 +57,7 @@ def sample(model: LoadedModel, prompts: Sequence[str], settings: Sampling, *, se
     return _packed(model, prompt_ids, settings.samples, order, batches)
 
 
-def _rows_at_once(model: LoadedModel, tokens: int) -> int:
+def rows_at_once(model: LoadedModel, tokens: int) -> int:
     """How many answers' keys and values fit into memory, if each had all its tokens."""
     config: Any = model.module.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads

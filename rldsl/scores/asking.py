@@ -29,7 +29,7 @@ def what_if(report: ScoreReport, text: str, project: Path, overrides: Mapping[st
     plan = plan_scores(changed.spec, report.plan.response.name)
     before = Recomputed(report.plan, report.names, report.kept)
     after = Recomputed(plan, name_nodes(plan), report.kept)
-    old, new = _rewards(report.plan), _rewards(plan)
+    old, new = completion_rewards(report.plan), completion_rewards(plan)
     try:
         pairs = [(name, _column(before, old[name]), _column(after, new[name])) for name in old if name in new]
         unknown = {name: _unknown(after, new[name]) for name in old if name in new}
@@ -72,7 +72,7 @@ def against(here: ScoreReport, there: ScoreReport) -> tuple[Comparison, ...]:
 
 
 def _pairs(here: Plan, there: Plan) -> list[tuple[NamedValue, NamedValue]]:
-    mine, theirs = _rewards(here), _rewards(there)
+    mine, theirs = completion_rewards(here), completion_rewards(there)
     found = [(mine[name], theirs[name]) for name in mine if name in theirs]
     last = [last_reward(here), last_reward(there)]
     if last[0] is not None and last[1] is not None and last[0].name != last[1].name:
@@ -86,7 +86,7 @@ def _pairs(here: Plan, there: Plan) -> list[tuple[NamedValue, NamedValue]]:
 
 def last_reward(plan: Plan) -> NamedValue | None:
     """The one reward that no other is made of and that is not held out; None where there are several, or none."""
-    rewards = _rewards(plan)
+    rewards = completion_rewards(plan)
     keys = {entry.key: below(plan.spec, plan.spec.graph[entry.key].inputs) for entry in rewards.values()}
     found = [entry for entry in rewards.values() if not entry.held_out and not any(entry.key in inner for inner in keys.values())]
     return found[0] if len(found) == 1 else None
@@ -117,7 +117,7 @@ def with_texts(found: Comparison, kept: Kept) -> Comparison:
         for entry, row, prompt, text in zip(found.largest, rows, prompts, texts, strict=True)))
 
 
-def _rewards(plan: Plan) -> dict[str, NamedValue]:
+def completion_rewards(plan: Plan) -> dict[str, NamedValue]:
     """Numbers of completions, or of their prompts."""
     sample = plan.response.sample_axis
     return {entry.name: entry for entry in plan.values if entry.name in plan.rewards

@@ -17,8 +17,8 @@ from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.asked import Asked, Mask
 from rldsl.rewards.engine.roots import watched_rewards
 from rldsl.rewards.engine.run import HostRun
+from rldsl.rewards.hosting import open_host
 from rldsl.rewards.outcome import Outcome
-from rldsl.rewards.run import HostCalls
 from rldsl.scores.groups import Batch, Indices
 from rldsl.scores.lengths import Lengths
 from rldsl.scores.plan import Plan
@@ -47,7 +47,7 @@ class Evaluator:
     def __init__(self, plan: Plan, project: Path, *, ask_all: bool = False) -> None:
         self.plan = plan
         self.lengths = Lengths(plan, project) if plan.needs_length else None
-        self.host = HostCalls(plan.spec.externs, project)
+        self.host = open_host(plan.spec, project)
         rewards = [entry for entry in plan.values if entry.name in plan.rewards]
         self.demanded = tuple(entry.key for entry in rewards) if ask_all else watched_rewards(plan.spec.graph, (), rewards)
 

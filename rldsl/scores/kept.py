@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
 from rldsl.kernels.layout import Layout
-from rldsl.rewards.engine.inline import MAJORITY, majority
+from rldsl.rewards.calls import promise_of
+from rldsl.rewards.engine.inline import GROUPED
 from rldsl.rewards.engine.partial import Partial
 from rldsl.rewards.engine.run import plain
 from rldsl.scores.faults import ScoreError
@@ -137,13 +138,21 @@ class Recomputed:
         known, within = self._leaves(keys), below(self.plan.spec, keys)
         marks = {key: self.kept.states[digest] == State.NOT_ASKED for key in known
                  if (digest := self.names.digests[key]) in self.kept.states and key not in self.fixed}
-        return Partial(self.plan.spec.graph, self.kept.layout, known, marks, self._inline, sorted(within))
+        return Partial(self.plan.spec.graph, self.kept.layout, known, marks, self, sorted(within))
 
-    def _inline(self, node: Node, inputs: Any, marks: Any) -> Any:
+    def at_once(self, node: Node, inputs: Any, marks: Any) -> Any:
+        """Of the engine: nothing can be called here."""
         if not is_inline(node):
             raise NotKept(node)
         assert isinstance(node.operation, Foreign)
-        return majority(node.operation, inputs[0], self.kept.layout) if node.operation.name == MAJORITY else inputs[0]
+        grouped = GROUPED.get(node.operation.name)
+        return inputs[0] if grouped is None else grouped(node.operation, plain(inputs[0]), self.kept.layout)
+
+    def may_be_absent(self, node: Node) -> bool:
+        """Of the engine: whether a call may give nothing although its inputs are there."""
+        assert isinstance(node.operation, Foreign)
+        promise = promise_of(node.operation, {extern.name: extern for extern in self.plan.spec.externs})
+        return node.type.optional if promise is None else promise.optional
 
     def _leaves(self, keys: Sequence[int]) -> dict[int, Any]:
         """Everything from which the keys follow; of a node that is kept nothing below is needed."""

@@ -22,7 +22,7 @@ from rldsl.graph.model import (
 )
 from rldsl.graph.spec import DataSpec, FieldSpec, NamedValue, ResponseSpec, Role, Spec
 from rldsl.resolve.names import did_you_mean, listed
-from rldsl.rewards.engine.inline import INLINE
+from rldsl.rewards.engine.inline import GROUPED, INLINE
 from rldsl.scores.faults import ScoreError
 from rldsl.types import BATCH, Axis, Element, Level
 
@@ -233,7 +233,7 @@ def _meets_on(spec: Spec, key: int, axes: frozenset[Axis]) -> bool:
                 meets = to in axes
             case Scan(per=per) | Shift(per=per) | Rank(per=per):
                 meets = per in axes
-            case Foreign(name="majority", settings=settings):
+            case Foreign(name=name, settings=settings) if name in GROUPED:
                 meets = dict(settings).get("per") in names
             case _:
                 meets = node.type.axis.among in axes

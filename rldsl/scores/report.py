@@ -18,7 +18,7 @@ from rldsl.scores.shares import Share, shares_of
 from rldsl.scores.states import State, States
 from rldsl.scores.statistics import Distribution, distribution_of, pearson, spearman
 
-LENGTH = "length"  # of a completion in characters, among the values that are correlated
+LENGTH = "completion length"  # in characters, among the values that are correlated; no name of a spec has a space
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """Of two values at the completions; None where one does not vary. `second` may be `length`: characters of the completion."""
+    """Of two values at the completions; None where one does not vary. `second` may be `completion length`: in characters."""
 
     first: str
     second: str

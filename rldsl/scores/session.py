@@ -16,6 +16,7 @@ from rldsl.scores.groups import Survey, batches, survey
 from rldsl.scores.host import Evaluator
 from rldsl.scores.kept import Recomputed, open_kept
 from rldsl.scores.names import Names, name_nodes
+from rldsl.scores.page import write_page
 from rldsl.scores.plan import Plan, plan_scores
 from rldsl.scores.reading import Given, Reader
 from rldsl.scores.report import ScoreReport, Told, make_report
@@ -60,6 +61,7 @@ def score_spec(request: Request) -> ScoreReport:
             folder.join(count)
             told = Told(str(request.given.path), notes, took, time.perf_counter() - started)
             report = make_report(Recomputed(plan, names, open_kept(request.out)), told)
+            write_page(report)
             folder.finish({**report.document(), "took": took})
             return report
     return read_report(request.out, plan, names)
@@ -72,7 +74,10 @@ def score_and_ask(request: Request, what_ifs: Sequence[str], other: Request | No
     found = [comparison for text in what_ifs for comparison in what_if(report, text, request.project, request.overrides)]
     if other is not None:
         found += against(report, score_spec(replace(other, resume=True, replace=request.replace)))
-    return replace(report, comparisons=tuple(found))
+    answered = replace(report, comparisons=tuple(found))
+    if found:
+        write_page(answered)
+    return answered
 
 
 def _score_batches(request: Request, plan: Plan, reader: Reader, found: Survey, folder: ScoreFolder) -> int:

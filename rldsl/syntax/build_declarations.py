@@ -90,20 +90,20 @@ def response(span: Span, name: Token, text: Expr, prompt: Expr, reader: Token | 
     return tree.Response(name.text, text, prompt, reader.text if reader else None, span=span)
 
 
-def weight(span: Span, text: Token, amount: Expr) -> tree.Criterion:
-    return tree.Criterion(text_of(text), "weight", amount, span=span)
+def weight(span: Span, text: Token, amount: Expr, settings: Settings | None) -> tree.Criterion:
+    return tree.Criterion(text_of(text), "weight", amount, settings or (), span=span)
 
 
-def penalty(span: Span, text: Token, amount: Expr) -> tree.Criterion:
-    return tree.Criterion(text_of(text), "penalty", amount, span=span)
+def penalty(span: Span, text: Token, amount: Expr, settings: Settings | None) -> tree.Criterion:
+    return tree.Criterion(text_of(text), "penalty", amount, settings or (), span=span)
 
 
-def veto(span: Span, text: Token) -> tree.Criterion:
-    return tree.Criterion(text_of(text), "veto", span=span)
+def veto(span: Span, text: Token, amount: Expr | None, settings: Settings | None) -> tree.Criterion:
+    return tree.Criterion(text_of(text), "veto", amount, settings or (), span=span)
 
 
-def gate(span: Span, text: Token, amount: Expr | None) -> tree.Criterion:
-    return tree.Criterion(text_of(text), "gate", amount, span=span)
+def gate(span: Span, text: Token, amount: Expr | None, settings: Settings | None) -> tree.Criterion:
+    return tree.Criterion(text_of(text), "gate", amount, settings or (), span=span)
 
 
 def rubric(span: Span, name: Token, judge: Token, *entries: tree.Criterion | Setting) -> tree.Rubric:

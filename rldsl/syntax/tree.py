@@ -279,11 +279,12 @@ class Response(Declaration):
 
 @dataclass(frozen=True, slots=True)
 class Criterion(Node):
-    """`"Every step follows" weight 3`; `mark` is `weight`, `penalty`, `veto` or `gate`."""
+    """`"Every step follows" weight 3 { scale: 1 .. 10 }`; `mark` is `weight`, `penalty`, `veto` or `gate`."""
 
     text: str
     mark: str
     amount: Expr | None = None
+    settings: tuple[Setting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,8 @@ def _is_of_the_host(test: TestSpec, node: Node) -> bool:
 
 def _called(spec: Spec, test: TestSpec, host: Any, layout: Layout, node: Node, inputs: Any) -> Any:
     assert isinstance(node.operation, Foreign)
-    if node.operation.name == inline.MAJORITY:
-        return inline.majority(node.operation, inputs[0], layout)
+    if node.operation.name in inline.GROUPED:
+        return inline.GROUPED[node.operation.name](node.operation, _column(inputs[0]), layout)
     outcome = host.call(node.operation, [_column(entry) for entry in inputs])
     for failure in outcome.failed.values():
         name = node.operation.name.removeprefix("extern:")

@@ -14,8 +14,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rldsl.graph.spec import Invocation, ModelSpec, Spec
+from rldsl.graph.spec import Invocation, ModelSpec, Role, Spec
 from rldsl.graph.steps import Update
+from rldsl.rewards.judging.signatures import as_policy
 from rldsl.rollouts.models import LoadedModel, load_model
 from rldsl.rollouts.signatures import ModelError
 from rldsl.rollouts.weights import copy_weights, load_weights, save_model
@@ -129,10 +130,15 @@ class NotFinite(Exception):
 
 
 def load_models(spec: Spec, project: Path, seed: int) -> dict[str, LoadedModel]:
-    """Every policy and critic of the spec."""
+    """Every policy, critic, scorer and embedder of the spec. A judge is loaded where it is first asked, unless answers are drawn
+    from it or it is another role of weights that are here: then it is here too, as the policy that it is."""
     models: dict[str, LoadedModel] = {}
+    drawn = {response.model for response in spec.responses}
     for entry in spec.models:
-        models[entry.name] = _load(spec, entry, models, project, seed)
+        if entry.role is not Role.JUDGE:
+            models[entry.name] = _load(spec, entry, models, project, seed)
+        elif entry.name in drawn or (entry.shares_weights and entry.base in models):
+            models[entry.name] = _load(spec, as_policy(entry), models, project, seed)
     return models
 
 

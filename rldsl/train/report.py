@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,7 +98,7 @@ def render_report(path: Path) -> str:
     spec, digest = read_texts(path)
     success = find_success(history)
     comparison = read_or(None, lambda: read_comparison(path, success.name if success else ""), problems)
-    html: str = _template().render(
+    html: str = page_template(TEMPLATE, {"value": _render_value}).render(
         name=str(parameters.get("spec") or path.absolute().name),
         about=_doc_comment(spec),
         digest=digest,
@@ -128,14 +128,15 @@ def highlight(text: str) -> Markup:
     return Markup("").join([*parts, escape(text[end:])])
 
 
-def _template() -> Any:
+def page_template(name: str, filters: Mapping[str, Callable[..., str]]) -> Any:
+    """A page of `codegen/report`: everything is escaped, `short` cuts long texts."""
     environment = Environment(
         loader=FunctionLoader(_read_template), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["short"] = _shorten
-    environment.filters["value"] = _render_value
-    return environment.get_template(TEMPLATE)
+    environment.filters.update(filters)
+    return environment.get_template(name)
 
 
 def _read_template(name: str) -> str:

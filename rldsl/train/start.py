@@ -16,13 +16,14 @@ from rldsl.graph.spec import Amount, ResponseSpec, Spec
 from rldsl.graph.steps import Step, Update
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName
-from rldsl.rewards.run import HostCalls
+from rldsl.rewards.engine.inline import INLINE
+from rldsl.rewards.hosting import open_host
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.signatures import ModelError
 from rldsl.rollouts.tokenizers import Codec
 from rldsl.train.drawing import Steps, prepare_train
 from rldsl.train.engine import Engine, load_models
-from rldsl.train.failures import FailureBook, handled_calls
+from rldsl.train.failures import FailureBook, failure_bounds, handled_calls
 from rldsl.train.micro import TooFine, check_micro_batch
 from rldsl.train.needs import NeedFinder, foreign_nodes
 from rldsl.train.objectives import Objective, compile_objectives
@@ -61,8 +62,8 @@ def make_world(spec: Spec, project: Path, seed: int, data: Mapping[str, Rows]) -
     """Models, loaded, and the processes of host calls, which load the project's functions."""
     models = load_models(spec, project, seed)
     _check_tokenizers(spec, models)
-    world = World(spec, project, seed, data, models, HostCalls(spec.externs, project), NeedFinder(spec),
-                  FailureBook(handled_calls(spec)))
+    world = World(spec, project, seed, data, models, open_host(spec, project, seed=seed, models=models), NeedFinder(spec),
+                  FailureBook(handled_calls(spec), failure_bounds(spec)))
     return world, Engine(spec, models)
 
 
@@ -91,7 +92,7 @@ def check_calls(world: World) -> None:
 
 
 def _is_called(name: str) -> bool:
-    return name != "majority" and not name.startswith(("policy.", "rubric:"))
+    return name not in INLINE
 
 
 def make_objectives(world: World, backend: BackendName) -> tuple[dict[str, Objective], Steps]:

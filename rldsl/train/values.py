@@ -20,6 +20,7 @@ from rldsl.graph.model import Leaf, Node, Read, ReadKind, SourceKind
 from rldsl.graph.spec import NamedValue, ResponseSpec, Role
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.asked import Column, Mask
+from rldsl.rewards.engine.order import bare_nodes
 from rldsl.rewards.engine.roots import watched_rewards
 from rldsl.rewards.engine.run import HostRun
 from rldsl.rewards.outcome import Outcome
@@ -152,8 +153,8 @@ class Values:
         return self._seen[model, response, context]
 
     def may_be_unasked(self, key: int) -> bool:
-        """Whether a value comes from a call that is asked only where it is needed."""
-        return key not in self.demanded and self.calls.is_costly(key)
+        """Whether a value comes from a call that is asked only where it is needed, and need not be needed everywhere."""
+        return self.calls.is_costly(key) and key not in bare_nodes(self.world.spec.graph, self.demanded)
 
     @property
     def layout(self) -> Layout:

@@ -11,15 +11,16 @@ from rldsl.graph import spec, steps
 # Where things stand and what they are called, not what they are; `text` of a guard is its condition as it is written.
 ELSEWHERE = {"span", "source", "sources", "graph", "axes", "key", "name", "doc", "label", "text"}
 COMPARED: dict[type, set[str]] = {
-    # `tests` say what holds, `deferred` and `used_params` follow from the rest; rubrics, samplers, buffers and plans as written
-    spec.Spec: {"params", "data", "models", "responses", "rewards", "lets", "states", "externs", "objectives", "guards", "evals",
-                "train", "plan", "tests", "deferred", "used_params"},
+    # `tests` say what holds, `deferred` and `used_params` follow from the rest; samplers, buffers and plans as written
+    spec.Spec: {"params", "data", "models", "responses", "rewards", "lets", "states", "externs", "rubrics", "objectives", "guards",
+                "evals", "train", "plan", "tests", "deferred", "used_params"},
     spec.ParamSpec: {"type", "value"}, spec.FieldSpec: {"element", "target"}, spec.DataSpec: {"source", "fields", "axis"},
     spec.ModelSpec: {"role", "origin", "base", "frozen", "shares_weights", "settings", "follows"},
     spec.ResponseSpec: {"model", "prompt", "text", "prompt_axis", "sample_axis", "token_axis", "settings", "deferred"},
     spec.NamedValue: {"held_out"}, spec.StateSpec: {"type", "initial", "next"}, spec.TermSpec: {"maximize"},
     spec.ObjectiveSpec: {"model", "terms", "lets"}, spec.GuardSpec: {"measure", "action"},
     spec.EvalSpec: {"data", "instead_of", "settings", "reports"}, spec.ExternSpec: {"source", "parameters", "result", "settings"},
+    spec.RubricSpec: {"judge", "criteria", "asks"}, spec.CriterionSpec: {"text", "mark", "amount", "scale"},
     steps.Repeat: {"count", "body"}, steps.StageStep: {"body"}, steps.Every: {"count", "body"}, steps.When: {"condition", "body"},
     steps.Draw: {"count", "data", "sampler"}, steps.Update: {"model", "objective", "settings", "on"}, steps.Reset: {"model", "to"},
     steps.Evaluate: set(), steps.Save: set(), steps.Assign: {"state"},

@@ -162,7 +162,14 @@ def test_a_server_that_is_always_busy_is_left_at_the_deadline() -> None:
         assert isinstance(found, Failure)
         assert found.kind is FailureKind.UNREACHABLE
         assert "allows no more calls now (429)" in found.message
-        assert len(server.calls) > 2  # a busy server is no failed try
+        assert judge.spent.tokens_out <= 512  # nothing but a call that the deadline cut off may be billed
+
+
+def test_a_busy_server_is_no_failed_try() -> None:
+    with JudgeServer([Status(429)] * 6) as server, judge_at(server.url, retries=1) as judge:
+        [found] = judge.ask([question()])
+        assert isinstance(found, Answered)
+        assert found.cost.calls == len(server.calls) == 7
 
 
 def test_an_endpoint_that_was_never_there_is_given_up() -> None:

@@ -66,7 +66,7 @@ def test_a_message_counts_the_kinds_and_shows_the_commonest() -> None:
 
 # ------------------------------------------------------------------ signatures
 def test_every_primitive_is_documented_and_has_something_to_run_it() -> None:
-    in_processes = ("regex", "json_schema", "math", "reasoning_gym", "python")
+    in_processes = ("regex", "json_schema", "math", "reasoning_gym", "python", "tests", "program", "sql")
     assert set(PRIMITIVES) == set(NATIVE) | {f"verify.{name}" for name in in_processes}
     for primitive in PRIMITIVES.values():
         assert primitive.doc.endswith(".")

@@ -247,10 +247,10 @@ def test_a_declared_timeout_holds(externs: HostCalls) -> None:
     assert outcome.failed[0].message == "no result within 0.02 s"
 
 
-def test_an_isolation_that_is_not_built_is_refused_rather_than_weakened(externs: HostCalls) -> None:
+def test_a_container_whose_command_does_not_run_has_failed_and_says_so(externs: HostCalls) -> None:
     outcome = externs.call(operation("extern:half", "text"), [["a"]])
     assert kinds(outcome) == [FailureKind.SETUP]
-    assert "`isolate: container` cannot be run yet" in outcome.failed[0].message
+    assert "the command of the container cannot be run" in outcome.failed[0].message
 
 
 # ------------------------------------------------------------------ isolate: none

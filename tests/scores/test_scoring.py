@@ -70,8 +70,8 @@ def test_values_are_correlated_with_each_other_and_with_length(score: Score) -> 
     found = {(entry.first, entry.second): entry for entry in score(ROWS).correlations}
     assert found["right", "total"].pearson == pytest.approx(0.775 / (0.8 * 0.7625) ** 0.5)
     # lengths 2 2 1 1 1 have the ranks 4.5 4.5 2 2 2, places 5 4 2 2 2
-    assert found["places", "length"].spearman == pytest.approx(7.5 / (7.5 * 8.0) ** 0.5)
-    assert found["places", "length"].pearson == pytest.approx(0.9 / (0.8 * 1.2) ** 0.5)
+    assert found["places", "completion length"].spearman == pytest.approx(7.5 / (7.5 * 8.0) ** 0.5)
+    assert found["places", "completion length"].pearson == pytest.approx(0.9 / (0.8 * 1.2) ** 0.5)
 
 
 def test_held_out_rewards_and_lets_are_scored_too(score: Score) -> None:
@@ -117,7 +117,7 @@ def test_the_folder_says_of_what_it_is(score: Score) -> None:
     report = score(ROWS)
     folder = Path(report.folder)
     assert sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".")) == [
-        "evidence.jsonl", "nodes.parquet", "score.json", "scores.parquet", "spec.rl", "summary.json"]
+        "evidence.jsonl", "nodes.parquet", "report.html", "score.json", "scores.parquet", "spec.rl", "summary.json"]
     assert (folder / "spec.rl").read_text() == SPEC
     summary = json.loads((folder / "summary.json").read_text())
     assert (summary["count"], summary["groups"]) == (5, 2)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from rldsl.train.failures import handled_calls
+from rldsl.train.failures import failure_bounds, handled_calls
 from rldsl.train.outcome import Ending, RunError
 from rldsl.train.rollout_log import read_rollouts
-from tests.train.specs import GRPO, HEAD, TASKS, TRAIN, lines_of, numbers_of, project_of, run, spec_of, weights_of
+from tests.train.specs import GRPO, HEAD, ROLLOUT, TASKS, TRAIN, lines_of, numbers_of, project_of, run, spec_of, weights_of
 
 BROKEN = TASKS + '''
 import os
@@ -68,8 +68,30 @@ def test_a_handled_failure_is_counted_named_and_gone_on_with(tmp_path: Path) -> 
 
 def test_too_many_failures_stop_even_where_they_are_handled(tmp_path: Path) -> None:
     text = HEAD + EXTERN + "reward places = judge(y.text, problems.answer) else 0\n" + GRPO + TRAIN
-    with pytest.raises(RunError, match="more than 10%"):
+    with pytest.raises(RunError, match=r"more than the 0\.1 of all that a run goes on with"):
         run(text, tmp_path, tasks=broken(tmp_path, ""))
+
+
+@pytest.mark.parametrize(("bound", "stops"), [("0", True), ("0.1", True), ("0.125", False), ("1", False)])
+def test_the_share_of_failures_that_a_run_goes_on_with_is_what_the_spec_says(tmp_path: Path, bound: str, stops: bool) -> None:
+    """One row of eight fails: 2 calls of 16."""
+    tasks = TASKS + "\ndef judge(text, number):\n    return 1.0 if number != 5 else 1 / 0\n"
+    extern = EXTERN.replace("answer: Text", "number: Int").replace("samples: 4", "samples: 2")
+    text = HEAD + extern.replace("isolate: none", f"isolate: none, most_failures: {bound}") + \
+        "reward places = judge(y.text, problems.number) else skip\n" + GRPO + TRAIN.replace("repeat 4", "repeat 6")
+    if stops:
+        with pytest.raises(RunError, match=rf"more than the {bound} of all that `most_failures` allows.*`most_failures: 0.15`"):
+            run(text, tmp_path, tasks=tasks)
+    else:
+        assert run(text, tmp_path, tasks=tasks).ending is Ending.FINISHED
+
+
+def test_the_bound_of_a_verifier_stands_in_its_call(tmp_path: Path) -> None:
+    spec = spec_of(HEAD + ROLLOUT.replace("verify.equal(y.text, problems.answer)",
+                                          "verify.regex(y.text, problems.answer, most_failures: 0.25) else 0"),
+                   project_of(tmp_path))
+    names = {node.key: getattr(node.operation, "name", "") for node in spec.graph.nodes}
+    assert {names[key]: bound for key, bound in failure_bounds(spec).items()} == {"verify.regex": 0.25}
 
 
 def test_else_stop_stops_at_what_is_absent(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from rldsl.graph.model import (
     Elementwise,
+    Foreign,
     Function,
     Mirror,
     Node,
@@ -19,14 +20,15 @@ from rldsl.graph.model import (
     Shift,
     Spread,
 )
+from rldsl.rewards.engine import inline
 from rldsl.rewards.engine.asked import Mask
 from rldsl.rewards.engine.partial import Partial
 
 
 def needed_places(partial: Partial, target: int, roots: Sequence[int], within: Sequence[int],
-                  is_whole: Callable[[Node], bool]) -> Mask:
+                  widened: Callable[[Node, Mask], Mask]) -> Mask:
     """The places of `target` whose value may reach an open place of `roots`. `within` are the nodes that matter, in the order
-    of the graph; a call that `is_whole` needs its inputs everywhere if it is needed at all."""
+    of the graph; `widened` says of a call where it needs its inputs if it is wanted at some places."""
     graph, needs = partial.graph, dict[int, Mask]()
     users = _users(partial, target, within)
     for key in users.intersection(roots):
@@ -36,8 +38,7 @@ def needed_places(partial: Partial, target: int, roots: Sequence[int], within: S
         if key not in needs:
             continue
         node, wanted = graph[key], needs[key] & partial.open[key]
-        if is_whole(node):
-            wanted = np.full(len(wanted), bool(wanted.any()))
+        wanted = widened(node, wanted)
         for index, source in enumerate(node.inputs):
             if source in users and source in partial.open:
                 found = _through(partial, node, index, wanted) & partial.open[source]
@@ -70,6 +71,9 @@ def _through(partial: Partial, node: Node, index: int, wanted: Mask) -> Mask:
             return partial.places.across(beside, node.type.axis, source.type.axis)
         case Spread() | Reduce():
             return partial.places.across(wanted, node.type.axis, source.type.axis)
+        case Foreign() if (group := inline.group_of(node)) is not None:
+            beside = partial.places.any_beside(wanted, node.type.axis, group)
+            return partial.places.across(beside, node.type.axis, source.type.axis)
         case Read():
             return np.full(len(partial.open[source.key]), bool(wanted.any()))
         case _:

@@ -66,6 +66,12 @@ def order_calls(graph: Graph, tiers: Mapping[int, Tier], roots: Iterable[int], w
     return tuple(found.values())
 
 
+def bare_nodes(graph: Graph, roots: Iterable[int]) -> frozenset[int]:
+    """The nodes of which every place is needed whatever their values are: nothing stands between them and what acts."""
+    within = [node.key for node in graph.nodes]
+    return frozenset(key for key, gate in _gates(graph, {}, roots, within).items() if gate.is_bare)
+
+
 def _awaited(key: int, tiers: Mapping[int, Tier], gate: Gate, found: Mapping[int, Turn]) -> Calls:
     cheaper = {other for other in gate.verdicts | gate.numbers if tiers[other] < tiers[key]}
     equal = {other for other in gate.verdicts if tiers[other] == tiers[key]}

@@ -2,13 +2,15 @@
 
 A place of a value is *open* where the value depends on an answer that nobody asked for. A product is closed by a factor that is
 known to be exactly 0, `and` by what is false, `or` by what is true, `where` by its condition, `else` by what is there, a
-reduction by its mask: there the value is known, and is what the expression gives with any number in the open place.
+reduction by its mask: there the value is known, and is what the expression gives with any number in the open place. What is
+known to be absent makes absent what is computed from it, whatever is open beside it. An open place that may turn out to be
+absent is not closed by a factor: `0 * absent` is absent, so somebody has to be asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -32,6 +34,7 @@ from rldsl.graph.model import (
     Spread,
 )
 from rldsl.kernels.layout import Layout
+from rldsl.rewards.engine import inline
 from rldsl.rewards.engine.asked import Mask
 from rldsl.rewards.engine.places import Places
 
@@ -40,26 +43,40 @@ CLOSING: Final[Mapping[Function, float]] = {
 """What an input is where it decides the result alone; it is the result then."""
 
 
-Call: TypeAlias = Callable[[Node, Sequence[Value], Mask | None], Any]
-"""A call with its inputs, and the open places of its result."""
+class Calls(Protocol):
+    """What is to be known of calls."""
+
+    def at_once(self, node: Node, inputs: Sequence[Value], marks: Mask | None) -> Any:
+        """The value of a call that is not known beforehand; `marks` are its open places."""
+
+    def may_be_absent(self, node: Node) -> bool:
+        """Whether a call may give nothing although its inputs are there."""
 
 
 class Partial:
-    """`known` are values by node, `open_` marks the places of those that are not known. `within` are the
-    nodes that are looked at, in the order of the graph."""
+    """`known` are values by node, `open_` marks the places of those that nobody, or not everybody, was asked for. `within` are
+    the nodes that are looked at, in the order of the graph. `firm` holds values that come from none of the marked ones, for
+    the next look at the same graph."""
 
     def __init__(self, graph: Graph, layout: Layout, known: Mapping[int, Any], open_: Mapping[int, Mask],
-                 call: Call, within: Sequence[int]) -> None:
-        self.graph, self.places, self.known = graph, Places(layout), known
+                 calls: Calls, within: Sequence[int], firm: dict[int, Value] | None = None) -> None:
+        self.graph, self.places, self.known, self._calls = graph, Places(layout), known, calls
         self.open: dict[int, Mask] = {key: marks for key, marks in open_.items() if marks.any()}
+        self._blank: set[int] = set()
         self._closed: dict[int, tuple[Mask, float]] = {}
-        self._evaluation = Evaluation(graph, layout, known, settle=self._settle, foreign=lambda node, inputs: call(
+        self._evaluation = Evaluation(graph, layout, known, settle=self._settle, foreign=lambda node, inputs: calls.at_once(
             node, inputs, self.open.get(node.key)))
+        self._firm, self._moving = firm, set(open_)
+        self._evaluation.values.update(firm or {})
         for node in (graph[key] for key in within):
+            if not self._moving.isdisjoint(node.inputs):
+                self._moving.add(node.key)
             if node.key not in known and any(entry in self.open for entry in node.inputs):
                 marks = self._marks(node)
                 if marks.any():
                     self.open[node.key] = marks
+            if node.key in self.open and node.type.optional and self._may_be_blank(node):
+                self._blank.add(node.key)
 
     def value(self, key: int) -> Value:
         """The value; it means nothing at open places."""
@@ -95,6 +112,8 @@ class Partial:
                 return self.places.any_beside(self._any_input(node), node.type.axis, per)
             case Pick(to=to):
                 return self.places.any_beside(self._any_input(node), node.type.axis, to)
+            case Foreign() if (group := inline.group_of(node)) is not None:
+                return self.places.any_beside(self._any_input(node), node.type.axis, group)
             case Freeze() | Foreign() | Read():
                 return self._any_input(node)
             case _:
@@ -113,21 +132,31 @@ class Partial:
                 return self._selected(node)
             case Function.OTHERWISE:
                 return self._or_else(node)
-            case _ if function in CLOSING:
-                return self._product(node, function)
-            case _:
+            case Function.IS_MISSING:
                 return self._any_input(node)
+        marks = self._product(node, function) if function in CLOSING else self._any_input(node)
+        for key in node.inputs:
+            if self.graph[key].type.optional:
+                marks = marks & ~self._known_missing(key)
+        return marks
 
     def _product(self, node: Node, function: Function) -> Mask:
-        deciding = CLOSING[function]
-        factors = node.inputs[:1] if function is Function.GATED_MULTIPLY else node.inputs
-        marks = self._any_input(node)
-        closed = np.zeros_like(marks)
-        for key in factors:
-            where = self._is_at(key, deciding)
-            closed = closed if where is None else closed | where
-        self._closed[node.key] = marks & closed, deciding
-        return marks & ~closed
+        deciding, everything = CLOSING[function], self._any_input(node)
+        left = np.zeros_like(everything)
+        for index, key in enumerate(node.inputs):
+            if key in self.open:
+                is_closed = key not in self._blank and not (function is Function.GATED_MULTIPLY and index == 0)
+                where = self._is_at(node.inputs[1 - index], deciding) if is_closed else None
+                left |= self.open[key] if where is None else self.open[key] & ~where
+        self._closed[node.key] = everything & ~left, deciding
+        return left
+
+    def _known_missing(self, key: int) -> Mask:
+        marks = self.open.get(key)
+        if marks is not None and marks.all():
+            return np.zeros_like(marks)
+        missing = self.is_missing(key)
+        return missing if marks is None else missing & ~marks
 
     def _is_at(self, key: int, value: float) -> Mask | None:
         """Where an input is known to have this value; None where its type says nowhere."""
@@ -181,8 +210,30 @@ class Partial:
         kept: Mask = found if marks is None else found | marks
         return kept
 
+    def _may_be_blank(self, node: Node) -> bool:
+        """Whether an open place may turn out to be absent."""
+        blank = [key for key in node.inputs if key in self._blank]
+        match node.operation:
+            case Foreign(name=inline.STOP):
+                return False
+            case Foreign():
+                return bool(blank) or self._calls.may_be_absent(node)
+            case Elementwise(function=Function.IS_MISSING):
+                return False
+            case Elementwise(function=Function.SELECT) if node.inputs[0] in self.open:
+                return bool(blank) or any(self.graph[key].type.optional for key in node.inputs[1:])
+            case Elementwise(function=Function.OTHERWISE):
+                first, second = node.inputs
+                return second in blank or (first in blank and self.graph[second].type.optional)
+            case Elementwise() | Spread() | Freeze():
+                return bool(blank)
+            case _:
+                return node.type.optional
+
     def _settle(self, node: Node, value: Value) -> Value:
         """The computed value, with what decides it where an open input may not."""
+        if self._firm is not None and node.key not in self._moving:
+            self._firm[node.key] = value
         closed = self._closed.get(node.key)
         if closed is None or not closed[0].any():
             return value

@@ -40,8 +40,14 @@ class Host(Protocol):
     def tier(self, operation: Foreign) -> Tier:
         """What it costs."""
 
+    def may_be_absent(self, operation: Foreign) -> bool:
+        """Whether it may give nothing although its inputs are there."""
+
     def is_whole(self, operation: Foreign) -> bool:
         """Whether it sees a batch as a whole, so that no place may be left out."""
+
+    def is_together(self, operation: Foreign) -> bool:
+        """Whether it sees all places below one of its axis' parent at once: steps of an answer."""
 
 
 class Watcher(Protocol):
@@ -51,7 +57,7 @@ class Watcher(Protocol):
         """A call was asked at some places. May raise: nothing more is asked then."""
 
     def stopped(self, node: Node, count: int, places: Sequence[int]) -> None:
-        """`else stop` met absent values at some of the `count` places of its input. Must raise."""
+        """`else stop` met absent values at some of the `count` places of its input. May raise, or go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ class HostRun:
     asked: dict[int, Asked] = field(default_factory=dict)
     open: dict[int, Mask] = field(default_factory=dict)
     _tiers: dict[int, Tier] = field(default_factory=dict)
+    _firm: dict[int, Value] = field(default_factory=dict)
 
     def run(self, demanded: Iterable[int], observed: Iterable[int] = ()) -> None:
         """Bring values into `known`: those that are demanded whole, those that are observed as far as they are known then.
@@ -92,6 +99,7 @@ class HostRun:
         within = self._below((*roots, *seen))
         if not within:
             return
+        self._firm.clear()
         self._ask(roots, within)
         partial = self._partial(within, within)
         for key in (*roots, *seen):
@@ -158,7 +166,7 @@ class HostRun:
                 record = self.asked.get(node.key) if node.key in visible else None
                 known[node.key] = absent_column(node, places) if record is None else record.values
                 marks[node.key] = np.ones(places, np.bool_) if record is None else record.open
-        return Partial(self.graph, layout, known, marks, self._at_once, within)
+        return Partial(self.graph, layout, known, marks, self, within, self._firm)
 
     def _tier(self, node: Node) -> Tier:
         if node.key not in self._tiers:
@@ -167,7 +175,7 @@ class HostRun:
             self._tiers[node.key] = self.host.tier(_operation(node)) if is_outside else Tier.NATIVE
         return self._tiers[node.key]
 
-    def _at_once(self, node: Node, inputs: Sequence[Value], marks: Mask | None) -> Any:
+    def at_once(self, node: Node, inputs: Sequence[Value], marks: Mask | None) -> Any:
         """A call that nothing is spared for, wherever its inputs are known."""
         match _operation(node).name:
             case inline.SKIP:
@@ -175,9 +183,8 @@ class HostRun:
             case inline.STOP:
                 self._check_stop(node, inputs[0], marks)
                 return inputs[0]
-            case inline.MAJORITY:
-                assert isinstance(inputs[0], list)
-                return inline.majority(_operation(node), inputs[0], self.layout())
+            case name if name in inline.GROUPED:
+                return inline.GROUPED[name](_operation(node), plain(inputs[0]), self.layout())
         record = self._record(node)
         wanted = record.open if marks is None else record.open & ~marks
         if wanted.any():
@@ -185,6 +192,16 @@ class HostRun:
             chosen = [_chosen(plain(value), places) for value in inputs]
             self._take(node, places, self.host.call(_operation(node), chosen))
         return record.values
+
+    def may_be_absent(self, node: Node) -> bool:
+        """Whether a call may give nothing although its inputs are there."""
+        match _operation(node).name:
+            case name if name in inline.GROUPED:
+                return True
+            case inline.SKIP | inline.STOP:
+                return False
+            case _:
+                return self.host.may_be_absent(_operation(node))
 
     def _record(self, node: Node) -> Asked:
         if node.key not in self.asked:
@@ -245,8 +262,7 @@ class HostRun:
     def _question(self, turn: Turn, roots: Sequence[int], within: Sequence[int]) -> _Question:
         """Where a call is needed and has not been asked. Where an input is absent the result is, whether it is needed or not."""
         node, partial = self.graph[turn.key], self._partial(within, turn.sees)
-        is_whole = self.host.is_whole(_operation(node))
-        needed = needed_places(partial, turn.key, roots, within, self._is_whole)
+        needed = needed_places(partial, turn.key, roots, within, lambda node, wanted: self._widened(partial, node, wanted))
         columns = [plain(partial.value(key)) for key in node.inputs]
         record, blind = self._record(node), np.zeros(len(needed), np.bool_)
         absent = np.zeros(len(needed), np.bool_)
@@ -254,14 +270,21 @@ class HostRun:
             marks = partial.open.get(key, np.zeros(len(needed), np.bool_))
             blind |= marks
             absent |= np.array([is_absent(item) for item in column], np.bool_) & ~marks
-        needed = np.full(len(needed), bool(needed.any())) if is_whole else needed
+        needed = self._widened(partial, node, needed)
         if (needed & blind).any():
             raise InternalError(f"{node.operation} is needed where its inputs are open")
         places = np.flatnonzero(record.open & (needed | absent)).tolist()
         return _Question(node, places, [_chosen(column, places) for column in columns])
 
-    def _is_whole(self, node: Node) -> bool:
-        return self._tier(node) > Tier.NATIVE and self.host.is_whole(_operation(node))
+    def _widened(self, partial: Partial, node: Node, wanted: Mask) -> Mask:
+        """Where a call is asked, and needs its inputs, if it is wanted at some places."""
+        if self._tier(node) == Tier.NATIVE:
+            return wanted
+        if self.host.is_whole(_operation(node)):
+            return np.full(len(wanted), bool(wanted.any()))
+        parent = node.type.axis.parent
+        is_apart = parent is None or not self.host.is_together(_operation(node))
+        return wanted if is_apart or parent is None else partial.places.any_beside(wanted, node.type.axis, parent)
 
     def _asker(self, question: _Question) -> Callable[[], Outcome]:
         return lambda: self.host.call(_operation(question.node), question.inputs)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -93,7 +95,8 @@ class Judge:
     def _kept(self, keys: Sequence[str]) -> dict[str, Answered]:
         if self._keep is None or self._source.identity is None:
             return {}
-        return {key: Answered(found["value"], found["reply"], kept=True) for key, found in self._keep.get(keys).items()}
+        found = self._keep.get(keys)
+        return {key: Answered(value, reply, kept=True) for key, entry in found.items() for value, reply in _entry(entry)}
 
     def _claim(self, wanted: Mapping[str, Question]) -> tuple[dict[str, Question], dict[str, _Pending]]:
         """Which of them this call is to ask, and where the results of all of them will be."""
@@ -105,12 +108,14 @@ class Judge:
     def _run(self, mine: Mapping[str, Question], pending: Mapping[str, _Pending]) -> None:
         """Ask them. Whatever happens, every future of theirs has a result afterwards: other threads may wait for it."""
         keys = list(mine)
+        fresh = _Fresh(self._keep if self._source.identity is not None else None)
         try:
             for place, result in self._source.answer(list(mine.values())) if mine else ():
-                if isinstance(result, Answered) and self._keep is not None and self._source.identity is not None:
-                    self._keep.put("judge", {keys[place]: {"value": result.value, "reply": result.reply}})
+                if isinstance(result, Answered):
+                    fresh.add(keys[place], result)
                 pending[keys[place]].set_result(result)
         finally:
+            fresh.write()
             with self._lock:
                 for key in keys:
                     del self._under_way[key]
@@ -125,20 +130,57 @@ class Judge:
         self.close()
 
 
+def _entry(kept: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """Value and reply of what is kept; nothing where it is something else."""
+    match kept:
+        case {"value": dict(value), "reply": str(reply)}:
+            yield value, reply
+        case _:
+            return
+
+
+@dataclass(slots=True)
+class _Fresh:
+    """Answers that are to be kept, several in one transaction where they come fast."""
+
+    keep: Keep | None
+    answers: dict[str, Any] = field(default_factory=dict)
+    written: float = 0.0
+
+    def add(self, key: str, answer: Answered) -> None:
+        """Take one up; it is on disk a quarter of a second later if others follow, else when the next one or the end comes."""
+        self.answers[key] = {"value": answer.value, "reply": answer.reply}
+        if time.monotonic() - self.written > 0.25:
+            self.write()
+
+    def write(self) -> None:
+        """Put all that were taken up on disk."""
+        if self.keep is not None and self.answers:
+            self.keep.put("judge", self.answers)
+        self.answers, self.written = {}, time.monotonic()
+
+
 class Judges:
     """The judges of a run: each is opened when it is first asked for, and shared by all that ask it."""
 
-    def __init__(self, models: Iterable[ModelSpec], *, keep: Keep | None, load: Load | None = None, seed: int = 0) -> None:
-        """`models` are those of the spec, of any role. `load`, `seed`: see `judge_of`."""
+    def __init__(self, models: Iterable[ModelSpec], *, keep: Keep | None, load: Load | None = None, seed: int = 0,
+                 root: Path = Path(".")) -> None:
+        """`models` are those of the spec, of any role. `load`, `seed`: see `judge_of`; without `load`, local judges and what
+        they are made from are loaded afresh, from folders below `root`."""
         self._models = {model.name: model for model in models}
-        self._keep, self._load, self._seed = keep, load, seed
+        self._keep, self._load, self._seed, self._root = keep, load, seed, root
         self._lock, self._judges = threading.Lock(), dict[str, Judge]()
 
     def of(self, name: str) -> Judge:
         """The judge of that name. Raises `JudgeError` where it cannot be asked at all."""
         with self._lock:
             if name not in self._judges:
-                self._judges[name] = judge_of(self._models[name], keep=self._keep, load=self._load, seed=self._seed)
+                spec = self._models[name]
+                load = self._load
+                if load is None and not is_remote(spec.origin):
+                    from rldsl.rewards.judging.local import loader
+                    load = loader(self._models, seed=self._seed, root=self._root)
+                self._judges[name] = judge_of(spec, keep=self._keep, load=load, seed=self._seed)
             return self._judges[name]
 
     @property
@@ -161,11 +203,15 @@ class Judges:
 def judge_of(spec: ModelSpec, *, keep: Keep | None, load: Load | None = None, seed: int = 0) -> Judge:
     """A judge from its declaration: its settings, its origin, its environment. Raises `JudgeError` or `ModelError`.
 
-    `load` gives the model of a local judge; it is called once. `seed` is the run's, for a local judge without its own.
+    `load` gives the model of a local judge, a policy, and is called once; a remote one needs none. `seed` is the run's, for a
+    local judge without its own.
     """
     settings = JudgeSettings.of(spec)
     budget = Budget(Most.of(settings))
     if is_remote(spec.origin):
         from rldsl.rewards.judging.remote import Remote
         return Judge(spec.name, Remote(endpoint_of(spec), settings, budget), budget, keep)
-    raise JudgeError(f"judge `{spec.name}` is a local model, and no way to load it is given")
+    if load is None:
+        raise JudgeError(f"judge `{spec.name}` is a model of this process, and nothing is given that loads it")
+    from rldsl.rewards.judging.local import Local
+    return Judge(spec.name, Local(spec, load(spec), settings, budget, seed=seed), budget, keep)

@@ -9,13 +9,12 @@ import asyncio
 import queue
 import random
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-import httpx
-
-from rldsl.rewards.judging.lanes import Lanes
+from rldsl.rewards.judging.connections import BrokenOff, Connections, NotConnected
 from rldsl.rewards.judging.limits import Budget
 from rldsl.rewards.judging.pace import Pace
 from rldsl.rewards.judging.protocol import (
@@ -31,7 +30,7 @@ from rldsl.rewards.judging.protocol import (
 )
 from rldsl.rewards.judging.question import Answered, Question
 from rldsl.rewards.judging.replies import LONGEST
-from rldsl.rewards.judging.retries import Backoff, retry_after
+from rldsl.rewards.judging.retries import Backoff
 from rldsl.rewards.judging.settings import Endpoint, JudgeSettings
 from rldsl.rewards.judging.threads import LoopThread
 from rldsl.rewards.outcome import Cost, Failure, FailureKind
@@ -52,6 +51,7 @@ class _Asked:
     started: float = 0.0
     tries: int = 0    # that count against `retries`
     attempt: int = 0  # calls in all
+    said: str = ""    # by the server, the last time that it said something
 
 
 class Remote:
@@ -64,11 +64,12 @@ class Remote:
         self._backoff, self._share = backoff or Backoff(), share or random.Random()
         self._dialect = first_dialect(settings)
         self._pace = Pace(settings, budget)
-        self._lanes = Lanes(_headers(endpoint))
         self._tasks: set[asyncio.Task[None]] = set()
         self._unanswered = 0  # questions in a row without an answer
         self._given_up: Failure | None = None
         self._loop = LoopThread(f"judge-{endpoint.judge}")
+        self._connections = Connections(settings.connections, _headers(endpoint))
+        weakref.finalize(self, self._loop.close, self._connections.close)
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -92,10 +93,8 @@ class Remote:
             batch.cancel()
 
     def close(self) -> None:
-        """End the connections and the thread."""
-        if self._loop.is_running:
-            self._loop.submit(self._lanes.close()).result(timeout=10)
-            self._loop.close()
+        """End the connections and the thread; it cannot be asked again."""
+        self._loop.close(self._connections.close)
 
     # ------------------------------------------------------------ on the loop's thread from here on
     async def _batch(self, questions: Sequence[Question], results: queue.SimpleQueue[_Item]) -> None:
@@ -213,25 +212,19 @@ class Remote:
         body = body_of(asked.question, self.endpoint, self.settings, dialect, asked.tries)
         try:
             async with asyncio.timeout(seconds):
-                status, content, wait = await self._send(body)
-        except (TimeoutError, httpx.TimeoutException):
-            return _unreachable(f"no answer within {seconds:.3g} s", asked.bound)
-        except (httpx.ConnectError, httpx.ProxyError) as fault:
-            return _unreachable(f"no connection to {self.endpoint.shown}: {fault or type(fault).__name__}", Cost())
-        except httpx.HTTPError as fault:
-            return _unreachable(f"the server broke off: {fault or type(fault).__name__}", asked.bound)
-        if len(content) > _MOST_BYTES:
+                found = await self._connections.post(self.endpoint.url, body, _MOST_BYTES)
+        except TimeoutError:
+            before = f"{asked.said}; then " if asked.said else ""
+            return _unreachable(f"{before}no answer within {seconds:.3g} s", asked.bound)
+        except NotConnected as fault:
+            return _unreachable(f"no connection to {self.endpoint.shown}: {fault}", Cost())
+        except BrokenOff as fault:
+            return _unreachable(f"the server broke off: {self.endpoint.hide(str(fault))[:300]}", asked.bound)
+        if not found.is_whole:
             return Trouble(Failure(FailureKind.MALFORMED, f"the response has more than {_MOST_BYTES >> 20} MB"), asked.bound)
-        return read_response(status, content, wait, asked.question, self.endpoint, self.settings, dialect)
-
-    async def _send(self, body: bytes) -> tuple[int, bytes, float | None]:
-        async with self._lanes.one() as client, client.stream("POST", self.endpoint.url, content=body) as response:
-            content = bytearray()
-            async for chunk in response.aiter_bytes():
-                content += chunk
-                if len(content) > _MOST_BYTES:
-                    break
-            return response.status_code, bytes(content), retry_after(response.headers.get("retry-after"))
+        result = read_response(found.status, found.content, found.wait, asked.question, self.endpoint, self.settings, dialect)
+        asked.said = result.failure.message if isinstance(result, Trouble) else ""
+        return result
 
 
 def _headers(endpoint: Endpoint) -> dict[str, str]:

@@ -43,8 +43,10 @@ def parse_reply(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 def _body(text: str) -> str:
     thought = _THINKING.match(text)
     body = (text[thought.end():] if thought else text).strip()
-    if "<think>" in body[:64] and not thought:
+    if body.startswith("<think>"):
         raise MalformedReply("the reply ends within its reasoning: there is no </think>")
+    if thought is None and not body.startswith(("{", "```")) and "</think>" in body:
+        raise MalformedReply("the reply reasons without <think> before it; start the server with its parser of reasoning")
     fenced = _FENCED.fullmatch(body)
     return fenced[1].strip() if fenced else body
 

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from rldsl.graph.spec import Invocation, ModelSpec
 from rldsl.rewards.judging.signatures import OPENAI_ARGUMENTS, Structured, settings_table
-from rldsl.rollouts.signatures import arguments_of, checked
+from rldsl.rollouts.signatures import ModelError, arguments_of, checked
 
 
-class JudgeError(Exception):
+class JudgeError(ModelError):
     """A judge that cannot be asked at all, told to the user."""
 
 
@@ -58,11 +58,12 @@ class JudgeSettings:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A model at a server that speaks the OpenAI-compatible protocol. `key` is sent and shown nowhere, not even in `repr`."""
+    """A model at a server that speaks the OpenAI-compatible protocol. `key` is sent and shown nowhere,
+    not even in `repr`, and neither is a password in `base_url`."""
 
     judge: str
     model: str
-    base_url: str
+    base_url: str = field(repr=False)
     key: str | None = field(default=None, repr=False)
 
     @property
@@ -80,10 +81,24 @@ class Endpoint:
         return text.replace(self.key, "[the key]") if self.key else text
 
 
+def is_address(url: str) -> bool:
+    """Whether a URL is one of a server."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def without_user(url: str) -> str:
-    """A URL without a user's name and password, query and fragment."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    """A URL without a user's name and password, query and fragment; of what is none, what stands after its last `@`."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if not parts.netloc:
+        return url.rpartition("@")[2]
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
 
 def endpoint_of(spec: ModelSpec, environment: Mapping[str, str] | None = None) -> Endpoint:
@@ -93,9 +108,11 @@ def endpoint_of(spec: ModelSpec, environment: Mapping[str, str] | None = None) -
     given = arguments_of(spec.origin, OPENAI_ARGUMENTS)
     base_url = _read(spec, "base_url", given.get("base_url"), found, "http://localhost:8000/v1")
     key = _read(spec, "key", given["key"], found, "…") if given.get("key") is not None else None
-    if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
+    if not is_address(base_url):
         raise JudgeError(f"judge `{spec.name}`: `base_url` is {without_user(base_url)!r}, which is no address; it begins with "
                          "http:// or https:// and mostly ends in /v1")
+    if key is not None and "@" in urlsplit(base_url).netloc:
+        raise JudgeError(f"judge `{spec.name}` has a key, and its address has a password too; a server is given one of them")
     if key is not None and (not key.isascii() or any(not " " < char < "\x7f" for char in key)):
         raise JudgeError(f"judge `{spec.name}`: its key has blanks or characters that no header can hold; set it anew")
     return Endpoint(spec.name, str(given["model"]), base_url, key)

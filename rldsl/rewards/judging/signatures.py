@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
-from rldsl.graph.spec import Invocation, ModelSpec
+from rldsl.graph.spec import Invocation, ModelSpec, Role
 from rldsl.rollouts.signatures import MODEL_SETTINGS, Argument, Kind, Table
 
 
@@ -69,3 +70,8 @@ def is_remote(origin: Invocation | None) -> bool:
 def settings_table(spec: ModelSpec) -> Table:
     """The settings that a judge of this origin has."""
     return REMOTE_SETTINGS if is_remote(spec.origin) else LOCAL_SETTINGS
+
+
+def as_policy(spec: ModelSpec) -> ModelSpec:
+    """What is loaded for a local judge: the policy that it is, with the settings that models have."""
+    return replace(spec, role=Role.POLICY, settings=tuple(entry for entry in spec.settings if entry[0] in MODEL_SETTINGS))

@@ -73,6 +73,14 @@ class Table:
         """By name."""
         return Tier.NATIVE if operation.name in NATIVE else TIERS[name_of(operation)]
 
+    def may_be_absent(self, operation: Foreign) -> bool:
+        """The remark, and what native calls say."""
+        return NATIVE_CALLS.may_be_absent(operation) if operation.name in NATIVE else name_of(operation) == "remark"
+
+    def is_together(self, operation: Foreign) -> bool:
+        """Every place by itself."""
+        return False
+
     def is_whole(self, operation: Foreign) -> bool:
         """Those of `whole`."""
         return name_of(operation) in self.whole

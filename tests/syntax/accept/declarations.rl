@@ -53,10 +53,11 @@ response lose = pairs.rejected given pairs.prompt + "\n" for actor
 
 rubric clear judged by grader {
   votes: 3, mode: together
-  "Every step follows from the one before" weight 3
+  "Every step follows from the one before" weight 3 { scale: ordinal(no: 0, partly: 0.5, yes: 1) }
   "States the final answer on its own line" weight 1 + extra
   "Invents a number" penalty 2,
   "Refuses to answer" veto
+  "Is cruel" veto 0.5 { scale: 1 .. 5 }
   "Is in English" gate
   "Is polite" gate 0.5
 }

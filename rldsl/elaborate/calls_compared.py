@@ -1,0 +1,199 @@
+"""Calls that ask a judge about two texts, or about the steps of an answer: `prefer`, `prm`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rldsl.data.signatures import Parameter
+from rldsl.diagnostics import error
+from rldsl.elaborate.calls_host import take
+from rldsl.elaborate.calls_judged import READABLE, named_texts
+from rldsl.elaborate.constants import constant_number
+from rldsl.elaborate.context import Context, Environment
+from rldsl.elaborate.expressions import axes_agree, elaborate, graph_value, host
+from rldsl.elaborate.values import FailedValue, GraphValue, ModelValue, RubricValue, Value, describe
+from rldsl.graph.model import Function
+from rldsl.graph.spec import Role
+from rldsl.infer.levels import common_axis
+from rldsl.rewards.rubrics.asked import Asked, preferred_interval
+from rldsl.rewards.rubrics.scale import BINARY_SCALE, as_words
+from rldsl.source import Span
+from rldsl.syntax import tree
+from rldsl.types import UNIT, Axis, Element, Level, Type
+
+MOST_MATCHES = 1000
+RIGHT_OR_WRONG = as_words({"wrong": 0, "right": 1})
+PREFER = "`prefer(clear, first, second, question: problems.question)`"
+PRM = "`prm(grader, s, question: problems.question)`, `s` being `split(y.text, …)`"
+
+
+# ------------------------------------------------------------------ which of two texts
+def call_prefer(ctx: Context, env: Environment, call: tree.Call) -> Value:
+    """`prefer(clear, first, second, question: …, orders: both, matches: 4)`: how much `first` is preferred, in [0, 1]."""
+    named = {argument.name: argument.value for argument in call.arguments if argument.name is not None}
+    given = [argument for argument in call.arguments if argument.name is None]
+    subject = _subject(ctx, env, call, given, 3, "prefer", PREFER)
+    asked = _asked(ctx, subject, compares=True) if subject is not None else None
+    orders = _orders(ctx, env, named["orders"]) if "orders" in named else True
+    if asked is None or orders is None:
+        return FailedValue()
+    inputs: list[tuple[str, int]] = []
+    parts: list[tree.Expr] = []
+    for word, argument in zip(("first", "second"), given[1:], strict=True):
+        if not take(ctx, env, "prefer", Parameter(word, READABLE), argument.value, inputs, {}, parts):
+            return FailedValue()
+    if not _add_texts(ctx, env, call, ("orders", "matches"), inputs, parts, ("first", "second", "match")):
+        return FailedValue()
+    if "matches" in named and not _add_match(ctx, env, call, named["matches"], inputs, parts):
+        return FailedValue()
+    asked = replace(asked, both_orders=orders)
+    return GraphValue(host(ctx, env, f"prefer:{subject}", inputs, asked.constants, call,
+                           Type(Element.REAL, preferred_interval(asked)), parts))
+
+
+def _orders(ctx: Context, env: Environment, expr: tree.Expr) -> bool | None:
+    word = expr.text if isinstance(expr, tree.Name) else ""
+    if word in ("both", "one"):
+        return word == "both"
+    ctx.report(error("RL028", "`orders` of `prefer` does not fit", env.span(expr), "this argument",
+                     others=env.labels(expr, "in here"), why="a judge is shown two texts in both orders, or in the one that is"
+                     " written.", fix="`orders: both`"))
+    return None
+
+
+def _add_match(ctx: Context, env: Environment, call: tree.Call, expr: tree.Expr, inputs: list[tuple[str, int]],
+               parts: list[tree.Expr]) -> bool:
+    """An input that is absent for pairs that are not matched, so that nobody is asked about them."""
+    key = graph_value(ctx, env, expr, "a number")
+    number = constant_number(ctx, key)
+    axis = common_axis([ctx.type_of(found) for _, found in inputs])
+    if number is None or number != int(number) or not 1 <= number <= MOST_MATCHES:
+        ctx.report(error("RL028", "`matches` of `prefer` does not fit", env.span(expr), "this argument",
+                         others=env.labels(expr, "in here"), why="it is a whole number that is known when the spec is compiled: how"
+                         " many of the others each is compared with.", fix="`matches: 4`"))
+        return False
+    if axis is None or axis.level is not Level.PAIR:
+        if axis is not None:
+            ctx.report(error("RL104", "`matches` chooses among pairs", env.span(expr), "here are no pairs"[:40],
+                             others=env.labels(expr, "in here"), why=f"these texts meet @ {axis}.",
+                             fix="`prefer(clear, y.text, others(y.text, per: prompt), matches: 4)`"))
+        return False
+    inputs.append(("match", _match(ctx, axis, int(number), env.span(call))))
+    parts.append(expr)
+    return True
+
+
+def _match(ctx: Context, pairs: Axis, number: int, span: Span) -> int:
+    """1 where the second of a pair is one of the `number` members that follow the first in its group, round and round; else absent.
+
+    So each is the first of `number` pairs and the second of as many, and two groups of one size play the same matches.
+    """
+    assert pairs.among is not None
+    builder = ctx.builder
+    own = builder.position(pairs.members, pairs.among, span)
+    other = builder.others(own, pairs.among, span)
+    size = builder.spread(builder.size(pairs.members, pairs.among, span), pairs, span)
+    ahead = builder.elementwise(Function.SUBTRACT, other, own, span=span)
+    wraps = builder.elementwise(Function.LESS, ahead, builder.constant(0), span=span)
+    around = builder.elementwise(Function.ADD, ahead, size, span=span)
+    distance = builder.elementwise(Function.SELECT, wraps, around, ahead, span=span)
+    near = builder.elementwise(Function.LESS_EQUAL, distance, builder.constant(number), span=span)
+    return builder.elementwise(Function.SELECT, near, builder.constant(1.0), builder.constant(float("nan")), span=span)
+
+
+# ------------------------------------------------------------------ steps
+def call_prm(ctx: Context, env: Environment, call: tree.Call) -> Value:
+    """`prm(grader, s, question: …)`: a verdict in [0, 1] on each step, by a judge, a rubric or a scorer."""
+    given = [argument for argument in call.arguments if argument.name is None]
+    subject = _subject(ctx, env, call, given, 2, "prm", PRM)
+    if subject is None:
+        return FailedValue()
+    inputs: list[tuple[str, int]] = []
+    parts: list[tree.Expr] = []
+    if not take(ctx, env, "prm", Parameter("step", (Element.TEXT,)), given[1].value, inputs, {}, parts):
+        return FailedValue()
+    steps = ctx.type_of(inputs[0][1]).axis
+    if steps.level is not Level.STEP:
+        ctx.report(error("RL104", "`prm` judges steps", env.span(given[1].value), f"this is @ {steps}"[:40],
+                         others=env.labels(given[1].value, "in here"), why="a process reward is of each step of an answer.",
+                         fix="`let s = split(y.text, at: \"\\n\\n\")`, then `prm(grader, s)`"))
+        return FailedValue()
+    if not _add_texts(ctx, env, call, (), inputs, parts, ("step", "place")) or not _are_whole(ctx, env, inputs, parts, steps):
+        return FailedValue()
+    assert steps.parent is not None
+    inputs.append(("place", ctx.builder.position(steps, steps.parent, env.span(call))))
+    parts.append(given[1].value)
+    asked = _asked(ctx, subject, compares=False)
+    constants = asked.constants if asked is not None else (("scorer", subject),)
+    interval = asked.interval if asked is not None else UNIT
+    return GraphValue(host(ctx, env, f"prm:{subject}", inputs, constants, call, Type(Element.REAL, interval), parts))
+
+
+def _are_whole(ctx: Context, env: Environment, inputs: Sequence[tuple[str, int]], parts: Sequence[tree.Expr], steps: Axis) -> bool:
+    """Whether every step of an answer is there, and all texts beside them are of the answer: it is read as a whole."""
+    for number, ((_, key), part) in enumerate(zip(inputs, parts, strict=True)):
+        found = ctx.type_of(key)
+        if (number == 0 and found.optional) or (number > 0 and found.axis == steps):
+            ctx.report(error("RL104", "`prm` reads an answer as a whole", env.span(part), "of some steps" if number == 0 else
+                             "this is of each step", others=env.labels(part, "in here"), why="all steps of an answer are in one"
+                             " question; an absent one would leave a gap in it.", fix='`s else ""`' if number == 0 else
+                             "a text of the answer or of the row"))
+            return False
+    return True
+
+
+# ------------------------------------------------------------------ both
+def _subject(ctx: Context, env: Environment, call: tree.Call, given: Sequence[tree.Argument], count: int, word: str,
+             form: str) -> str | None:
+    """Who is asked, by name: a rubric, a judge, or for steps a scorer. None after a report."""
+    if len(given) != count:
+        ctx.report(error("RL021", f"`{word}` takes {count} arguments without a name", env.span(call), f"here are {len(given)}",
+                         others=env.labels(call, "in here"), why="who judges comes first, then what is judged; the rest is named.",
+                         fix=form))
+        return None
+    value = elaborate(ctx, env, given[0].value)
+    roles = (Role.JUDGE, Role.SCORER) if word == "prm" else (Role.JUDGE,)
+    match value:
+        case FailedValue():
+            return None
+        case RubricValue(name=name) if ctx.tables.rubrics[name].criteria:
+            return name
+        case ModelValue(name=name) if ctx.tables.models[name].role in roles:
+            return name
+        case _:
+            found = f"this is a {ctx.tables.models[value.name].role.value}" if isinstance(value, ModelValue) else \
+                "a rubric without criteria" if isinstance(value, RubricValue) else f"this is {describe(value)}"
+            ctx.report(error("RL032", f"`{word}` asks a judge or a rubric{' or a scorer' if word == 'prm' else ''}",
+                             env.span(given[0]), found[:40], others=env.labels(given[0], "in here"),
+                             why="someone has to say which is better." if word == "prefer" else "someone has to judge the steps.",
+                             fix=form))
+            return None
+
+
+def _asked(ctx: Context, subject: str, compares: bool) -> Asked | None:
+    """How a rubric or judge is asked; None for a scorer."""
+    rubric = ctx.tables.rubrics.get(subject)
+    if rubric is None:
+        is_judge = ctx.tables.models[subject].role is Role.JUDGE
+        return Asked(subject, scales=(BINARY_SCALE if compares else RIGHT_OR_WRONG,)) if is_judge else None
+    ctx.called_rubrics.add(subject)
+    marks = {mark: tuple(entry.text for entry in rubric.criteria if entry.mark in mark)
+             for mark in (("weight", "gate"), ("penalty", "veto"))}
+    asked = Asked.read(rubric.asks)
+    return replace(asked, criteria=marks["weight", "gate"], against=marks["penalty", "veto"], together=True, shuffle=False,
+                   quote=False, reason=asked.reason and compares, scales=(BINARY_SCALE,) if compares else asked.scales)
+
+
+def _add_texts(ctx: Context, env: Environment, call: tree.Call, options: Sequence[str], inputs: list[tuple[str, int]],
+               parts: list[tree.Expr], reserved: Sequence[str]) -> bool:
+    """Add the texts with names of their own."""
+    named = [argument for argument in call.arguments if argument.name is not None and argument.name not in options]
+    if not named:
+        return axes_agree(ctx, env, [key for _, key in inputs], call, parts)
+    texts = named_texts(ctx, env, call, "prefer", named, (*reserved, "A", "B"))
+    if texts is None:
+        return False
+    inputs += texts.texts
+    parts += texts.parts
+    return axes_agree(ctx, env, [key for _, key in inputs], call, parts)

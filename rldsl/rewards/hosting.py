@@ -1,0 +1,42 @@
+"""The host side of a spec, opened: its functions, and the judges that its rubrics ask. Asks nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rldsl.graph.model import Foreign
+from rldsl.graph.spec import Spec
+from rldsl.rewards.rubrics.parts import CriterionService
+from rldsl.rewards.run import HostCalls, Service
+
+if TYPE_CHECKING:
+    from rldsl.rewards.judging.judge import Judges
+    from rldsl.rollouts.models import LoadedModel
+
+JUDGED = ("rubric", "prefer", "prm")
+
+
+def open_host(spec: Spec, project: Path, *, seed: int = 0, models: Mapping[str, LoadedModel] | None = None) -> HostCalls:
+    """Everything that answers the calls of a spec. `models` are those that a run has loaded: judges of the same weights are taken
+    from them. Answers of judges are kept on disk."""
+    asked = {node.operation.name.partition(":")[0] for node in spec.graph.nodes if isinstance(node.operation, Foreign)}
+    services = _judging(spec, project, seed, models) if asked.intersection(JUDGED) else {}
+    return HostCalls(spec.externs, project, services={**services, "criterion": CriterionService()})
+
+
+def _judging(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> dict[str, Service]:
+    from rldsl.rewards.rubrics.services import PreferService, RubricService, StepService
+    judges = _judges(spec, project, seed, models)
+    return {"rubric": RubricService(judges), "prefer": PreferService(judges), "prm": StepService(judges)}
+
+
+def _judges(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> Judges:
+    from rldsl.rewards.judging.judge import Judges
+    from rldsl.rewards.judging.keep import Keep
+    if models is None:
+        return Judges(spec.models, keep=Keep(), seed=seed, root=project)
+    from rldsl.rewards.judging.local import loader
+    load = loader({model.name: model for model in spec.models}, seed=seed, root=project, loaded=models)
+    return Judges(spec.models, keep=Keep(), load=load, seed=seed, root=project)

@@ -1,0 +1,7 @@
+data problems from jsonl("problems.jsonl") { question: Text  answer: Text target  rubrics: Json }
+policy actor from hf("model")
+rollout y ~ actor(problems.question) { samples: 8, max_tokens: 16 }
+judge grader from openai(model: "judge", base_url: env("URL"))
+let p = prefer(grader, y.text, others(y.text, per: prompt), orders: all)
+let q = prefer(grader, y.text, others(y.text, per: prompt), matches: 0.5)
+let r = prefer(grader, y.text, others(y.text, per: prompt), matches: y.length)

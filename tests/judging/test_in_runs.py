@@ -1,0 +1,78 @@
+"""Judges of whole specs: loaded or left alone by a run, asked where a reward needs them, in no file that they should not be in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import rldsl
+from rldsl.rewards.judging.judge import Judges
+from rldsl.rewards.judging.local import loader
+from rldsl.train.engine import load_models
+from tests.judging.given import KEY
+from tests.judging.server import JudgeServer
+from tests.train.specs import WHOLE, lines_of, project_of, run, spec_of
+
+JUDGES = '''
+judge far from openai(model: "m", base_url: env("JUDGE_URL"), key: env("JUDGE_KEY"))
+judge own = actor with { max_tokens: 8, system: "ab" }
+judge old = frozen(actor) { max_tokens: 8 }
+judge apart from hf("models/judge")
+'''
+
+
+def test_judges_that_nobody_asks_change_nothing_and_need_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JUDGE_URL", raising=False)
+    monkeypatch.setenv("JUDGE_KEY", KEY)
+    run(WHOLE, tmp_path, out="without", seed=3)
+    run(WHOLE + JUDGES, tmp_path, out="with", seed=3)
+    assert lines_of(tmp_path / "with")[1:] == lines_of(tmp_path / "without")[1:]
+    names = {path.name for path in tmp_path.glob("with/checkpoints/*/models/*")}
+    assert names == {"actor"}
+    assert all(KEY.encode() not in path.read_bytes() for path in (tmp_path / "with").rglob("*") if path.is_file())
+
+
+def test_a_judge_of_trained_weights_is_the_policy_itself(tmp_path: Path) -> None:
+    project = project_of(tmp_path / "project")
+    spec = spec_of(WHOLE + JUDGES, project)
+    models = load_models(spec, project, 0)
+    assert set(models) == {"actor", "own"}
+    with Judges(spec.models, keep=None, load=loader({entry.name: entry for entry in spec.models}, seed=0, root=project,
+                                                    loaded=models)) as judges:
+        own, old = judges.of("own")._source, judges.of("old")._source
+    assert own.model.module is models["actor"].module  # type: ignore[attr-defined]
+    assert old.model.module is not models["actor"].module  # type: ignore[attr-defined]
+    assert (own.identity is None, old.identity is None) == (True, False)
+
+
+GATED = '''
+data problems from jsonl("problems.jsonl") { question: Text  answer: Text target }
+policy actor from hf("models/policy")
+judge grader from openai(model: "judge", base_url: env("JUDGE_URL")) { timeout: 5s, most_calls: 20 }
+rubric clear judged by grader { "Every step follows from the one before" weight 1 }
+rollout y ~ actor(problems.question) { max_tokens: 64 }
+reward right = verify.equal(y.text, problems.answer)
+reward style = clear(y.text, question: problems.question)
+reward gated = right * style
+'''
+
+
+@pytest.mark.parametrize(("name", "calls"), [("style", 12), ("gated", 6)])
+def test_a_factor_that_closes_half_of_the_answers_halves_the_calls_and_a_second_run_makes_none(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, calls: int) -> None:
+    texts = [f"{number}" for number in range(12)]
+    columns = {"question": [f"what is {text}?" for text in texts], "answer": [text if int(text) % 2 else "none" for text in texts]}
+    monkeypatch.setenv("RLDSL_CACHE", str(tmp_path))
+    found = []
+    with JudgeServer() as server:
+        monkeypatch.setenv("JUDGE_URL", server.url)
+        for _ in range(2):
+            reward = rldsl.compile(GATED).reward(name)
+            found.append(reward(texts, **columns).tolist())
+            reward.close()
+            assert len(server.calls) == calls
+    assert found[0] == found[1]
+    assert set(found[0]) == {0.0, 1.0}
+    if name == "gated":
+        assert all(value == 0 for value in found[0][::2])

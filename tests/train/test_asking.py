@@ -1,0 +1,71 @@
+"""What a run asks: only where a reward matters, and the log says where nobody was asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rldsl.train.rollout_log import Sample, read_rollouts
+from tests.train.specs import GRPO, HEAD, TASKS, TRAIN, lines_of, numbers_of, run, weights_of
+
+COUNTED = TASKS + '''
+def graded(text):
+    with open("ASKED", "a") as file:
+        file.write(text + "\\n")
+    return len(text) / 16
+'''
+REWARDS = """
+extern fn graded(text: Text) -> Real in [0, 1] = python("tasks:graded") { isolate: none }
+rollout y ~ actor(problems.question) { samples: 4, max_tokens: 3 }
+reward right = where(text.contains(y.text, "b"), 1, 0)
+reward style = graded(y.text)
+reward places = right * (0.5 + 0.5 * style)
+"""
+
+
+def trained(folder: Path, rewards: str = REWARDS, **arguments: object) -> tuple[list[Sample], list[str]]:
+    """The samples of a run, and the texts that were graded."""
+    tasks = COUNTED.replace("ASKED", str(folder / "asked"))
+    run(HEAD + rewards + GRPO + TRAIN, folder, tasks=tasks, **arguments)  # type: ignore[arg-type]
+    asked = (folder / "asked").read_text().split("\n")[:-1] if (folder / "asked").exists() else []
+    return [sample for _, sample in read_rollouts(folder / str(arguments.get("out", "run")))], asked
+
+
+def test_a_factor_is_asked_where_its_gate_is_open_and_the_log_says_where_it_is_not(tmp_path: Path) -> None:
+    samples, asked = trained(tmp_path)
+    opened = [sample for sample in samples if sample.rewards["right"] == 1]
+    assert 0 < len(opened) < len(samples)
+    assert set(asked) == {sample.response for sample in opened}
+    for sample in samples:
+        spared = sample.rewards["right"] == 0
+        assert sample.not_asked == (("style",) if spared else ()) and not sample.failed
+        assert sample.rewards["style"] == (None if spared else len(sample.response) / 16)
+        assert sample.rewards["places"] == (0.0 if spared else 0.5 + len(sample.response) / 32)
+
+
+def test_the_mean_is_over_those_that_were_asked_and_their_share_is_logged(tmp_path: Path) -> None:
+    samples, _ = trained(tmp_path)
+    for number, line in enumerate(numbers_of(tmp_path / "run")):
+        drawn = samples[32 * number:32 * (number + 1)]
+        asked = [sample.rewards["style"] for sample in drawn if not sample.not_asked]
+        assert line["rewards/style/asked"] == len(asked) / 32
+        assert line["rewards/style/mean"] == pytest.approx(np.mean(asked))  # type: ignore[arg-type]
+        assert "rewards/right/asked" not in line and "rewards/places/asked" not in line
+
+
+def test_a_reward_that_is_held_out_or_that_nothing_is_made_of_is_asked_everywhere(tmp_path: Path) -> None:
+    for name, rewards in (("out", REWARDS.replace("reward style", "reward style held out")),
+                          ("free", REWARDS.replace("+ 0.5 * style", ""))):
+        samples, asked = trained(tmp_path / name, rewards)
+        assert all(not sample.not_asked for sample in samples)
+        assert set(asked) == {sample.response for sample in samples}
+
+
+def test_a_run_that_was_stopped_goes_on_exactly_although_not_everything_is_asked(tmp_path: Path) -> None:
+    trained(tmp_path, stop_after=2)
+    trained(tmp_path, resume=True)
+    trained(tmp_path, out="whole")
+    assert weights_of(tmp_path / "run") == weights_of(tmp_path / "whole")
+    assert lines_of(tmp_path / "run")[-2:] == lines_of(tmp_path / "whole")[-2:]
