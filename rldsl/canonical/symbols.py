@@ -57,6 +57,8 @@ class Symbols:
         self.callees = list(arrangement.callees)
         self.sample = Axis("#.sample", Level.SAMPLE, "#", ROWS) if arrangement.is_sampled else ROWS
         self.token = Axis("#.token", Level.TOKEN, "#", self.sample)
+        self.step = Axis("#.step", Level.STEP, "#", self.sample, over=self.token)
+        ctx.written_steps[:] = [self.step]
         self.trained: str | None = None
         self._responses = 0
 
@@ -130,7 +132,7 @@ class Symbols:
             case Level.SAMPLE | Level.TURN:
                 return self.sample
             case Level.STEP:
-                return Axis("#.step", Level.STEP, "#", self.sample, over=self.token)
+                return self.step
             case Level.CRITERION | Level.MEMBER:
                 return parts_axis(self.sample, level, 3)
             case _:

@@ -85,8 +85,8 @@ def _masked(ctx: Context, env: Environment, bound: Bound, key: int, call: tree.C
 
 
 def call_reduction(ctx: Context, env: Environment, call: tree.Call, bound: Bound, reduction: Reduction) -> Value:
-    """`mean(x, per: prompt, where: mask)` and its kind; with `keep: member` one value for each member of a prompt. `over: member` reduces
-    the members of each place."""
+    """`mean(x, per: prompt, where: mask)` and its kind; with `keep: member` one value for each member of a prompt.
+    `over: member` reduces the members of each place."""
     x = condition(ctx, env, bound["x"]) if reduction in (Reduction.ANY, Reduction.ALL) else \
         numeric(ctx, env, bound["x"], vectors=reduction in OF_VECTORS)
     mask, x, fine = _masked(ctx, env, bound, x, call)
@@ -124,7 +124,8 @@ def _away(ctx: Context, env: Environment, bound: Bound, axis: Axis) -> Axis | No
     else:
         word = value.level.words if isinstance(value, LevelValue) else "places"
         title, said = f"there are no {word} to reduce here", f"the value is @ {axis}"
-        why, fix = "`over:` names the level on which the values stand.", f"`over: {axis.level.word}`, or `per:` the level of the result"
+        why = "`over:` names the level on which the values stand."
+        fix = f"`over: {axis.level.word}`, or `per:` the level of the result"
     ctx.report(error("RL104", title[:60], env.span(expr), said[:40], others=env.labels(expr, "in here"), why=why, fix=fix))
     return None
 

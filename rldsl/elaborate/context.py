@@ -88,6 +88,7 @@ class Context:
     test_axes: dict[Level, Axis] = field(default_factory=dict)
     test: object = None
     found_axes: dict[str, object] = field(default_factory=dict)  # by name, what makes each
+    written_steps: list[Axis] = field(default_factory=list)  # steps of tokens that no call makes: of a test, of a symbol
 
     def report(self, diagnostic: Diagnostic) -> None:
         """Keep a finding; of findings that say the same of the same text, the first."""
@@ -153,9 +154,7 @@ class Context:
         above = [step for step in axis.chain() if step.level is Level.STEP]
         if above:
             return above[:1]
-        every = self.builder.axes_of(Level.STEP, BATCH)
-        if getattr(self.test, "inside", None) is not None:  # a test has written which tokens are in which step
-            every = list(dict.fromkeys([*every, self.test_axes[Level.STEP]]))
+        every = dict.fromkeys([*self.builder.axes_of(Level.STEP, BATCH), *self.written_steps])
         return [step for step in every if axis.is_within(step)]
 
     def found_axis(self, name: str, maker: object) -> str:

@@ -40,7 +40,7 @@ class Written:
 def declare_test(ctx: Context, env: Environment, item: tree.Test) -> TestSpec:
     """A test with its own builder; findings go to the common list."""
     written = Written()
-    own = replace(ctx, builder=Builder(stage=Stage.UPDATE), values={}, in_test=True, test=written, found_axes={},
+    own = replace(ctx, builder=Builder(stage=Stage.UPDATE), values={}, in_test=True, test=written, found_axes={}, written_steps=[],
                   test_axes={Level.PROMPT: PROMPT, Level.SAMPLE: SAMPLE, Level.STEP: STEP, Level.TOKEN: TOKEN},
                   tables=replace(ctx.tables, params={}), calls=Calls(called=ctx.calls.called))
     check_doubled(ctx, [(entry.name, entry.span) for entry in item.items if isinstance(entry, tree.Let)], "`let`")
@@ -151,6 +151,7 @@ def written_value(ctx: Context, env: Environment, expr: tree.ListOf, *, live: bo
         return FailedValue()
     if depth == 4:
         counts = _of_samples(written, counts)
+        ctx.written_steps[:] = [STEP]
     for axis, count in zip(axes, counts, strict=True):
         if axis.size is None and written.counts.setdefault(axis, count) != count:
             ctx.report(error("RL040", f"two lists differ in their {axis.name}s"[:60], expr.span, "this list",
