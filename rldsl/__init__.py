@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from rldsl.diagnostics import Diagnostic, SpecError
 
 if TYPE_CHECKING:
-    from rldsl.compiler import CheckResult
     from rldsl.difference import Difference
-    from rldsl.graph.spec import Spec
     from rldsl.program import Program
     from rldsl.scores.report import ScoreReport
 
@@ -30,7 +28,8 @@ def check(text: str, *, project: Path | str | None = None,
     `project` is the folder that imports and data paths start from; without it only `std` can be imported.
     `overrides` sets parameters, as `--set` does. Never raises for a fault of the spec.
     """
-    return _checked(text, "<spec>", project, overrides).diagnostics
+    from rldsl.checking import checked
+    return checked(text, "<spec>", project, overrides).diagnostics
 
 
 def compile(text: str, *, project: Path | str | None = None, overrides: Mapping[str, str] | None = None,
@@ -39,12 +38,9 @@ def compile(text: str, *, project: Path | str | None = None, overrides: Mapping[
 
     `backend` is `numba` (fused CPU kernels) or `torch` (the reference: any dtype, autograd).
     """
-    from rldsl.diagnostics.render import render_diagnostics
+    from rldsl.checking import compiled_spec
     from rldsl.program import Program
-    result = _checked(text, name, project, overrides)
-    if result.errors or result.spec is None:
-        raise SpecError(result.errors, "\n" + render_diagnostics(result.errors, result.sources, color=False))
-    return Program(result.spec, backend, None if project is None else Path(project))
+    return Program(compiled_spec(text, name, project, overrides), backend, None if project is None else Path(project))
 
 
 def load(path: Path | str, *, overrides: Mapping[str, str] | None = None, backend: Literal["numba", "torch"] = "numba") -> Program:
@@ -61,6 +57,7 @@ def diff(before: str | Path, after: str | Path, *, project: Path | str | None = 
     A text is compiled as `check` does; a `Path` is read, and its folder is the project. Raises `SpecError`, with all
     diagnostics, if one of them has errors, and `OSError` where a file cannot be read.
     """
+    from rldsl.checking import compiled_spec
     from rldsl.difference import compare_specs
     return compare_specs(compiled_spec(before, "<before>", project, overrides), compiled_spec(after, "<after>", project, overrides))
 
@@ -76,6 +73,7 @@ def score(spec: str | Path, completions: Path | str, *, out: Path | str, project
     `SpecError`, `rldsl.scores.faults.ScoreError` where nothing can be scored, and `rldsl.data.errors.DataErrors` with the
     faults of the file.
     """
+    from rldsl.checking import compiled_spec
     from rldsl.scores.reading import Given
     from rldsl.scores.session import Request, score_spec
     folder = spec.parent if isinstance(spec, Path) else Path(project) if project is not None else Path.cwd()
@@ -83,25 +81,6 @@ def score(spec: str | Path, completions: Path | str, *, out: Path | str, project
     given = Given(Path(completions), maps or {}, group, limit)
     return score_spec(Request(compiled, folder, given, Path(out), rollout, overrides or {}, resume, replace,
                               ask_all=ask_all))
-
-
-def compiled_spec(spec: str | Path, name: str = "<spec>", project: Path | str | None = None,
-                  overrides: Mapping[str, str] | None = None) -> Spec:
-    """A spec without errors, from a text or a file (a `Path`). Raises `SpecError`."""
-    from rldsl.diagnostics.render import render_diagnostics
-    result = _checked(spec.read_text(encoding="utf-8"), str(spec), spec.parent, overrides) if isinstance(spec, Path) \
-        else _checked(spec, name, project, overrides)
-    if result.errors or result.spec is None:
-        raise SpecError(result.errors, "\n" + render_diagnostics(result.errors, result.sources, color=False))
-    return result.spec
-
-
-def _checked(text: str, name: str, project: Path | str | None, overrides: Mapping[str, str] | None) -> CheckResult:
-    from rldsl.compiler import check_source
-    from rldsl.loading import library_only, project_loader
-    from rldsl.source import Source
-    loader = library_only if project is None else project_loader(Path(project))
-    return check_source(Source(name, text), loader, overrides)
 
 
 def __getattr__(name: str) -> object:

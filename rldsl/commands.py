@@ -1,5 +1,5 @@
 """The commands: read arguments, call the library. Exit codes: 0 fine, 1 the spec or the run is at fault, 2 the command is,
-3 a guard stopped the run. Heavy packages are imported by the commands that need them alone."""
+3 a guard stopped the run, 130 it was interrupted. Heavy packages are imported by the commands that need them alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Annotated, Optional
 
 import typer
 
-EXIT_CODES = "Exit codes: 0 fine · 1 the spec or the run is at fault · 2 the command is · 3 a guard stopped the run."
+EXIT_CODES = "Exit codes: 0 fine · 1 the spec or the run is at fault · 2 the command is · 3 a guard stopped the run · " \
+             "130 it was interrupted."
 DIFF_CODES = "Exit codes: 0 fine, the same mathematics · 1 they differ · 2 a spec or the command is at fault."
 
 
@@ -165,6 +166,7 @@ def score(spec: Spec,
           resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder; ask nothing twice.")] = False,
           replace: Annotated[bool, typer.Option("--replace", help="Forget what is in the folder.")] = False,
           as_json: Json = False,
+          jsonl: Annotated[bool, typer.Option("--jsonl", help="Also write `scores.jsonl`.")] = False,
           quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False, sets: Sets = None) -> None:
     """Score completions that exist already: every reward, its evidence, what decides it. Trains and samples nothing."""
     of_files = {"COMPLETIONS": completions, "--out": out, "--group": group, "--limit": limit, "--what-if": what_ifs,
@@ -181,7 +183,7 @@ def score(spec: Spec,
     from rldsl.scores.command import Asked, score_file
     raise typer.Exit(score_file(Asked(spec, completions, out, maps or (), group, limit, rollout, sets=overrides(sets),
                                       resume=resume, replace=replace, as_json=as_json, quiet=quiet, what_ifs=what_ifs or (),
-                                      against=against, ask_all=ask_all)))
+                                      against=against, ask_all=ask_all, jsonl=jsonl)))
 
 
 @app.command(epilog=_teaching("rldsl export mine.rl --for trl", "rldsl export mine.rl --for verl --reward correct "

@@ -5,7 +5,7 @@ The oracle of `certify`: it shares no pass, no emitted text and no kernel with w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,13 @@ class Meaning:
             present = torch.where(torch.isnan(value), 0.0, value).sum() if may_be_absent else value.sum()
             total = total - present if term.maximize else total + present
         return total
+
+    def values(self, staged: StagedObjective, layout: Layout, inputs: Mapping[str, Numbers], reads: Mapping[int, Numbers],
+               keys: Iterable[int]) -> dict[int, Numbers]:
+        """Numbers of the spec's graph that the objective depends on."""
+        given = {key: torch.from_numpy(value) for key, value in reads.items()}
+        found = evaluate(self.spec.graph, keys, layout, {**self._inputs(staged, inputs), **self._reads(staged, given)})
+        return {key: value.numpy() for key, value in found.items() if isinstance(value, Tensor)}
 
     def _counted(self, keys: list[int], leaves: Mapping[int, Tensor], layout: Layout) -> dict[int, Tensor]:
         """Any numbers for what is only counted, so that no input says what it is."""

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rldsl.emit.evaluate import Expanded, extended
-from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
+from rldsl.graph.model import Foreign, Leaf, Node, Read, ReadKind, SourceKind
 from rldsl.graph.spec import NamedValue, ParamSpec, ResponseSpec, Schedule, Spec
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.run import HostRun
+from rldsl.rewards.handled import handled_calls
 from rldsl.rewards.hosting import open_host
 from rldsl.rewards.outcome import Outcome
 from rldsl.types import BATCH, Level
+
+if TYPE_CHECKING:
+    from rldsl.rollouts.reading import TextReads
 
 Numbers = npt.NDArray[np.float64]
 
@@ -41,17 +45,21 @@ class CompiledReward:
 
     Returns float64 values, one for each text in their order; an absent reward is NaN. `nodes` gives every reward that it
     is made of: NaN, too, where a part was not needed, so that nobody was asked. Verifiers that fail raise `RewardError`,
-    unless the spec says what happens (`else 0`).
+    unless the spec says what happens (`else 0`). Where a scorer reads the texts, they count as ended, unless `finished=[…]`
+    says otherwise of each.
     """
 
     def __init__(self, spec: Spec, reward: NamedValue, project: Path) -> None:
         self.spec, self.reward = spec, reward
-        self.needed = _needed(spec, reward.key)
+        self.needed = _needed(spec, [reward.key])
         self.response = _response(spec, reward, self.needed)
         if not self._is_of_texts(reward):
             raise RewardError(f"`{reward.name}` has a value for each {spec.graph[reward.key].type.axis.level.word}: reduce it, for "
                               "example `mean(…, per: sample)`")
+        if _reads(spec, self.needed):
+            self.needed |= _needed(spec, [self.response.prompt])
         self.host = open_host(spec, project)
+        self.reads = _text_reads(spec, self.needed, project)
 
     def __call__(self, texts: Sequence[str], *, samples: int | Sequence[int] = 1, **columns: Sequence[Any]) -> Numbers:
         """The reward of each text. `samples`: how many texts belong to each row of the columns, in order."""
@@ -66,6 +74,8 @@ class CompiledReward:
             batch.layout = extended(batch.layout, node.type.axis, Expanded.of(outcome))
 
         run = HostRun(self.spec.graph, self.host, self, lambda: batch.layout, batch.leaves, grow)
+        if self.reads is not None:
+            self._read(self.reads, run, texts, batch.layout, columns)
         run.run([self.reward.key], [entry.key for entry in inner])
         axis = self.response.sample_axis.name
         return {entry.name: _numbers(run.known[entry.key])[batch.layout.owners(axis, self.spec.graph[entry.key].type.axis.name)]
@@ -92,10 +102,24 @@ class CompiledReward:
                 leaves[node.key] = self._leaf(node, node.operation, texts, len(counts), columns)
         return _Batch(layout, leaves)
 
+    def _read(self, reads: TextReads, run: HostRun, texts: Sequence[str], layout: Layout,
+              columns: Mapping[str, Sequence[Any]]) -> None:
+        from rldsl.rollouts.reading import Texts
+        from rldsl.rollouts.signatures import ModelError
+        counts = np.diff(layout.bounds(self.response.sample_axis.name, self.response.prompt_axis.name))
+        try:
+            reads.fill(run, Texts(list(texts), counts, _finished(texts, columns)))
+        except ModelError as fault:
+            raise RewardError(f"`{self.reward.name}`: {fault.message}") from fault
+
     def _leaf(self, node: Node, leaf: Leaf, texts: Sequence[str], rows: int, columns: Mapping[str, Sequence[Any]]) -> Any:
         match leaf.kind:
             case SourceKind.RECORDED if leaf.field == "text":
                 return list(texts)
+            case SourceKind.RECORDED if leaf.field in ("ids", "prompt_ids"):
+                return self._token_ids(leaf.field, texts, columns)
+            case SourceKind.RECORDED if leaf.field == "finished":
+                return _finished(texts, columns).astype(np.float64)
             case SourceKind.PARAM:
                 return [_number(next(entry for entry in self.spec.params if entry.name == leaf.owner))]
             case SourceKind.STATE:
@@ -107,6 +131,12 @@ class CompiledReward:
                 if len(columns[leaf.field]) != rows:
                     raise RewardError(f"`{leaf.field}` has {len(columns[leaf.field])} values for {rows} rows")
                 return list(columns[leaf.field])
+
+    def _token_ids(self, name: str, texts: Sequence[str], columns: Mapping[str, Sequence[Any]]) -> list[Any]:
+        if len(columns.get(name, ())) != len(texts):
+            raise RewardError(f"`{self.reward.name}` reads token ids (`{self.response.name}.{name}`), which texts alone do not "
+                              f"have: give `{name}=[[…], …]`, one list for each text")
+        return list(columns[name])
 
     def answered(self, node: Node, outcome: Outcome, places: Sequence[int]) -> None:
         """Of the engine: a call was asked. Raises where it failed and the spec says nothing about that."""
@@ -120,13 +150,35 @@ class CompiledReward:
         raise RewardError(f"`{self.reward.name}` has no value for a text, and the spec says `else stop`")
 
     def _is_handled(self, key: int) -> bool:
-        from rldsl.train.failures import handled_calls
         return key in handled_calls(self.spec)
 
 
-def _needed(spec: Spec, key: int) -> frozenset[int]:
+def _text_reads(spec: Spec, needed: frozenset[int], project: Path) -> TextReads | None:
+    """The models that a reward reads, loaded; None where it reads none."""
+    if not _reads(spec, needed):
+        return None
+    from rldsl.rollouts.reading import TextReads
+    from rldsl.rollouts.signatures import ModelError
+    try:
+        return TextReads(spec, needed, project)
+    except ModelError as fault:
+        raise RewardError(fault.message) from fault
+
+
+def _reads(spec: Spec, keys: Iterable[int]) -> list[Node]:
+    return [node for node in map(spec.graph.by_key.__getitem__, keys) if isinstance(node.operation, Read)]
+
+
+def _finished(texts: Sequence[str], columns: Mapping[str, Sequence[Any]]) -> npt.NDArray[np.bool_]:
+    given = columns.get("finished")
+    if given is not None and len(given) != len(texts):
+        raise RewardError(f"`finished` has {len(given)} values for {len(texts)} texts")
+    return np.ones(len(texts), np.bool_) if given is None else np.asarray(given, np.bool_)
+
+
+def _needed(spec: Spec, keys: Iterable[int]) -> frozenset[int]:
     found: set[int] = set()
-    waiting = [key]
+    waiting = list(keys)
     while waiting:
         current = waiting.pop()
         if current not in found:
@@ -138,14 +190,23 @@ def _needed(spec: Spec, key: int) -> frozenset[int]:
 def _response(spec: Spec, reward: NamedValue, needed: frozenset[int]) -> ResponseSpec:
     """The one rollout whose texts the reward reads."""
     nodes = [spec.graph[key] for key in needed]
-    if any(isinstance(node.operation, Read) or node.type.axis.base.level in (Level.TURN, Level.TOKEN) for node in nodes):
+    if any(_needs_tokens(node) for node in nodes):
         raise RewardError(f"`{reward.name}` reads a model or values per token: it needs more than texts")
     owners = {node.operation.owner for node in nodes
               if isinstance(node.operation, Leaf) and node.operation.kind is SourceKind.RECORDED}
+    owners |= {node.operation.response for node in nodes if isinstance(node.operation, Read)}
     found = [entry for entry in spec.responses if entry.name in owners]
     if len(found) != 1:
         raise RewardError(f"`{reward.name}` reads the texts of {len(found)} rollouts; a function of one list needs one")
     return found[0]
+
+
+def _needs_tokens(node: Node) -> bool:
+    """Whether a value stands on tokens, or is read of a model at them. The score of a whole answer is not."""
+    read = node.operation
+    if isinstance(read, Read):
+        return read.kind is not ReadKind.SCORE or read.tokens is None
+    return node.type.axis.base.level in (Level.TURN, Level.TOKEN)
 
 
 def _counts(texts: int, samples: int | Sequence[int]) -> list[int]:

@@ -10,6 +10,7 @@ from rldsl.assets import asset_path
 from rldsl.resolve.names import did_you_mean, listed
 
 _MODULE = re.compile(r'python\("([\w.]+):\w+"')
+_FILE = re.compile(r'(?:jsonl|csv|parquet)\("([^"]+)"')
 
 
 def examples() -> dict[str, Path]:
@@ -37,22 +38,31 @@ def new_project(name: str, like: str) -> int:
         print(f"error: `{folder}` cannot be made\n why: {fault.strerror}: {fault.filename}\n fix: another place",
               file=sys.stderr)
         return 1
-    print(f"made {spec}\n\n  rldsl check {spec}\n  rldsl run {spec}")
+    print(f"made {spec}\n\n  rldsl check {spec}\n  {_next(spec)}")
     return 0
 
 
 def _write(folder: Path, example: Path) -> Path:
-    """The example's text under the project's name, and the modules that its data come from."""
+    """The example's text under the project's name, and the modules and files that its data come from."""
     text = example.read_text(encoding="utf-8")
     folder.mkdir(parents=True)
     spec = folder / f"{folder.name}.rl"
     spec.write_text(text, encoding="utf-8")
     for module in sorted(set(_MODULE.findall(text))):
-        _copy_module(example.parent, folder, module)
+        _copy(example.parent, folder, Path(*module.split(".")).with_suffix(".py"))
+    for file in sorted(set(_FILE.findall(text))):
+        _copy(example.parent, folder, Path(file))
     return spec
 
 
-def _copy_module(source: Path, target: Path, module: str) -> None:
-    relative = Path(*module.split(".")).with_suffix(".py")
+def _next(spec: Path) -> str:
+    """What to do with a spec: train, or score what its data file holds where it trains nothing."""
+    text = spec.read_text(encoding="utf-8")
+    if re.search(r"^train \{", text, re.MULTILINE):
+        return f"rldsl run {spec}"
+    return f"rldsl score {spec} {spec.parent / _FILE.findall(text)[0]}"
+
+
+def _copy(source: Path, target: Path, relative: Path) -> None:
     (target / relative).parent.mkdir(parents=True, exist_ok=True)
     (target / relative).write_text((source / relative).read_text(encoding="utf-8"), encoding="utf-8")

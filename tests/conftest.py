@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 
 import pytest
+
+from rldsl.elaborate.whole import FRAMES
 
 # Before torch is imported: waiting threads sleep, and the processes of a parallel run (-n) have one thread each.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -13,9 +16,35 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+# As elaborating a first spec does: hypothesis warns where the limit changes within a test.
+sys.setrecursionlimit(max(sys.getrecursionlimit(), FRAMES))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--update-golden` writes what the tests found into their golden files instead of comparing."""
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The cases of a `wide` test that the fast run leaves out are slow."""
+    sweeps: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("wide") is not None:
+            sweeps.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for cases in sweeps.values():
+        marker = cases[0].get_closest_marker("wide")
+        assert marker is not None
+        kept = spread_evenly(len(cases), *marker.args)
+        for place, item in enumerate(cases):
+            if place not in kept:
+                item.add_marker(pytest.mark.slow)
+
+
+def spread_evenly(count: int, kept: int) -> set[int]:
+    """The places of `kept` of so many cases, the first one and (of several) the last among them."""
+    taken = min(kept, count)
+    return {round(step * (count - 1) / max(1, taken - 1)) for step in range(taken)}
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -7,8 +7,8 @@ Example: `micro_batch: 1 samples` with a gradient through a leave-one-out baseli
 
 Instead: `micro_batch: 1 prompts`, or no `micro_batch` at all.
 
-When this is wrong: never; an objective that couples the whole batch is computed in two passes and accepts every
-micro-batch.
+When this is wrong: never; an objective that couples the whole batch, or multiplies vectors of it, is computed in two passes
+and accepts every micro-batch.
 """
 
 from __future__ import annotations
@@ -37,10 +37,8 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
         from rldsl.passes import compile_objective  # only where a micro-batch is written: `check` stays quick
         staged = compile_objective(facts.spec, objective)
         if staged.multiplies_vectors:
-            yield error("RL801", "this objective cannot be cut there", use.update.span, f"cut into {amount.unit}",
-                        why="it multiplies vectors of the whole update batch, which are held at once.",
-                        fix="leave `micro_batch` out, or name a smaller `minibatch`")
-        elif staged.coupling is not Level.BATCH and UNITS[amount.unit] > staged.piece_axis.level:
+            continue  # computed twice, the first time without activations
+        if staged.coupling is not Level.BATCH and UNITS[amount.unit] > staged.piece_axis.level:
             cause = _cause(facts, staged)
             yield error("RL801", "this objective cannot be cut there", use.update.span, f"cut into {amount.unit}",
                         others=[cause] if cause is not None else [],

@@ -28,6 +28,7 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     "score": slots("model, response, per:?"),
     "hidden": slots("model, response"),
     "embed": slots("model, response"),
+    "similarity": slots("encoder, a, b"),
     "dot": slots("x, y"),
     "cosine": slots("x, y"),
     **{name: slots("model, other, response, temperature:?, within:?") for name in ("kl", "tv")},
@@ -68,6 +69,6 @@ NAMESPACES = frozenset(name.split(".", 1)[0] for name in PRIMITIVES if "." in na
 _REWARD_GRAPH = "it arrives with the reward graph (rubrics, process rewards, contrast)."
 _ROLLOUTS = "it arrives with turns, tools and trees."
 LATER = {
-    **dict.fromkeys(("contrast", "verify.tests", "best_of"), _REWARD_GRAPH),
+    **dict.fromkeys(("verify.tests", "best_of"), _REWARD_GRAPH),
     **dict.fromkeys(("branch", "tree"), _ROLLOUTS),
 }

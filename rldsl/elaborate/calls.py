@@ -15,6 +15,7 @@ from rldsl.elaborate.calls_judged import call_rubric, call_verdicts, call_weight
 from rldsl.elaborate.calls_levels import call_others, call_reduction, call_spread
 from rldsl.elaborate.calls_parts import call_each, call_split
 from rldsl.elaborate.calls_reads import call_embed, call_product, call_read
+from rldsl.elaborate.calls_texts import call_similarity
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import combine, elaborate, numeric
 from rldsl.elaborate.inlining import inline
@@ -42,7 +43,7 @@ PRODUCTS = {function.value: function for function in (Function.DOT, Function.COS
 HANDLERS: dict[str, Handler] = {
     "clip": values.call_clip, "where": values.call_where, "is_missing": values.call_is_missing, "curve": values.call_curve,
     "spread": call_spread, "frozen": values.call_frozen, "scan": series.call_scan, "next": series.call_next,
-    "prev": series.call_prev, "embed": call_embed, "others": call_others, "split": call_split,
+    "similarity": call_similarity, "prev": series.call_prev, "embed": call_embed, "others": call_others, "split": call_split,
     "rank": series.call_rank, "top": series.call_top, "position": series.call_position, "pass_at": series.call_pass_at,
     "majority": series.call_majority, "bradley_terry": series.call_bradley_terry,
     "gradient": values.call_gradient, "live": values.call_live,

@@ -58,6 +58,11 @@ def call_frozen(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -
 
 def call_iteration(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -> Value:
     """`iteration()`: how many iterations of training are done."""
+    if ctx.in_test:
+        ctx.report(error("RL027", "`iteration` belongs to training", env.span(call), "in a test",
+                         others=env.labels(call, "in here"), why="a test has no iterations.",
+                         fix="a number: `let iterations = 3`, given to the function"))
+        return FailedValue()
     kind = Type(Element.INT, Interval(0.0, math.inf), stage=Stage.DATA)
     return GraphValue(ctx.builder.leaf(SourceKind.PROGRESS, "iteration", "", kind, env.span(call)))
 

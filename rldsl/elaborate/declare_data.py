@@ -93,7 +93,7 @@ def _check_constants(ctx: Context, env: Environment, at: tree.Expr, source: Invo
 def declare_extern(ctx: Context, env: Environment, item: tree.Extern) -> Value:
     """`extern fn score(text: Text) -> Real in [0, 1] = python("module:function") { timeout: 5s }`."""
     name = ctx.own_name(env, item.name)
-    result = plain_type(ctx, env, item.result, "what foreign code gives", ("Real", "Int", "Bool", "Text"))
+    result = plain_type(ctx, env, item.result, "what foreign code gives", ("Real", "Int", "Bool", "Text"), absent=True)
     source = _function_named(ctx, env, item)
     settings = settings_of(ctx, env, item.settings, EXTERN, "an extern")
     parameters = _parameters(ctx, env, item)

@@ -10,7 +10,7 @@ from rldsl.elaborate.derived_models import Derived, derived_from
 from rldsl.elaborate.expressions import elaborate, graph_value
 from rldsl.elaborate.setting_values import is_rejected, setting_value, settled
 from rldsl.elaborate.settings import settings_of
-from rldsl.elaborate.settings_tables import JUDGE, LOCAL_JUDGE, MODEL, ROLLOUT, required_in
+from rldsl.elaborate.settings_tables import EMBEDDER, JUDGE, LOCAL_JUDGE, MODEL, ROLLOUT, required_in
 from rldsl.elaborate.supports import checked_rule
 from rldsl.elaborate.values import FailedValue, ModelValue, ResponseValue, Value, describe
 from rldsl.graph.spec import Invocation, ModelSpec, ResponseSpec, Role, Settings
@@ -46,8 +46,8 @@ def declare_model(ctx: Context, env: Environment, item: tree.Model) -> str:
 def _settings(ctx: Context, env: Environment, item: tree.Model) -> Settings:
     """Those of the block and of `with`. A judge has others over HTTP than as a model of this process."""
     if item.role != "judge":
-        own = settings_of(ctx, env, item.settings, MODEL, f"a {item.role}")
-        return own + settings_of(ctx, env, item.overrides, MODEL, "`with`")
+        table, who = (EMBEDDER, "an embedder") if item.role == "embedder" else (MODEL, f"a {item.role}")
+        return settings_of(ctx, env, item.settings, table, who) + settings_of(ctx, env, item.overrides, table, "`with`")
     is_http = not item.derived and isinstance(item.origin, tree.Call) and isinstance(item.origin.callee, tree.Name) \
         and item.origin.callee.text == "openai"
     where = "a judge over HTTP" if is_http else "a local judge"

@@ -53,6 +53,10 @@ def _check_type(ctx: Context, env: Environment, written: tree.TypeExpr) -> None:
                          fix=did_you_mean(written.element, TYPE_WORDS) or "`Real`"))
     elif written.extra:
         report_extra(ctx, env, written)
+    if written.optional:
+        ctx.report(error("RL029", "a function takes what is absent as it is", env.span(written), "this type",
+                         why="whether a value may be absent follows from the call; only an `extern fn` declares it.",
+                         fix=f"`{written.element}`"))
     level_of_type(ctx, env, written)
     if written.interval is not None and interval_of(ctx, env, written.interval) is not None \
             and written.element not in ELEMENTS - {"Text", "Json"}:

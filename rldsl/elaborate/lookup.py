@@ -45,7 +45,7 @@ LEVELS = {level.word: level for level in Level}
 OPTION_WORDS = frozenset({"start", "end"})
 CONSTANTS = {"inf": math.inf, "absent": math.nan}
 MOST_GUESSES = 100
-RESPONSE_FIELDS = ("text", "logp", "prompt", "length", "finished", "support", "uniform")
+RESPONSE_FIELDS = ("text", "logp", "prompt", "length", "finished", "support", "uniform", "ids", "prompt_ids")
 
 
 def lookup_name(ctx: Context, env: Environment, name: tree.Name) -> Value:
@@ -212,6 +212,9 @@ def _response_field(ctx: Context, env: Environment, field: tree.Field, name: str
         case "uniform":
             kind = Type(Element.REAL, Interval(0.0, 1.0, high_open=True), response.token_axis, stage=Stage.ROLLOUT)
             return GraphValue(ctx.builder.leaf(SourceKind.RECORDED, name, "uniform", kind, env.span(field)))
+        case "ids" | "prompt_ids":
+            kind = Type(Element.JSON, axis=response.sample_axis, stage=Stage.ROLLOUT)
+            return GraphValue(ctx.builder.leaf(SourceKind.RECORDED, name, field.name, kind, env.span(field)))
         case "text" | "logp" | "finished" if response.is_sampled:
             return GraphValue(recorded(ctx, env, field, response))
         case "support" if response.is_sampled:

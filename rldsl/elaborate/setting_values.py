@@ -34,6 +34,12 @@ class Bare(str):
     __slots__ = ()
 
 
+class Seconds(float):
+    """A duration as it is written, with its unit: no plain number."""
+
+    __slots__ = ()
+
+
 def is_rejected(value: object) -> bool:
     """Whether something in a value was reported already."""
     match value:
@@ -54,6 +60,8 @@ def settled(value: SettingValue | Rejected) -> SettingValue:
             return None
         case Bare():
             return str(value)
+        case Seconds():
+            return float(value)
         case tuple():
             return tuple(settled(entry) for entry in value)
         case Invocation(name=name, positional=positional, named=named):
@@ -69,7 +77,7 @@ def setting_value(ctx: Context, env: Environment, expr: tree.Expr) -> SettingVal
         case tree.Number(value=value, text=text):
             return whole_number(text, value)
         case tree.Duration(seconds=seconds):
-            return float(seconds)
+            return Seconds(seconds)
         case tree.String(value=value):
             return value
         case tree.Bool(value=truth):
@@ -125,10 +133,15 @@ def _word(ctx: Context, env: Environment, name: tree.Name) -> SettingValue | Rej
 def _arithmetic(ctx: Context, env: Environment, expr: tree.Unary | tree.Binary) -> SettingValue | Rejected:
     if isinstance(expr, tree.Unary):
         inner = setting_value(ctx, env, expr.operand)
-        return -inner if expr.operator == "-" and _is_number(inner) else _unreadable(ctx, env, expr, inner)
+        return _timed(-inner, inner) if expr.operator == "-" and _is_number(inner) else _unreadable(ctx, env, expr, inner)
     left, right = setting_value(ctx, env, expr.left), setting_value(ctx, env, expr.right)
     found = _combined(expr.operator, left, right) if _is_number(left) and _is_number(right) else None
-    return found if found is not None else _unreadable(ctx, env, expr, left, right)
+    return _timed(found, left, right) if found is not None else _unreadable(ctx, env, expr, left, right)
+
+
+def _timed(found: float, *parts: object) -> float:
+    """A duration again, where one of its parts is."""
+    return Seconds(found) if any(isinstance(part, Seconds) for part in parts) else found
 
 
 def _combined(operator: str, left: float, right: float) -> float | None:
@@ -184,7 +197,7 @@ def _schedule(ctx: Context, env: Environment, call: tree.Call, name: str) -> Set
     steps = setting_value(ctx, env, named["steps"])
     if is_rejected((start, end, steps)):
         return REJECTED
-    if not _is_number(start) or not _is_number(end):
+    if not _is_number(start) or not _is_number(end) or isinstance(start, Seconds) or isinstance(end, Seconds):
         return _misspelt(ctx, env, call, name, "both ends of a schedule are numbers.")
     if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= MOST_STEPS:
         return _misspelt(ctx, env, call, name, f"`steps` is a whole number from 1 to {MOST_STEPS:,}.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rldsl.data.isolation import CONTAINER, container_named
 from rldsl.diagnostics import Diagnostic, error
 from rldsl.elaborate.context import Context, Environment
-from rldsl.elaborate.setting_values import Bare, Rejected, is_rejected, setting_value, settled
+from rldsl.elaborate.setting_values import Bare, Rejected, Seconds, is_rejected, setting_value, settled
 from rldsl.graph.spec import Amount, Invocation, Schedule, Settings, SettingValue
 from rldsl.resolve.names import did_you_mean, listed, nearest, word_for
 from rldsl.source import Span
@@ -126,7 +126,9 @@ def trouble(value: SettingValue | Rejected, rule: Allowed) -> str | None:
     """What is wrong with a value, as a sentence; None if nothing is."""
     match rule.kind, value:
         case "duration", _:
-            return trouble(value, replace(rule, kind="number"))
+            return trouble(settled(value) if isinstance(value, Seconds) else value, replace(rule, kind="number"))
+        case "number" | "whole" | "truth" | "pair" | "amount", Seconds():
+            return f"{_MESSAGES[rule.kind]} is needed here, and a unit of time is written."
         case "number", bool():
             return "a number is needed here; `true` and `false` are none."
         case "number" | "whole", int() | float() if _is_of_kind(rule.kind, value):
@@ -171,7 +173,7 @@ def _choice(words: tuple[str, ...]) -> str:
 
 
 def _is_of_kind(kind: str, value: object) -> bool:
-    return not isinstance(value, bool) and isinstance(value, int if kind == "whole" else (int, float))
+    return not isinstance(value, bool | Seconds) and isinstance(value, int if kind == "whole" else (int, float))
 
 
 def _is_count(number: float) -> bool:

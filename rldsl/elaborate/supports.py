@@ -6,7 +6,7 @@ from rldsl.diagnostics import error
 from rldsl.elaborate.constructors import check_arguments, written_argument
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import elaborate
-from rldsl.elaborate.setting_values import is_rejected
+from rldsl.elaborate.setting_values import is_rejected, setting_value, settled
 from rldsl.elaborate.settings_tables import RULES
 from rldsl.elaborate.values import FailedValue, ModelValue, ResponseValue, SupportValue, describe
 from rldsl.graph.spec import Invocation, Role, Settings
@@ -23,12 +23,14 @@ def checked_rule(ctx: Context, env: Environment, item: tree.Rollout, settings: S
     rest = tuple((name, value) for name, value in settings if name != "within")
     amount = "share" if call.name == "top_p" else "count"
     table = RULES[call.name]
-    given = check_arguments(ctx, env, at, call, table, ("model", amount), unnamed=2)
+    as_written = setting_value(ctx, env, at)  # durations are numbers in what is kept
+    assert isinstance(as_written, Invocation)
+    given = check_arguments(ctx, env, at, as_written, table, ("model", amount), unnamed=2)
     model = _mask(ctx, env, _written_model(at)) if {"model", amount} <= given.keys() else None
     if model is None or any(name not in given or is_rejected(given[name]) for name in ("model", amount)):
         return (*rest, ("within", Invocation("top_p", ("", 1.0))))
-    more = tuple((name, value) for name, value in given.items() if name not in ("model", amount))
-    return (*rest, ("within", Invocation(call.name, (model, given[amount]), more)))  # type: ignore[arg-type]
+    more = tuple((name, settled(value)) for name, value in given.items() if name not in ("model", amount))
+    return (*rest, ("within", Invocation(call.name, (model, settled(given[amount])), more)))
 
 
 def _written_model(at: tree.Expr) -> tree.Expr:

@@ -156,7 +156,9 @@ def _with_optimizer(ctx: Context, env: Environment, statement: tree.Update, sett
     optimizer = dict(settings).get("optimizer")
     written = next((entry.value for entry in statement.settings if entry.name == "optimizer"), None)
     if isinstance(optimizer, Invocation) and written is not None:
-        _check_optimizer(ctx, env, optimizer, written)
+        as_written = setting_value(ctx, env, written)  # durations are numbers in what is kept
+        assert isinstance(as_written, Invocation)
+        _check_optimizer(ctx, env, as_written, written)
     elif written is None:
         ctx.report(error("RL021", "an update needs an optimizer", statement.span, "no optimizer is set",
                          why="the learning rate decides what is learned; nothing is assumed.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from rldsl.diagnostics import error
 from rldsl.elaborate.context import Context, Environment
@@ -15,9 +16,9 @@ MOST_VALUES = 64
 
 
 def plain_type(ctx: Context, env: Environment, written: tree.TypeExpr, what: str, elements: tuple[str, ...], *,
-               ranged: bool = True) -> Type | None:
-    """The type of a declared value, `what`, that may be one of `elements` and stands on no level of its own; None after a
-    report."""
+               ranged: bool = True, absent: bool = False) -> Type | None:
+    """The type of a declared value, `what`, that may be one of `elements` and stands on no level of its own; `absent` where it
+    may be missing by declaration. None after a report."""
     kind = type_of_expr(ctx, env, written)
     if kind is None:
         return None
@@ -28,11 +29,13 @@ def plain_type(ctx: Context, env: Environment, written: tree.TypeExpr, what: str
         title, why = f"{what} cannot be {written.element}", f"it is {listed(elements)}."
     elif not ranged and written.interval is not None:
         title, why = f"no range is written for {what}", "what the values are is seen when they arrive."
+    elif written.optional and not absent:
+        title, why = f"{what} is not declared as absent", "`or absent` is said of what foreign code gives."
     if title:
         ctx.report(error("RL029", title[:60], env.span(written), "this type", why=why, fix=f"`{elements[0]}`"
                          if written.element not in elements else f"`{written.element}`"))
         return None
-    return kind
+    return replace(kind, optional=written.optional)
 
 
 def type_of_expr(ctx: Context, env: Environment, written: tree.TypeExpr) -> Type | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, assert_never
+from typing import Any, Protocol, TypeAlias, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,6 @@ from rldsl.graph.model import (
 from rldsl.kernels import pointwise, reference, vectors
 from rldsl.kernels.layout import Layout
 from rldsl.kernels.vectors import Taken
-from rldsl.rewards.outcome import Outcome
 from rldsl.types import NUMERIC, Axis, Element
 
 Value: TypeAlias = "Tensor | Taken | list[Any]"
@@ -80,6 +79,22 @@ def evaluate(graph: Graph, keys: Iterable[int], layout: Layout, leaves: Mapping[
     return {key: evaluation.value(key) for key in keys}
 
 
+class Listed(Protocol):
+    """What a call on the host gave (`rewards.outcome`): values, and of how many each item has some."""
+
+    @property
+    def values(self) -> Iterable[Any]:
+        """Flat."""
+        ...
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64] | None:
+        """For each item."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Expanded:
     """What a call gives that makes an axis (`graph.expanding`): the values of its places, how many of them lie below each place
@@ -90,7 +105,7 @@ class Expanded:
     inside: npt.NDArray[np.int64] | None = None
 
     @staticmethod
-    def of(outcome: Outcome) -> Expanded:
+    def of(outcome: Listed) -> Expanded:
         """What a call on the host gave. Without counts no item has a list: each is absent or failed, and has one place."""
         counts = np.ones(len(outcome), np.int64) if outcome.counts is None else outcome.counts
         return Expanded(list(outcome.values), counts)

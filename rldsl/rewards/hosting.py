@@ -1,8 +1,9 @@
-"""The host side of a spec, opened: its functions, and the judges that its rubrics ask. Asks nobody."""
+"""The host side of a spec, opened: its functions, the judges that its rubrics ask, its embedders of texts. Asks nobody."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,21 @@ def open_host(spec: Spec, project: Path, *, seed: int = 0, models: Mapping[str, 
     from them. Answers of judges are kept on disk."""
     asked = {node.operation.name.partition(":")[0] for node in spec.graph.nodes if isinstance(node.operation, Foreign)}
     services = _judging(spec, project, seed, models) if asked.intersection(JUDGED) else {}
+    if "similarity" in asked:
+        services |= _comparing(spec, project, seed, models)
     return HostCalls(spec.externs, project, services={**services, "criterion": CriterionService()})
+
+
+def _comparing(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> dict[str, Service]:
+    from rldsl.rewards.models import load_named
+    from rldsl.rollouts.similarity import Similarity
+    if models is not None:
+        return {"similarity": Similarity(models.__getitem__)}
+
+    @cache
+    def load(name: str) -> LoadedModel:
+        return load_named(spec, [name], project, seed)[name]
+    return {"similarity": Similarity(load)}
 
 
 def _judging(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> dict[str, Service]:

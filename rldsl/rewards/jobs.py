@@ -1,4 +1,4 @@
-"""What a worker runs: functions of a project under four calling conventions, verifiers that need a deadline.
+"""What a worker runs: functions of a project under five calling conventions, verifiers that need a deadline.
 
 Standard library alone at import: it is loaded in child processes without the package, and in process for
 `isolate: none`. It keeps no deadlines and starts no processes.
@@ -21,11 +21,14 @@ from typing import Any
 Item = Sequence[Any]
 Settings = Mapping[str, Any]
 _LONGEST_MESSAGE = 400
-_CALLS = ("item", "batch", "trl", "verl")
+_CALLS = ("item", "batch", "trl", "verl", "areal")
 
-# Names in a spec, and what the functions of TRL and verl call the same thing.
+# Names in a spec, and what the functions of TRL, verl and AReaL call the same thing.
 _TRL_NAMES = {"text": "completions", "completion": "completions", "prompt": "prompts"}
 _VERL_NAMES = {"text": "solution_str", "completion": "solution_str", "answer": "ground_truth"}
+_AREAL_NAMES = {"text": "completions", "completion": "completions"}
+_KNOWN_NAMES = {"trl": _TRL_NAMES, "verl": _VERL_NAMES, "areal": _AREAL_NAMES}
+_TOKENS = ("prompt_ids", "completion_ids")
 
 
 class JobFault(Exception):
@@ -98,12 +101,13 @@ def _find(reference: str) -> Callable[..., Any]:
 
 
 def _convention(reference: str, signature: inspect.Signature | None, call: str) -> str:
-    """What the spec says, else what parameter names say: TRL's `completions`, verl's `solution_str`."""
+    """What the spec says, else what parameter names say: AReaL's token ids beside one `prompt`, TRL's `completions`, verl's
+    `solution_str`."""
     if call in _CALLS:
         return call
     names = signature.parameters if signature else {}
-    if "prompt_ids" in names and "completion_ids" in names:
-        raise JobFault("setup", f"`{reference}` takes token ids: say how to call it (`call: item`, ...)")
+    if "prompt" in names and "completions" in names and all(name in names for name in _TOKENS):
+        return "areal"
     if "completions" in names:
         return "trl"
     return "verl" if "solution_str" in names and "ground_truth" in names else "item"
@@ -113,8 +117,8 @@ def _argument_names(reference: str, signature: inspect.Signature | None, convent
                     settings: Settings) -> tuple[list[str], int]:
     """The names under which inputs are handed over, and how many of the first go by position instead."""
     names, positional = list(settings["names"]), int(settings["positional"])
-    if convention in ("trl", "verl"):
-        known = _TRL_NAMES if convention == "trl" else _VERL_NAMES
+    if convention in _KNOWN_NAMES:
+        known = _KNOWN_NAMES[convention]
         names = [name if (new := known.get(name, name)) in names else new for name in names]
         positional = 0
     elif signature is None:
@@ -122,6 +126,7 @@ def _argument_names(reference: str, signature: inspect.Signature | None, convent
     elif positional == 0:
         positional = _by_position(reference, signature, names)
     if signature is not None:
+        _check_tokens(reference, signature, names)
         _check_arguments(reference, signature, names, positional)
     return names, positional
 
@@ -136,6 +141,16 @@ def _by_position(reference: str, signature: inspect.Signature, names: list[str])
         return len(names)
     said = f"`{reference}{signature}` is given ({', '.join(names)}): give them the same names"
     raise JobFault("setup", said)
+
+
+def _check_tokens(reference: str, signature: inspect.Signature, names: list[str]) -> None:
+    """Token ids are a response's: `y.ids`. A text alone has none."""
+    missing = [name for name, parameter in signature.parameters.items()
+               if name in _TOKENS and name not in names and parameter.default is inspect.Parameter.empty]
+    if missing:
+        given = {"prompt_ids": "prompt_ids: y.prompt_ids", "completion_ids": "completion_ids: y.ids"}
+        said = f"`{reference}` takes token ids, which a text alone does not have: hand over those of the response"
+        raise JobFault("setup", f"{said} (`{', '.join(given[name] for name in missing)}`)")
 
 
 def _check_arguments(reference: str, signature: inspect.Signature, names: list[str],

@@ -41,7 +41,7 @@ Column: TypeAlias = "Sequence[Any] | npt.NDArray[Any]"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A function of the project before the first batch: how it is called (`item`, `batch`, `trl`, `verl`),
+    """A function of the project before the first batch: how it is called (`item`, `batch`, `trl`, `verl`, `areal`),
     or why it cannot be."""
 
     function: str

@@ -112,18 +112,19 @@ _PLACE_OF_CHOICE = ("The last `\\boxed{}` decides, else what follows the last `a
 EXTERN_SETTINGS: tuple[Parameter, ...] = (
     _timeout(5.0),
     Parameter("isolate", _TEXT, "process", constant=True, form=Form.ISOLATION, choices=("process", "namespace", "none")),
-    _choice("call", "signature", "item", "batch", "trl", "verl"), _flag("chat", False), _MOST_FAILURES)
+    _choice("call", "signature", "item", "batch", "trl", "verl", "areal"), _flag("chat", False), _MOST_FAILURES)
 """What stands in the braces of `extern fn … = python("module:function") { … }`.
 
 `isolate: process` runs it in child processes that are killed at the deadline; `namespace` in such processes without
 network, with the project's folder and Python's to read and a folder of their own to write; `container("command")` in
 what that command starts, where the project's modules must be importable; `none` in this process, where a call that
 hangs is reported and cannot be ended. `call` is how the function is called: once for each `item`;
-once with lists for the whole `batch`; as a `trl` or `verl` reward function. `signature` means trl if it has a
-parameter `completions`, verl if it has `solution_str` and `ground_truth`, else item. With `chat: true` a trl
-function gets messages in place of texts. `timeout` is for one call. Equal inputs of a batch are run once; a
-function of the whole batch sees them all. `most_failures` is the share of its calls in an iteration above which failures stop the
-run, handled or not.
+once with lists for the whole `batch`; as a `trl`, `verl` or `areal` reward function. `signature` means areal if it has the
+parameters `prompt`, `completions`, `prompt_ids` and `completion_ids`, else trl if it has `completions`, verl if it has
+`solution_str` and `ground_truth`, else item. Token ids are those of a response: `prompt_ids: y.prompt_ids, completion_ids: y.ids`.
+With `chat: true` a trl function gets messages in place of texts. `timeout` is for one call. Equal inputs of a batch are run once;
+a function of the whole batch sees them all. `most_failures` is the share of its calls in an iteration above which failures stop
+the run, handled or not.
 """
 
 _VERIFIERS = (

@@ -33,6 +33,7 @@ from rldsl.rollouts.folders import check_loaded, find_folder, load_tokenizer, si
 from rldsl.rollouts.heads import body_of, check_head, vocabulary_head
 from rldsl.rollouts.scorers import load_scorer, new_scorer
 from rldsl.rollouts.signatures import (
+    EMBEDDER_SETTINGS,
     HF_ARGUMENTS,
     MODEL_SETTINGS,
     TINY_ARGUMENTS,
@@ -54,7 +55,8 @@ class LoadedModel:
 
     `role` says what is read of it: probabilities of tokens (a policy), values of states (a critic), scores of texts (a
     scorer). `ends` are the tokens that end an answer; given texts end with the first. `system` stands before each prompt;
-    `chat` says that prompts take the tokenizer's chat form.
+    `chat` says that prompts take the tokenizer's chat form. `pooling` and `cut` are an embedder's: how a text becomes one vector,
+    and whether a longer one is cut to its positions.
     """
 
     name: str
@@ -65,6 +67,8 @@ class LoadedModel:
     ends: tuple[int, ...]
     system: str = ""
     chat: bool = False
+    pooling: str = "mean"
+    cut: bool = False
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -113,7 +117,8 @@ def load_model(spec: ModelSpec, *, seed: int, base: LoadedModel | None = None, r
     if spec.role not in _TRAINED_HERE:
         raise ModelError(f"{spec.role} `{spec.name}` cannot be loaded as a language model yet: only policies, "
                          "critics, scorers and embedders can")
-    settings = checked(dict(spec.settings), MODEL_SETTINGS, f"{spec.role} `{spec.name}`")
+    table = EMBEDDER_SETTINGS if spec.role is Role.EMBEDDER else MODEL_SETTINGS
+    settings = checked(dict(spec.settings), table, f"{spec.role} `{spec.name}`")
     if spec.origin is None:
         if base is None:
             raise ModelError(f"`{spec.name}` is made from `{spec.base}`, which is not loaded")
@@ -123,7 +128,7 @@ def load_model(spec: ModelSpec, *, seed: int, base: LoadedModel | None = None, r
     if isinstance(module, PreTrainedModel) and spec.role is Role.POLICY:
         check_head(module)
     return _with_settings(LoadedModel(spec.name, spec.role, module, Codec.of(tokenizer), not spec.frozen,
-                                      _ends(spec.name, module, tokenizer)), settings)
+                                      _ends(spec, module, tokenizer)), settings)
 
 
 def _from_origin(spec: ModelSpec, origin: Invocation, dtype: torch.dtype, seed: int,
@@ -188,7 +193,7 @@ def _derived(spec: ModelSpec, settings: dict[str, Any], base: LoadedModel) -> Lo
     if any(name == "dtype" for name, _ in spec.settings):
         raise ModelError(f"`{spec.name}` has the number format of `{spec.base}`; write `dtype` there")
     kept = {name: value for name, value in settings.items() if name in dict(spec.settings)}
-    inherited = {"system": base.system, "chat": base.chat, **kept}
+    inherited = {"system": base.system, "chat": base.chat, "pooling": base.pooling, "cut": base.cut, **kept}
     module = base.module
     if spec.role is Role.CRITIC and base.role is not Role.CRITIC:
         module = Critic(copy.deepcopy(base.body))
@@ -213,16 +218,18 @@ def _with_settings(model: LoadedModel, settings: dict[str, Any]) -> LoadedModel:
     if settings["chat"] and not has_form:
         raise ModelError(f"`{model.name}` has `chat: true`, but its tokenizer has no chat form; leave it out")
     chat = has_form if settings["chat"] is None else settings["chat"]
-    return replace(model, system=settings["system"], chat=chat)
+    found = replace(model, system=settings["system"], chat=chat)
+    return replace(found, pooling=settings["pooling"], cut=settings["cut"]) if model.role is Role.EMBEDDER else found
 
 
-def _ends(name: str, module: PreTrainedModel | Critic, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+def _ends(spec: ModelSpec, module: PreTrainedModel | Critic, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     """The tokenizer's end token, then those that the checkpoint's generation settings name."""
     config = getattr(module, "generation_config", None)
     named = getattr(config, "eos_token_id", None)
     also = named if isinstance(named, list) else [named]
-    ends = tuple(dict.fromkeys(end for end in [tokenizer.eos_token_id, *also] if end is not None))
-    if not ends:
-        raise ModelError(f"the tokenizer of `{name}` has no end token (eos_token), so no answer could end; set "
+    own = [tokenizer.eos_token_id, *([tokenizer.sep_token_id] if spec.role is Role.EMBEDDER else []), *also]
+    ends = tuple(dict.fromkeys(end for end in own if end is not None))
+    if not ends and spec.role is not Role.EMBEDDER:
+        raise ModelError(f"the tokenizer of `{spec.name}` has no end token (eos_token), so no answer could end; set "
                          "one in its tokenizer_config.json")
     return ends

@@ -91,6 +91,12 @@ MODEL_SETTINGS: Final = _table(
     Argument("chat", Kind.TRUTH, "whether prompts take the tokenizer's chat form (default: if it has one)"),
 )
 
+EMBEDDER_SETTINGS: Final = {**MODEL_SETTINGS, **_table(
+    Argument("pooling", Kind.WORD, "what a text's vector is: the mean of the states of its tokens, or that of the last",
+             "mean", words=("mean", "last")),
+    Argument("cut", Kind.TRUTH, "whether a text beyond the last position is read up to there; without it, it has failed", False),
+)}
+
 SAMPLING_SETTINGS: Final = _table(
     Argument("samples", Kind.WHOLE, "answers drawn for each prompt", 1, low=1),
     Argument("max_tokens", Kind.WHOLE, "tokens after which an answer is cut", required=True, low=1),

@@ -6,6 +6,7 @@ Knows nothing of models or of chat forms (`prompts` does).
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -84,7 +85,18 @@ class Codec:
         try:
             return [np.array([*first, *map(self.places.__getitem__, text)], dtype=np.int32) for text in texts]
         except KeyError:
-            raise _unknown_character(self.places, texts) from None
+            return [np.array([*first, *places], dtype=np.int32) for places in self._with_drawn_names(self.places, texts)]
+
+    def _with_drawn_names(self, places: Mapping[str, int], texts: Sequence[str]) -> list[list[int]]:
+        """Tokens of texts that the alphabet alone cannot spell. `<pad>` and `<bos>` are tokens that a policy may draw, and are
+        written out in what it said; `<eos>` ends an answer and never stands in one."""
+        drawn = {name: self.names.index(name) for name in (PAD, BOS) if name in self.names}
+        pattern = re.compile("|".join(map(re.escape, drawn)))
+        parts = [[part for span in _cut(pattern, text) for part in ([span] if span in drawn else span)] for text in texts]
+        known = {**places, **drawn}
+        if not all(part in known for row in parts for part in row):
+            raise _unknown_character(places, [pattern.sub("", text) for text in texts], texts)
+        return [[known[part] for part in row] for row in parts]
 
     def decode(self, ids: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) -> tuple[str, ...]:
         """The text of each piece `ids[offsets[i]:offsets[i + 1]]`, special tokens written out."""
@@ -111,12 +123,18 @@ def _is_characters(tokenizer: PreTrainedTokenizerBase) -> bool:
             and isinstance(backend.pre_tokenizer, pre_tokenizers.Split))
 
 
-def _unknown_character(places: Mapping[str, int], texts: Sequence[str]) -> ModelError:
+def _cut(pattern: re.Pattern[str], text: str) -> list[str]:
+    """The text in pieces: what the pattern finds, and what stands between."""
+    bounds = [0, *(bound for found in pattern.finditer(text) for bound in found.span()), len(text)]
+    return [text[low:high] for low, high in pairwise(bounds)]
+
+
+def _unknown_character(places: Mapping[str, int], texts: Sequence[str], whole: Sequence[str]) -> ModelError:
     row = next(row for row, text in enumerate(texts) if any(character not in places for character in text))
     unknown = sorted({character for character in texts[row] if character not in places})
     word = "character" if len(unknown) == 1 else "characters"
     known = json.dumps("".join(places), ensure_ascii=False)
-    return ModelError(f"the tokenizer does not know the {word} {_list(unknown)} of {texts[row]!r}; it was built "
+    return ModelError(f"the tokenizer does not know the {word} {_list(unknown)} of {whole[row]!r}; it was built "
                       f"as characters({known}): add what is missing there", row)
 
 

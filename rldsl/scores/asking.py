@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
 from rldsl.graph.model import Foreign, Node
 from rldsl.graph.spec import NamedValue, Spec
 from rldsl.resolve.names import listed
+from rldsl.rewards.engine.asked import Mask
 from rldsl.scores.comparing import COMPLETION, PROMPT, Comparison, compare_values
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.kept import Kept, NotKept, Recomputed
@@ -20,6 +21,8 @@ from rldsl.scores.plan import Plan, below, is_number, plan_scores
 from rldsl.scores.report import ScoreReport, per_completion
 from rldsl.scores.statistics import Indices, Numbers
 from rldsl.scores.what_if import apply_what_if, can_change, parse_what_if
+
+Places: TypeAlias = "Mask | None"
 
 
 def what_if(report: ScoreReport, text: str, project: Path, overrides: Mapping[str, str]) -> tuple[Comparison, ...]:
@@ -31,8 +34,9 @@ def what_if(report: ScoreReport, text: str, project: Path, overrides: Mapping[st
     after = Recomputed(plan, name_nodes(plan), report.kept)
     old, new = completion_rewards(report.plan), completion_rewards(plan)
     try:
-        pairs = [(name, _column(before, old[name]), _column(after, new[name])) for name in old if name in new]
-        unknown = {name: _unknown(after, new[name]) for name in old if name in new}
+        shared = [name for name in old if name in new]
+        mine, theirs = _columns(before, [old[name] for name in shared]), _columns(after, [new[name] for name in shared])
+        pairs = list(zip(shared, mine, theirs, strict=True))
     except NotKept as fault:
         raise _not_kept(fault.node, text, report.plan.spec) from None
     groups = groups_of(report)
@@ -41,14 +45,18 @@ def what_if(report: ScoreReport, text: str, project: Path, overrides: Mapping[st
     if not found:
         name, one, other = pairs[-1]
         found = [compare_values(f"what if {text}", name, one, other, groups)]
-    return tuple(with_texts(replace(entry, notes=(*changed.notes, *unknown[entry.name])), report.kept) for entry in found)
+    lost = {name: _unknown(before.open_places(old[name].key), after.open_places(new[name].key)) for name in shared}
+    noted = (replace(entry, notes=(*changed.notes, *lost[entry.name])) for entry in found)
+    return tuple(with_texts(entry, report.kept) for entry in noted)
 
 
-def _unknown(found: Recomputed, entry: NamedValue) -> tuple[str, ...]:
-    """What is said where a changed reward needs answers that nobody was asked for."""
-    count = found.count_open(entry.key)
-    return (f"{count} completions have no value then: what they need was not asked there (`--ask-all` asks everywhere)",) \
-        if count else ()
+def _unknown(before: Places, after: Places) -> tuple[str, ...]:
+    """What is said where a changed reward needs answers that nobody was asked for, and that it did not need before."""
+    if after is None:
+        return ()
+    count = int((after if before is None else after & ~before).sum())
+    said = f"{count} completions lose their value: what it then needs was not asked there (`--ask-all` asks everywhere)"
+    return (said,) if count else ()
 
 
 def _not_kept(node: Node, text: str, spec: Spec) -> ScoreError:
@@ -65,9 +73,11 @@ def against(here: ScoreReport, there: ScoreReport) -> tuple[Comparison, ...]:
     order = _aligned(here.kept, there.kept)
     title = f"{here.spec} against {there.spec}"
     found = []
-    for one, other in _pairs(here.plan, there.plan):
+    pairs = _pairs(here.plan, there.plan)
+    mine, theirs = _columns(first, [one for one, _ in pairs]), _columns(second, [other for _, other in pairs])
+    for (one, other), before, after in zip(pairs, mine, theirs, strict=True):
         name = one.name if one.name == other.name else f"{one.name} against {other.name}"
-        found.append(compare_values(title, name, _column(first, one), _column(second, other)[order], groups_of(here)))
+        found.append(compare_values(title, name, before, after[order], groups_of(here)))
     return tuple(with_texts(entry, here.kept) for entry in found)
 
 
@@ -125,8 +135,7 @@ def completion_rewards(plan: Plan) -> dict[str, NamedValue]:
             and plan.spec.graph[entry.key].type.axis.parent is not None}
 
 
-def _column(found: Recomputed, entry: NamedValue) -> Numbers:
-    values: Any = found.values([entry.key])[entry.key]
-    column = per_completion(found, entry.key, values)
-    assert column is not None
-    return column
+def _columns(found: Recomputed, entries: Sequence[NamedValue]) -> list[Numbers]:
+    values = found.values([entry.key for entry in entries])
+    columns = (per_completion(found, entry.key, values[entry.key]) for entry in entries)
+    return [column for column in columns if column is not None]

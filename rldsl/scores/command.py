@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from rldsl.data.errors import DataErrors
+from rldsl.graph.spec import Spec
 from rldsl.reporting import folder_of
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.reading import STEP_SEPARATOR, Given
 from rldsl.scores.report import ScoreReport
 from rldsl.scores.session import Request, score_and_ask
 from rldsl.scores.what_if import parse_what_if
+from rldsl.scores.writing import write_jsonl
 from rldsl.train.durable import StorageError
 
 FAULT, USAGE = 1, 2
@@ -43,6 +46,7 @@ class Asked:
     what_ifs: Sequence[str] = ()
     against: Path | None = None
     ask_all: bool = False
+    jsonl: bool = False
 
 
 def score_file(asked: Asked) -> int:
@@ -56,8 +60,7 @@ def score_file(asked: Asked) -> int:
 
 def _score(asked: Asked) -> int:
     from rldsl.scores.printing import print_comparisons, print_report
-    from rldsl.train.command import checked_spec
-    spec = checked_spec(asked.spec, asked.sets)
+    spec = _spec(asked, asked.spec, asked.sets)
     if spec is None:
         return FAULT
     given = Given(asked.completions, written_maps(asked.maps), asked.group, asked.limit, asked.steps)
@@ -67,6 +70,8 @@ def _score(asked: Asked) -> int:
         request = Request(spec, folder_of(asked.spec), given, out, asked.rollout, asked.sets, asked.resume, asked.replace,
                           lambda done, count: bar.update(task, completed=done, total=count), asked.ask_all)
         report = _answered(asked, request)
+        if asked.jsonl:
+            write_jsonl(out)
     if asked.as_json:
         print(json.dumps(report.document(), indent=2))
     else:
@@ -76,14 +81,20 @@ def _score(asked: Asked) -> int:
     return report.exit_status
 
 
+def _spec(asked: Asked, path: Path, sets: dict[str, str]) -> Spec | None:
+    """A spec without errors; what is found of it is printed beside the JSON, not into it."""
+    from rldsl.train.command import checked_spec
+    with redirect_stdout(sys.stderr if asked.as_json else sys.stdout):
+        return checked_spec(path, sets)
+
+
 def _answered(asked: Asked, request: Request) -> ScoreReport:
     """The report, with the answers to what is asked of it. What was scored before is not scored again for that."""
     for text in asked.what_ifs:
         parse_what_if(text)
     other = None
     if asked.against is not None:
-        from rldsl.train.command import checked_spec
-        spec = checked_spec(asked.against, {})
+        spec = _spec(asked, asked.against, {})
         if spec is None:
             raise ScoreError(f"{asked.against} cannot be compared with", "it has errors, or cannot be read.", "mend it")
         other = replace(request, spec=spec, project=folder_of(asked.against), overrides={}, rollout=None,

@@ -36,14 +36,16 @@ def _operation(spec: Spec, node: Node, declared: Mapping[str, str]) -> str:
             value = next(entry.value for entry in spec.params if entry.name == owner)
             return f"param {_plain(value)}"
         case Foreign(name=name, names=names, settings=settings):
-            return f"call {name} {names} {_plain(settings)} {declared.get(name, '')}"
+            judge = declared.get(f"judge:{dict(settings).get('judge')}", "")
+            return f"call {name} {names} {_plain(settings)} {declared.get(name, '')} {judge}"
         case operation:
             return _plain(operation)
 
 
 def _declarations(spec: Spec) -> dict[str, str]:
-    """What a call's name alone does not say: where an extern function is found and what it promises."""
-    return {f"extern:{entry.name}": _plain(entry) for entry in spec.externs}
+    """What a call's name alone does not say: where an extern function is found and what it promises, who a judge is."""
+    return {**{f"extern:{entry.name}": _plain(entry) for entry in spec.externs},
+            **{f"judge:{entry.name}": _plain(entry) for entry in spec.models}}
 
 
 def _plain(value: Any) -> str:

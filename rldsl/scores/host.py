@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rldsl.emit.evaluate import Expanded, extended
-from rldsl.graph.model import Leaf, Node, SourceKind
+from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
 from rldsl.graph.spec import ParamSpec, Schedule
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.asked import Asked, Mask
@@ -21,6 +21,7 @@ from rldsl.rewards.hosting import open_host
 from rldsl.rewards.outcome import Outcome
 from rldsl.scores.groups import Batch, Indices
 from rldsl.scores.lengths import Lengths
+from rldsl.scores.models import Models, read_all
 from rldsl.scores.plan import Plan
 from rldsl.types import BATCH
 
@@ -38,7 +39,7 @@ class Evaluated:
 
 
 class Evaluator:
-    """Runs batches one after the other; keeps child processes between them. Close it, or use it in `with`.
+    """Runs batches one after the other; keeps child processes and models between them. Close it, or use it in `with`.
 
     Rewards that nothing else is made of are demanded, held out ones too, and with `ask_all` every reward: what merely is a
     part is known where something needed it.
@@ -46,7 +47,9 @@ class Evaluator:
 
     def __init__(self, plan: Plan, project: Path, *, ask_all: bool = False) -> None:
         self.plan = plan
-        self.lengths = Lengths(plan, project) if plan.needs_length else None
+        self.models = Models(plan, project) if any(isinstance(node.operation, Read) for node in plan.nodes) else None
+        has_tokens = self.models is not None and self.models.tokens_of is not None
+        self.lengths = Lengths(plan, project) if plan.needs_length and not has_tokens else None
         self.host = open_host(plan.spec, project)
         rewards = [entry for entry in plan.values if entry.name in plan.rewards]
         self.demanded = tuple(entry.key for entry in rewards) if ask_all else watched_rewards(plan.spec.graph, (), rewards)
@@ -59,19 +62,39 @@ class Evaluator:
 
     def run(self, batch: Batch) -> Evaluated:
         """Everything that is scored, of one batch."""
-        lengths = self.lengths.of(batch.completions) if self.lengths is not None else None
-        layout = batch_layout(self.plan, batch.counts, lengths)
+        layouts = [batch_layout(self.plan, batch.counts, self.lengths.of(batch.completions) if self.lengths is not None else None)]
+        heard = _Heard({})
 
         def grow(node: Node, outcome: Outcome) -> None:
-            nonlocal layout
-            layout = extended(layout, node.type.axis, Expanded.of(outcome))
+            layouts.append(extended(layouts[-1], node.type.axis, Expanded.of(outcome)))
 
-        heard = _Heard({})
+        run = HostRun(self.plan.spec.graph, self.host, heard, lambda: layouts[-1], dict(leaves_of(self.plan, batch)), grow)
+        if self.models is not None:
+            lengths = self._read(self.models, run, batch)
+            layouts += [] if lengths is None else [batch_layout(self.plan, batch.counts, lengths)]
         keys = [entry.key for entry in self.plan.values]
-        run = HostRun(self.plan.spec.graph, self.host, heard, lambda: layout, dict(leaves_of(self.plan, batch)),
-                      grow)
-        run.run(self.demanded, keys)
-        return Evaluated(run.layout(), {key: run.known[key] for key in keys}, run.open, run.asked, heard.stops)
+        made = [node.key for node in self.plan.calls if not isinstance(node.operation, Foreign)]
+        run.run(self.demanded, [*keys, *made])
+        calls = {**run.asked, **{key: _asked(run, key) for key in made}}
+        return Evaluated(run.layout(), {key: run.known[key] for key in keys}, run.open, calls, heard.stops)
+
+    def _read(self, models: Models, run: HostRun, batch: Batch) -> Indices | None:
+        """The reads of models into what the run knows; the lengths of the texts, where anything stands at tokens."""
+        response = self.plan.response
+        contexts = [node.inputs[0] for node in models.reads if node.inputs]
+        run.run([response.prompt, *([] if response.text is None else [response.text]), *contexts])
+        owners = run.layout().owners(response.sample_axis.name, response.prompt_axis.name)
+        prompts = [run.known[response.prompt][place] for place in owners]
+        texts = [entry.text for entry in batch.completions] if response.text is None else list(run.known[response.text])
+        found, lengths = read_all(models, prompts, texts, {key: list(run.known[key]) for key in contexts})
+        run.known.update(found)
+        return lengths
+
+
+def _asked(run: HostRun, key: int) -> Asked:
+    """What is made of models' reads, as if it had been asked."""
+    values = run.known[key]
+    return Asked(values, run.open.get(key, np.zeros(len(values), np.bool_)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.calls import promise_of
+from rldsl.rewards.engine.asked import Mask
 from rldsl.rewards.engine.inline import GROUPED
 from rldsl.rewards.engine.partial import Partial
 from rldsl.rewards.engine.run import plain
@@ -61,13 +62,30 @@ class Kept:
             self._columns[name] = pq.read_table(self.path / SCORES, columns=[name]).column(0).combine_chunks()
         return self._columns[name]
 
-    def take(self, name: str, places: Any) -> list[Any]:
-        """Some values of a column, as Python's."""
-        found: list[Any] = self.column(name).take(pa.array(places, pa.int64())).to_pylist()
-        return found
+    def take(self, name: str, places: Sequence[int]) -> list[Any]:
+        """Some values of a column, as Python's; reads no more of a file of long texts than the groups of rows they lie in."""
+        found: dict[int, Any] = {}
+        with pq.ParquetFile(self.path / SCORES) as file:
+            sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+            starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+            groups = np.searchsorted(starts, np.asarray(places, np.int64), side="right") - 1
+            for group in np.unique(groups).tolist():
+                column = file.read_row_group(group, columns=[name]).column(0)
+                inside = [place for place, own in zip(places, groups, strict=True) if own == group]
+                found.update((place, column[int(place - starts[group])].as_py()) for place in inside)
+        return [found[place] for place in places]
+
+    def lengths(self) -> Numbers:
+        """Characters of each completion; the texts are not held."""
+        with pq.ParquetFile(self.path / SCORES) as file:
+            parts = [pc.utf8_length(batch.column(0)).to_numpy(zero_copy_only=False)
+                     for batch in file.iter_batches(columns=["completion"])]
+        return np.concatenate([np.zeros(0), *parts]).astype(np.float64)
 
     def texts(self, digest: str) -> list[Any]:
         """The values of a node that are no numbers."""
+        if digest not in self._texts:
+            return [None] * len(self.states[digest])
         return [None if text is None else json.loads(text) for text in self._texts[digest].to_pylist()]
 
     def __contains__(self, digest: object) -> bool:
@@ -78,8 +96,9 @@ def open_kept(path: Path) -> Kept:
     """What a folder holds. Raises `ScoreError` where that is no whole scoring."""
     if read_identity(path) is None or not (path / NODES).exists():
         raise ScoreError(f"{path} holds no whole scores", "", f"`rldsl score SPEC COMPLETIONS --out {path} --resume`")
-    table = pq.read_table(path / NODES)
-    nodes = table.column("node").combine_chunks().dictionary_encode()
+    words = ["node", "axis"]
+    table = pq.read_table(path / NODES, columns=[*words, "number", "text", "state"], read_dictionary=words).unify_dictionaries()
+    nodes = table.column("node").combine_chunks()
     codes = nodes.indices.to_numpy(zero_copy_only=False)
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(len(nodes.dictionary) + 1))
@@ -125,13 +144,11 @@ class Recomputed:
         """The states of a value's places."""
         calls = {call: self.kept.states[digest] for call in self.names.calls_of.get(key, ())
                  if (digest := self.names.digests[call]) in self.kept.states}
-        open_ = self._partial([key]).open.get(key)
-        return value_states(self.plan.spec, self.kept.layout, key, values, calls, open_)
+        return value_states(self.plan.spec, self.kept.layout, key, values, calls, self.open_places(key))
 
-    def count_open(self, key: int) -> int:
-        """At how many places nobody was asked what a value needs."""
-        marks = self._partial([key]).open.get(key)
-        return 0 if marks is None else int(marks.sum())
+    def open_places(self, key: int) -> Mask | None:
+        """Where nobody was asked what a value needs; None for nowhere."""
+        return self._partial([key]).open.get(key)
 
     def _partial(self, keys: Sequence[int]) -> Partial:
         """What follows from the kept values: what needs an answer that nobody was asked for is open there."""
@@ -163,10 +180,9 @@ class Recomputed:
                 continue
             seen.add(key)
             node, digest = self.plan.spec.graph[key], self.names.digests[key]
-            if digest in self.kept.numbers:
-                found[key] = self.kept.numbers[digest]
-            elif digest in self.kept:
-                found[key] = self.kept.texts(digest)
+            if digest in self.kept:
+                is_numeric = is_number(node.type.element)
+                found[key] = self.kept.numbers[digest] if is_numeric else self.kept.texts(digest)
             elif isinstance(node.operation, Leaf):
                 found[key] = self._leaf(node, node.operation)
             elif isinstance(node.operation, Read) or (isinstance(node.operation, Foreign) and not is_inline(node)):

@@ -120,7 +120,7 @@ def load_scores(path: Path | str, reward: str | None = None, *, rollout: str | N
                 maps: Mapping[str, str] | None = None, overrides: Mapping[str, str] | None = None) -> LiveScores:
     """A reward of a spec in a file, by default the one that no other is made of; its folder is the project. Raises `SpecError`
     where the spec has errors, `ScoreError` where the reward needs more than texts."""
-    from rldsl import compiled_spec
+    from rldsl.checking import compiled_spec
     file = Path(path)
     return LiveScores(compiled_spec(file, overrides=overrides), file.parent, reward, rollout=rollout, maps=maps)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rldsl.graph.model import Foreign, Node, Read
+from rldsl.graph.model import Elementwise, Foreign, Node, Read
 from rldsl.scores.digests import node_digests
 from rldsl.scores.plan import Plan, below
 
@@ -51,6 +51,8 @@ def _word(node: Node) -> str:
             return name.removeprefix("extern:")
         case Read(kind=kind, model=model):
             return f"{kind.value}({model})"
+        case Elementwise(function=function):
+            return function.value
         case _:
             return "value"
 

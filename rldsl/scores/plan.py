@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from rldsl.graph.expanding import made_below
 from rldsl.graph.model import (
     Foreign,
     Leaf,
@@ -59,10 +60,21 @@ class Plan:
     whole: str | None
 
     @property
+    def nodes(self) -> tuple[Node, ...]:
+        """What has to be computed, in the order of the graph."""
+        return tuple(node for node in self.spec.graph.nodes if node.key in self.keys)
+
+    @property
     def calls(self) -> tuple[Node, ...]:
-        """The calls on the host and the model reads, in the order of the graph."""
-        nodes = (self.spec.graph[key] for key in sorted(self.keys))
-        return tuple(node for node in nodes if isinstance(node.operation, Foreign | Read) and not is_inline(node))
+        """What is kept: calls on the host, model reads, and of vectors the numbers that are made of them."""
+        return tuple(node for node in self.nodes if self._is_kept(node))
+
+    def _is_kept(self, node: Node) -> bool:
+        if node.type.element is Element.VECTOR:
+            return False
+        if any(self.spec.graph[key].type.element is Element.VECTOR for key in node.inputs):
+            return True
+        return isinstance(node.operation, Foreign | Read) and not is_inline(node)
 
 
 def is_inline(node: Node) -> bool:
@@ -85,7 +97,8 @@ def plan_scores(spec: Spec, rollout: str | None = None) -> Plan:
         first = next(entry for entry in refused if entry.is_reward)
         raise ScoreError(f"no reward of `{spec.source.name}` can be scored on texts alone",
                          f"`{first.name}` {first.reason}.", "score on verifiers, rubrics, functions or scorers")
-    keys = below(spec, [entry.key for entry in kept])
+    named_keys = [entry.key for entry in kept]
+    keys = below(spec, [*named_keys, *made_below(spec.graph, named_keys)])
     return _plan(spec, response, kept, rewards, refused, keys)
 
 
@@ -161,7 +174,10 @@ def _owners(node: Node) -> Iterator[str]:
 def _reason(spec: Spec, response: ResponseSpec, key: int) -> str | None:
     if spec.graph[key].type.element is Element.VECTOR:
         return "is a vector"
-    nodes = [spec.graph[key] for key in sorted(below(spec, [key]))]
+    nodes = [spec.graph[key] for key in sorted(below(spec, [key, *made_below(spec.graph, [key])]))]
+    levels = {axis.level: axis for node in nodes for axis in node.type.axis.chain()}
+    if Level.STEP in levels and Level.TOKEN in levels and not levels[Level.TOKEN].is_within(levels[Level.STEP]):
+        return "joins steps with the tokens that they cover, which only the run that drew them has"
     return next((reason for node in nodes if (reason := _node_reason(spec, response, node)) is not None), None)
 
 
@@ -175,8 +191,6 @@ def _node_reason(spec: Spec, response: ResponseSpec, node: Node) -> str | None:
             return f"reads `{owner}.{field}`, and the completions are of `{response.prompt_axis.owner}`"
         case Leaf(kind=SourceKind.GIVEN, owner=owner):
             return f"reads `{owner}`, which belongs to a test"
-        case Foreign(name=name) if any(entry.what == "rubric" for entry in spec.deferred) and name.startswith("rubric:"):
-            return f"asks the rubric `{name.removeprefix('rubric:')}`, and judging is not built yet"
         case _:
             return _axis_reason(response, node.type.axis)
 
@@ -190,7 +204,7 @@ def _read_reason(spec: Spec, kind: ReadKind, model: str) -> str | None:
 
 
 def _recorded_reason(response: ResponseSpec, owner: str, field: str) -> str | None:
-    if field in ("logp", "uniform"):
+    if field in ("logp", "uniform", "ids", "prompt_ids"):
         return f"reads `{owner}.{field}`, which only the run that drew a text has"
     if owner == response.name and (field in ("text", "finished")):
         return None

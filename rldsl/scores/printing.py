@@ -12,7 +12,7 @@ from rldsl.scores.comparing import Comparison
 from rldsl.scores.report import NodeReport, ScoreReport
 
 BARS = " ▁▂▃▄▅▆▇█"
-MOST_CORRELATIONS = 24
+MOST_CORRELATIONS = 12
 
 
 def print_report(report: ScoreReport, console: Console) -> None:
@@ -26,7 +26,7 @@ def print_report(report: ScoreReport, console: Console) -> None:
         console.print(Text(f"not scored: `{entry.name}` {entry.reason}"))
     _print_nodes([entry for entry in report.nodes if entry.kind != "call"], "values", console)
     _print_nodes([entry for entry in report.nodes if entry.kind == "call"], "calls", console)
-    _print_cost(report.nodes, console)
+    _print_cost(report, console)
     _print_shares(report, console)
     _print_correlations(report, console)
     _print_signals(report, console)
@@ -52,16 +52,17 @@ def _print_nodes(nodes: Sequence[NodeReport], title: str, console: Console) -> N
     console.print(table)
 
 
-def _print_cost(nodes: Sequence[NodeReport], console: Console) -> None:
-    timed = [entry for entry in nodes if entry.computed or entry.calls]
-    if not timed:
-        return
-    table = _table("what it took", "", "computed", "seconds", "judge calls", "tokens in", "tokens out", "money")
-    for entry in timed:
-        table.add_row(entry.name, f"{entry.computed:,}", _number(entry.seconds), f"{entry.calls:,}" if entry.calls else "",
-                      f"{entry.tokens_in:,}" if entry.tokens_in else "", f"{entry.tokens_out:,}" if entry.tokens_out else "",
-                      f"{entry.money:.4f}" if entry.money else "")
-    console.print(table)
+def _print_cost(report: ScoreReport, console: Console) -> None:
+    """Of the calls themselves, each once; what a value took is the sum of its calls."""
+    calls = [entry for entry in report.nodes if entry.name in report.names.labels.values()]
+    has_judges = any(entry.calls for entry in calls)
+    further = ("calls", "tokens in", "tokens out", "money") if has_judges else ()
+    table = _table("what it took", "", "computed", "seconds", *further)
+    for entry in sorted(calls, key=lambda entry: -entry.seconds):
+        paid = (f"{entry.calls:,}", f"{entry.tokens_in:,}", f"{entry.tokens_out:,}", f"{entry.money:.4f}") if has_judges else ()
+        table.add_row(entry.name, f"{entry.computed:,}", _seconds(entry.seconds), *paid)
+    if calls:
+        console.print(table)
 
 
 def _print_shares(report: ScoreReport, console: Console) -> None:
@@ -74,10 +75,11 @@ def _print_shares(report: ScoreReport, console: Console) -> None:
 
 
 def _print_correlations(report: ScoreReport, console: Console) -> None:
-    if not report.correlations:
-        return
     table = _table("correlations", "", "", "Spearman", "Pearson")
-    ordered = sorted(report.correlations, key=lambda entry: -abs(entry.spearman or 0.0))
+    known = [entry for entry in report.correlations if entry.spearman is not None]
+    ordered = sorted(known, key=lambda entry: -abs(entry.spearman or 0.0))
+    if not ordered:
+        return
     for entry in ordered[:MOST_CORRELATIONS]:
         table.add_row(entry.first, entry.second, _number(entry.spearman), _number(entry.pearson))
     console.print(table)
@@ -146,6 +148,10 @@ def _bars(counts: Sequence[int]) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.01 else "< 0.01"
 
 
 def _percent(value: float | None) -> str:

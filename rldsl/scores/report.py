@@ -174,16 +174,9 @@ def _correlations(found: Recomputed, numeric: list[NamedValue], values: Mapping[
     every = {entry.name: per_completion(found, entry.key, values[entry.key]) for entry in numeric}
     columns = {name: column for name, column in every.items() if column is not None}
     pairs = [*((first, second) for first, second in combinations(columns, 2)), *((name, LENGTH) for name in columns)]
-    columns[LENGTH] = completion_lengths(found.kept)
+    columns[LENGTH] = found.kept.lengths()
     return tuple(Correlation(first, second, pearson(columns[first], columns[second]), spearman(columns[first], columns[second]))
                  for first, second in pairs)
-
-
-def completion_lengths(kept: Kept) -> Numbers:
-    """In characters."""
-    import pyarrow.compute as pc
-    found: Numbers = pc.utf8_length(kept.column("completion")).to_numpy(zero_copy_only=False).astype(np.float64)
-    return found
 
 
 def _shares(found: Recomputed, numeric: list[NamedValue], values: Mapping[int, Any]) -> tuple[Share, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from rldsl.graph.model import Read
 from rldsl.graph.spec import Spec
 from rldsl.scores.asking import against, what_if
 from rldsl.scores.groups import Survey, batches, survey
@@ -136,8 +137,13 @@ def _notes(plan: Plan, reader: Reader, found: Survey) -> tuple[str, ...]:
         notes.append("no column says which completions belong to one prompt: each is a group of its own (`--group COLUMN`)")
     if reader.columns.steps:
         notes.append(f"`completions` beside `labels` are the steps of one answer: joined by {reader.given.steps!r}")
-    if plan.needs_length and reader.columns.length is None:
-        notes.append(f"`{plan.response.name}.length` counts tokens of the policy's tokenizer, and an end token for each completion")
+    trained = {entry.model for entry in plan.spec.objectives}
+    read = list(dict.fromkeys(node.operation.model for node in plan.nodes if isinstance(node.operation, Read)))
+    notes += [f"`{name}` is read with the weights that the spec declares, untrained" for name in read if name in trained]
+    has_tokens = any(isinstance(node.operation, Read) and node.type.axis == plan.response.token_axis for node in plan.nodes)
+    if plan.needs_length and (has_tokens or reader.columns.length is None):
+        whose = "a reward model's" if has_tokens else "the policy's"
+        notes.append(f"tokens are those of {whose} tokenizer, with an end token for each completion")
     if plan.spec.states and any(plan.spec.graph[key].key == state.key for state in plan.spec.states for key in plan.keys):
         notes.append("states have the values that they start with")
     return tuple(notes)

@@ -3,18 +3,19 @@
 The share of a part X of a reward R is `cov(R - R', R) / var(R)`, where R' is R computed with X held at its mean. Of the terms of
 a sum it is their share of the variance, and the shares add up to 1; of factors and of what is clipped or selected it is what goes
 with X alone, and the rest is what parts decide together. The share of the range is `(max - min of R - R') / (max - min of R)`.
+Where nobody was asked for a part, because it decides nothing there, it counts with its mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from rldsl.graph.model import Elementwise, Foreign, Freeze, Function, Leaf, Node, Read, Spread
 from rldsl.graph.spec import NamedValue, Spec
+from rldsl.rewards.engine.asked import Mask
 from rldsl.scores.kept import Numbers, Recomputed
 from rldsl.scores.plan import is_inline, is_number
 from rldsl.types import BATCH
@@ -48,8 +49,9 @@ def shares_of(found: Recomputed, reward: NamedValue, base: Numbers) -> tuple[Sha
     parts = parts_of(found.plan.spec, reward.key, _labels(found))
     if len(parts) < 2:
         return ()
-    held = found.values([part.key for part in parts])
-    return tuple(_share(found, reward, part, base, held[part.key]) for part in parts)
+    held = {key: np.asarray(values, np.float64) for key, values in found.values([part.key for part in parts]).items()}
+    filled = {key: _filled(values, found.open_places(key)) for key, values in held.items()}
+    return tuple(_share(found, reward, part, base, filled) for part in parts)
 
 
 def _labels(found: Recomputed) -> dict[int, str]:
@@ -57,11 +59,21 @@ def _labels(found: Recomputed) -> dict[int, str]:
     return {**found.names.labels, **named}
 
 
-def _share(found: Recomputed, reward: NamedValue, part: Part, base: Numbers, values: Any) -> Share:
-    held = np.asarray(values, np.float64)
-    present = ~np.isnan(held)
-    flat = np.where(present, held[present].mean() if present.any() else np.nan, np.nan)
-    without = Recomputed(found.plan, found.names, found.kept, {**found.fixed, part.key: flat}).values([reward.key])[reward.key]
+def _filled(values: Numbers, open_: Mask | None) -> Numbers:
+    """With the mean of what was asked where nobody was."""
+    return values if open_ is None else np.where(open_, _mean(values), values)
+
+
+def _mean(values: Numbers) -> float:
+    present = values[~np.isnan(values)]
+    return float(present.mean()) if len(present) else float("nan")
+
+
+def _share(found: Recomputed, reward: NamedValue, part: Part, base: Numbers, values: Mapping[int, Numbers]) -> Share:
+    held = values[part.key]
+    flat = np.where(np.isnan(held), np.nan, _mean(held))
+    fixed = {**found.fixed, **values, part.key: flat}
+    without = Recomputed(found.plan, found.names, found.kept, fixed).values([reward.key])[reward.key]
     both = np.isfinite(base) & np.isfinite(without)
     whole, moved = base[both], (base - without)[both]
     spread = float(whole.max() - whole.min()) if len(whole) else 0.0

@@ -59,24 +59,21 @@ def spearman(x: Numbers, y: Numbers) -> float | None:
 def ranks(values: Numbers) -> Numbers:
     """From 1; equal values share the mean of their ranks."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    means: Numbers = (last - (counts - 1) / 2.0)[inverse]
+    means: Numbers = (np.cumsum(counts) - (counts - 1) / 2.0)[inverse]
     return means
 
 
 def kendall(x: Numbers, y: Numbers) -> float | None:
     """Kendall's tau-b: (concordant - discordant) / sqrt((pairs - tied in x) (pairs - tied in y)), exact, in O(n log^2 n)."""
     both = np.isfinite(x) & np.isfinite(y)
-    x, y = x[both], y[both]
-    count = len(x)
-    pairs = count * (count - 1) // 2
-    tied_x, tied_y = _tied(x[:, None]), _tied(y[:, None])
+    (_, one, same_x), (_, other, same_y) = (
+        np.unique(values[both], return_inverse=True, return_counts=True) for values in (x, y))
+    pairs, tied_x, tied_y = _pairs(np.array([len(one)])), _pairs(same_x), _pairs(same_y)
     if not pairs or pairs in (tied_x, tied_y):
         return None
-    order = np.lexsort((y, x))
-    codes = np.unique(y, return_inverse=True)[1][order]
-    discordant = inversions(codes)
-    tied_both = _tied(np.stack([x, y], axis=1))
+    code = np.sort(one * len(same_y) + other)
+    tied_both = _pairs(np.unique(code, return_counts=True)[1])
+    discordant = inversions(code % len(same_y))
     concordant = pairs - tied_x - tied_y + tied_both - discordant
     return float((concordant - discordant) / np.sqrt(float(pairs - tied_x) * float(pairs - tied_y)))
 
@@ -93,10 +90,9 @@ def inversions(codes: Indices) -> int:
     return total
 
 
-def _tied(columns: Numbers) -> int:
-    counts = np.unique(columns, axis=0, return_counts=True)[1].astype(np.int64) if columns.shape[1] > 1 else \
-        np.unique(columns[:, 0], return_counts=True)[1].astype(np.int64)
-    return int((counts * (counts - 1) // 2).sum())
+def _pairs(counts: Indices) -> int:
+    """Pairs within sets of these sizes."""
+    return int((counts.astype(np.int64) * (counts - 1) // 2).sum())
 
 
 def best_of(values: Numbers, groups: Indices) -> Indices:

@@ -3,7 +3,7 @@
     style weight 0.4             the coefficient of `style` in the sums it is a term of
     beta = 0.2                   a parameter
     total = correct * style      a reward or let, as another expression
-    clear."Refuses" weight 5     a criterion of a rubric: weight, penalty or gate with a number, or veto
+    clear."Refuses" weight 5     a criterion of a rubric: weight or penalty with a number, gate or veto with one or without
     style weight 0.4; beta = 0   several changes at once
 """
 
@@ -42,7 +42,7 @@ class Weight:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """`RUBRIC."TEXT" MARK NUMBER`; no number for a veto."""
+    """`RUBRIC."TEXT" MARK NUMBER`; a veto or a gate may go without."""
 
     rubric: str
     text: str
@@ -79,10 +79,10 @@ def _change(text: str) -> Change:
     if found := _WEIGHT.fullmatch(text):
         return Weight(found["name"], _number(found["number"], text))
     if found := _CRITERION.fullmatch(text):
-        has_number = found["mark"] in MARKS and found["mark"] != "veto"
-        if found["mark"] not in MARKS or has_number != (found["number"] is not None):
+        if found["mark"] not in MARKS or (found["number"] is None and found["mark"] in ("weight", "penalty")):
             raise _form(text)
-        return Mark(found["rubric"], found["text"], found["mark"], _number(found["number"], text) if has_number else None)
+        number = None if found["number"] is None else _number(found["number"], text)
+        return Mark(found["rubric"], found["text"], found["mark"], number)
     if found := _VALUE.fullmatch(text):
         return Definition(found["name"], found["value"].strip())
     raise _form(text)
@@ -198,8 +198,10 @@ def _marked(spec: Spec, text: str, change: Mark) -> tuple[str, str]:
                          "there are " + ", ".join(f'"{entry.text}"' for entry in criteria) + ".",
                          "write as much of one as is in no other", exit_status=2)
     criterion = found[0]
-    before = text[criterion.span.start:criterion.span.end]
+    end = criterion.amount.span.end if criterion.amount is not None else \
+        criterion.span.start + text[criterion.span.start:criterion.span.end].index(criterion.mark) + len(criterion.mark)
+    before = text[criterion.span.start:end]
     quoted = before[:before.rindex('"') + 1]
-    after = f"{quoted} {change.mark}" + ("" if change.number is None else f" {change.number:g}")
-    note = f"`{change.rubric}`: {' '.join(before.split())} → {after[len(quoted) + 1:]}"
-    return text[:criterion.span.start] + after + text[criterion.span.end:], note
+    mark = change.mark + ("" if change.number is None else f" {change.number:g}")
+    note = f"`{change.rubric}`: {' '.join(before.split())} → {mark}"
+    return text[:criterion.span.start] + f"{quoted} {mark}" + text[end:], note

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -289,19 +289,34 @@ def _write_table(path: Path, table: pa.Table) -> None:
     write_atomically(path, buffer.getvalue())
 
 
+def write_jsonl(folder: Path) -> None:
+    """`scores.jsonl` beside `scores.parquet`: the same rows, one object a line, null where there is no value."""
+    with _appearing(folder / "scores.jsonl") as unfinished, unfinished.open("w", encoding="utf-8") as file, \
+            pq.ParquetFile(folder / SCORES) as scores:
+        for batch in scores.iter_batches(batch_size=1024):
+            file.writelines(f"{json.dumps(row)}\n" for row in batch.to_pylist())
+
+
 def _joined(path: Path, parts: Sequence[Path]) -> None:
+    with _appearing(path) as unfinished:
+        if path.suffix == ".parquet":
+            schema = pq.read_schema(parts[0])
+            with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
+                for part in parts:
+                    writer.write_table(pq.read_table(part).cast(schema))
+        else:
+            with unfinished.open("wb") as file:
+                for part in parts:
+                    file.write(part.read_bytes())
+
+
+@contextmanager
+def _appearing(path: Path) -> Iterator[Path]:
+    """A name to write to; the file appears under its own when it is whole."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.writing")
     try:
         with explained("write", path):
-            if path.suffix == ".parquet":
-                schema = pq.read_schema(parts[0])
-                with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
-                    for part in parts:
-                        writer.write_table(pq.read_table(part).cast(schema))
-            else:
-                with unfinished.open("wb") as file:
-                    for part in parts:
-                        file.write(part.read_bytes())
+            yield unfinished
             sync_file(unfinished)
             os.replace(unfinished, path)
             sync_folder(path.parent)

@@ -193,6 +193,10 @@ def finite(span: Span, *values: Expr) -> tree.IntervalOf:
     return tree.IntervalOf("{", values, "}", span=span)
 
 
+def absent(span: Span) -> bool:
+    return True
+
+
 def type_of(span: Span, element: Token, axes: tuple[str, ...] | None, interval: tree.IntervalOf | None,
-            level: str | None) -> tree.TypeExpr:
-    return tree.TypeExpr(element.text, axes or (), interval, level, span=span)
+            optional: bool | None, level: str | None) -> tree.TypeExpr:
+    return tree.TypeExpr(element.text, axes or (), interval, level, bool(optional), span=span)

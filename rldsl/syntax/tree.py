@@ -168,12 +168,13 @@ class IntervalOf(Node):
 
 @dataclass(frozen=True, slots=True)
 class TypeExpr(Node):
-    """`Real[criterion] in [0, 1] @ y.sample`; `level` is the dotted text after `@`."""
+    """`Real[criterion] in [0, 1] or absent @ y.sample`; `level` is the dotted text after `@`."""
 
     element: str
     extra: tuple[str, ...] = ()
     interval: IntervalOf | None = None
     level: str | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

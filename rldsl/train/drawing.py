@@ -1,7 +1,8 @@
 """Reads a `train` block before it runs: which data set each draw means, and that each update has the rows it needs.
 
 Rows stand from their draw to the next one, or to the end of the block in which the draw stands. Draws of different data
-sets that follow each other, with no update between them, stand together.
+sets that follow each other stand together, with nothing between them that uses rows or changes weights: an update, a reset,
+an evaluation, an assignment, a condition.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from rldsl.graph.spec import Spec
-from rldsl.graph.steps import Assign, Draw, Every, Repeat, StageStep, Step, Update, When
+from rldsl.graph.steps import Assign, Draw, Evaluate, Every, Repeat, Reset, StageStep, Step, Update, When
 from rldsl.train.needs import Needs
 from rldsl.train.outcome import RunError, place_of
 
@@ -19,7 +20,7 @@ Steps = tuple[Step, ...]
 
 @dataclass(slots=True)
 class Rows:
-    """The data sets whose rows stand, and whether an update has used them."""
+    """The data sets whose rows stand, and whether a step has used them: what belongs to them is computed by then."""
 
     drawn: frozenset[str] = frozenset()
     used: bool = False
@@ -32,6 +33,10 @@ class Rows:
         """The rows that stand after a draw."""
         assert draw.data is not None
         return Rows(self.drawn | {draw.data} if self.joins(draw) else frozenset({draw.data}))
+
+    def after_use(self) -> Rows:
+        """The same rows, to which no draw is added any more."""
+        return Rows(self.drawn, used=True)
 
 
 def prepare_train(spec: Spec, objectives: Mapping[str, Needs]) -> Steps:
@@ -100,8 +105,11 @@ def _check(spec: Spec, steps: Steps, rows: Rows, objectives: Mapping[str, Needs]
                 rows = rows.after(step)
             case Update():
                 _check_update(spec, step, rows, objectives[step.objective])
-                rows = Rows(rows.drawn, True)
+                rows = rows.after_use()
+            case Reset() | Evaluate() | Assign():
+                rows = rows.after_use()
             case Repeat(body=body) | StageStep(body=body) | Every(body=body) | When(body=body):
+                rows = rows.after_use() if isinstance(step, When) else rows
                 after = _check(spec, body, rows, objectives)
                 rows = after if not _has_draw(body) else Rows()
             case _:
@@ -134,9 +142,12 @@ def _collect(steps: Iterable[Step], rows: Rows) -> tuple[list[Update | When | As
                 rows = rows.after(step)
             case Update() | Assign():
                 found.append(step)
-                rows = Rows(rows.drawn, rows.used or isinstance(step, Update))
+                rows = rows.after_use()
+            case Reset() | Evaluate():
+                rows = rows.after_use()
             case Repeat(body=body) | StageStep(body=body) | Every(body=body) | When(body=body):
                 found += [step] if isinstance(step, When) else []
+                rows = rows.after_use() if isinstance(step, When) else rows
                 inner, after = _collect(body, rows)
                 found += inner
                 if after is None:

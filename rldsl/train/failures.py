@@ -8,14 +8,12 @@ or above `MOST_FAILURES` where nothing is said. Shares are of those that were as
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from rldsl.graph.model import Elementwise, Foreign, Function, Node
-from rldsl.graph.spec import ObjectiveSpec, Spec
-from rldsl.graph.steps import Assign as AssignStep
-from rldsl.graph.steps import Every, Repeat, StageStep, Step, When
+from rldsl.graph.model import Foreign, Node
+from rldsl.graph.spec import Spec
 from rldsl.rewards.outcome import Outcome, summarize
 
 MOST_FAILURES: Final = 0.1  # of the calls of one node in one iteration
@@ -28,73 +26,17 @@ class Unhandled(Exception):
     """A failure that stops the run, in a sentence."""
 
 
-def handled_calls(spec: Spec) -> frozenset[int]:
-    """The calls whose failures an `else` takes, whatever is done with their values."""
-    consumers: dict[int, list[Node]] = {node.key: [] for node in spec.graph.nodes}
-    for node in spec.graph.nodes:
-        for place, key in enumerate(node.inputs):
-            if not _takes_failures(node, place):
-                consumers[key].append(node)
-    acting = set(_acting_keys(spec))
-    open_ended: set[int] = set()  # values whose failure would reach something that acts
-    for node in reversed(spec.graph.nodes):
-        reached = any(user.key in open_ended for user in consumers[node.key])
-        if node.key in acting or reached:
-            open_ended.add(node.key)
-    calls = [node for node in spec.graph.nodes if isinstance(node.operation, Foreign)]
-    return frozenset(node.key for node in calls if node.key not in open_ended)
-
-
-def _takes_failures(node: Node, place: int) -> bool:
-    match node.operation:
-        case Elementwise(function=Function.OTHERWISE):
-            return place == 0
-        case Elementwise(function=Function.IS_MISSING):
-            return True
-        case Foreign(name=name):
-            return name.startswith("policy.")
-        case _:
-            return False
-
-
-def _acting_keys(spec: Spec) -> Iterable[int]:
-    """Values that something is done with. A reward that nothing else uses is there to be looked at."""
-    used = {key for node in spec.graph.nodes for key in node.inputs}
-    yield from (reward.key for reward in spec.rewards if reward.key not in used)
-    for objective in spec.objectives:
-        yield from _objective_keys(objective)
-    yield from (guard.key for guard in spec.guards)
-    yield from (key for entry in spec.evals for _, key in entry.reports)
-    yield from (state.next for state in spec.states if state.next is not None)
-    yield from (key for entry in spec.responses for key in (entry.prompt, entry.text) if key is not None)
-    yield from _step_keys(spec.train)
-
-
-def _objective_keys(objective: ObjectiveSpec) -> Iterable[int]:
-    return (term.key for term in objective.terms)
-
-
-def _step_keys(steps: Iterable[Step]) -> Iterable[int]:
-    for step in steps:
-        match step:
-            case When(condition=condition, body=body):
-                yield condition
-                yield from _step_keys(body)
-            case Repeat(body=body) | StageStep(body=body) | Every(body=body):
-                yield from _step_keys(body)
-            case AssignStep(key=key):
-                yield key
-            case _:
-                pass
-
-
 def failure_bounds(spec: Spec) -> dict[int, float]:
-    """The shares of failures that calls may have, where the spec says so: in the call, or where what is called is declared."""
+    """The shares of failures that calls may have, where the spec says so: in the call, or where what is called or who is asked
+    is declared."""
     declared = {f"extern:{extern.name}": dict(extern.settings).get("most_failures") for extern in spec.externs}
+    judges = {model.name: dict(model.settings).get("most_failures") for model in spec.models}
     found: dict[int, float] = {}
     for node in spec.graph.nodes:
         if isinstance(node.operation, Foreign):
-            bound = dict(node.operation.settings).get("most_failures", declared.get(node.operation.name))
+            settings = dict(node.operation.settings)
+            said = declared.get(node.operation.name, judges.get(str(settings.get("judge"))))
+            bound = settings.get("most_failures", said)
             if isinstance(bound, int | float):
                 found[node.key] = float(bound)
     return found

@@ -31,6 +31,7 @@ from rldsl.train.schedule import parameters_at
 from rldsl.train.state import RunState
 from rldsl.train.values import Scalars, Values
 from rldsl.train.walk import Action, Ask, Do, Left, Walker, count_iterations
+from rldsl.train.watch import watch_metrics
 from rldsl.train.world import World
 
 
@@ -40,7 +41,12 @@ class StoppedByGuard(Exception):
 
 def finished_message(state: RunState) -> str:
     """How a run that reached its end is described."""
-    return f"finished after {state.iteration} iterations"
+    return f"finished after {counted(state.iteration)}"
+
+
+def counted(iterations: int) -> str:
+    """`1 iteration`, `3 iterations`."""
+    return f"{iterations} iteration{'' if iterations == 1 else 's'}"
 
 
 @dataclass(slots=True)
@@ -109,7 +115,7 @@ class Loop:
         if self.wish:
             return f"stopped by {self.wish.reason} after iteration {self.state.iteration}; `--resume` goes on from here"
         if self.stop_after is not None and self.reached >= self.stop_after:
-            return f"stopped after {self.reached} iterations as asked; `--resume` goes on from here"
+            return f"stopped after {counted(self.reached)} as asked; `--resume` goes on from here"
         return ""
 
     def _broken_off(self, fault: str) -> str:
@@ -138,6 +144,8 @@ class Loop:
             case Evaluate():
                 self._evaluate(step)
             case Reset():
+                if self.iteration is not None:
+                    self._prepare(self.iteration)  # what was drawn before it belongs to the weights before it
                 self.engine.reset(step.model, step.to)
                 if self.iteration is None:
                     self.engine.followers.after_reset()
@@ -171,7 +179,6 @@ class Loop:
     def _update(self, step: Update) -> None:
         iteration = self._open(step.span, "an update")
         self._prepare(iteration)
-        iteration.standing = Rows(iteration.standing.drawn, used=True)
         if iteration.skipping:
             return
         try:
@@ -211,6 +218,7 @@ class Loop:
 
     # ------------------------------------------------------------------ iterations
     def _prepare(self, iteration: Iteration) -> None:
+        iteration.standing = iteration.standing.after_use()
         for report in iteration.prepare(self.state.compared):
             message = f"iteration {iteration.number + 1}: {report.message(iteration.values)}"
             if report.guard.action == "stop":
@@ -239,7 +247,8 @@ class Loop:
         self.state.tokens += tokens
         for text in self.world.failures.take_fresh().values():
             self.records.note(self.state, "warning", text)
-        numbers = {**iteration.summary(), "num_tokens": float(self.state.tokens),
+        numbers = {**iteration.summary(), **watch_metrics(iteration.values, iteration.rewards, self.state.watch),
+                   "num_tokens": float(self.state.tokens),
                    **{f"failures/{name.replace('`', '')}": float(count) for name, count in self.world.failures.counts.items()},
                    **{f"state/{name}": value for name, value in self.state.states.items()}}
         timing = {"step_time": seconds, "tokens_per_second": tokens / max(seconds, 1e-9), **iteration.timing,

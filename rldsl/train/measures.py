@@ -13,6 +13,7 @@ from rldsl.graph.spec import NamedValue
 from rldsl.rollouts.tokens import ResponseTokens
 from rldsl.train.failures import Unhandled
 from rldsl.train.host import node_name, sample_at
+from rldsl.train.needs import NeedFinder
 from rldsl.train.values import Values
 from rldsl.types import NUMERIC, Axis, Level
 
@@ -47,7 +48,7 @@ def check_inputs(values: Values, keys: Iterable[int]) -> None:
 
 def reward_metrics(values: Values, rewards: Sequence[NamedValue]) -> dict[str, float]:
     """Mean and spread of each reward, over those places that were asked, and which share that is where some may not be;
-    `reward` is the last one that is not held out."""
+    `reward` is the one that is learned from."""
     numeric = [reward for reward in rewards if values.world.spec.graph[reward.key].type.element in NUMERIC]
     found: dict[str, float] = {}
     for reward in numeric:
@@ -56,14 +57,24 @@ def reward_metrics(values: Values, rewards: Sequence[NamedValue]) -> dict[str, f
         if values.may_be_unasked(reward.key):
             unasked = values.unasked(reward.key)
             found[f"rewards/{reward.name}/asked"] = 1.0 if unasked is None else 1.0 - float(unasked.mean())
-    leading = [reward for reward in numeric if not reward.held_out]
-    return {**found, **_leading(values, leading[-1])} if leading else found
+    leading = leading_reward(values.world.finder, [reward for reward in numeric if not reward.held_out])
+    return found if leading is None else {**found, **_leading(values, leading)}
+
+
+def leading_reward(finder: NeedFinder, rewards: Sequence[NamedValue]) -> NamedValue | None:
+    """Of the rewards that objectives depend on (of all, where they depend on none) the one that no other of them is made of; of
+    several such the last."""
+    learned = finder.of([term.key for objective in finder.spec.objectives for term in objective.terms]).keys
+    found = [reward for reward in rewards if reward.key in learned] or list(rewards)
+    whole = [reward for reward in found
+             if not any(reward.key in finder.of([other.key]).keys for other in found if other.key != reward.key)]
+    return whole[-1] if whole else None
 
 
 def _leading(values: Values, reward: NamedValue) -> dict[str, float]:
     numbers, axis = values.seen_numbers(reward.key), values.world.spec.graph[reward.key].type.axis
     found = {"reward": mean_of(numbers)}
-    group = _group_axis(values, axis)
+    group = group_axis(values, axis)
     if group is None:
         return {**found, "reward_std": std_of(numbers)}
     owners, count = values.layout.owners(axis.name, group.name), values.layout.size(group.name)
@@ -72,7 +83,7 @@ def _leading(values: Values, reward: NamedValue) -> dict[str, float]:
         np.isnan(spread), np.nan, (spread < ZERO).astype(np.float64)))}
 
 
-def _group_axis(values: Values, axis: Axis) -> Axis | None:
+def group_axis(values: Values, axis: Axis) -> Axis | None:
     """The prompts of the samples that a reward is given to."""
     response = values.world.responses.get(axis.owner)
     if response is None or not response.is_sampled or axis.level < Level.SAMPLE:

@@ -35,8 +35,8 @@ def runs_of(objective: CompiledObjective, batch: UpdateBatch, micro_batch: Amoun
     if micro_batch.unit == "tokens":
         return objective.pieces(batch, rows=int(micro_batch.number))
     axis, whole = _cutting_axis(staged, micro_batch)
-    ranges = _ranges(staged, batch, axis, micro_batch)
-    runs = tuple(run_of(staged, batch.layout, axis.name, places, whole) for places in ranges)
+    cuts = ranges(_held(staged, batch, axis, micro_batch.unit), int(micro_batch.number))
+    runs = tuple(run_of(staged, batch.layout, axis.name, places, whole) for places in cuts)
     if len(runs) == 1 and not whole:
         runs = (run_of(staged, batch.layout, BATCH.name, (0, 1), True),)
     return Runs(runs, 1 if runs[0].is_whole else 2)
@@ -50,16 +50,14 @@ def token_budget(model: LoadedModel) -> int:
 
 
 def check_micro_batch(staged: StagedObjective, micro_batch: Amount) -> None:
-    """Raises `TooFine`. Before anything runs: whether the unit itself is finer than what is coupled."""
-    if micro_batch.unit != "tokens" or staged.multiplies_vectors:
+    """Raises `TooFine`. Before anything runs: whether the unit itself is finer than what is coupled. Where vectors are multiplied
+    it does not matter: they are computed twice (`outputs`)."""
+    if micro_batch.unit != "tokens" and not staged.multiplies_vectors:
         _cutting_axis(staged, micro_batch)
 
 
 def _cutting_axis(staged: StagedObjective, micro_batch: Amount) -> tuple[Axis, bool]:
     """The axis whose places are dealt out, and whether each is a gradient of its own (otherwise two passes)."""
-    if staged.multiplies_vectors:
-        raise TooFine(f"`micro_batch: {micro_batch.number:g} {micro_batch.unit}` cuts through `{staged.name}`, which multiplies "
-                      "vectors of the whole update batch (RL801): leave `micro_batch` out, or name a smaller `minibatch`")
     finest = forward_axis(staged)
     wanted = next(axis for axis in finest.chain() if axis.parent is None or axis.parent == BATCH) \
         if micro_batch.unit in ("prompts", "rows") else finest
@@ -75,13 +73,12 @@ def _cutting_axis(staged: StagedObjective, micro_batch: Amount) -> tuple[Axis, b
                   f"write `micro_batch: 1 {whole}` or more")
 
 
-def _ranges(staged: StagedObjective, batch: UpdateBatch, axis: Axis, micro_batch: Amount) -> list[tuple[int, int]]:
-    """Runs of places that hold at most so many prompts or samples each, and at least one place."""
-    held = _held(staged, batch, axis, micro_batch.unit)
+def ranges(held: npt.NDArray[np.int64], most: int) -> list[tuple[int, int]]:
+    """Runs of places that hold at most so many each, and at least one place. `held` says how many each place holds."""
     ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(held)])
     found, start = [], 0
     while start < len(held):
-        stop = int(np.searchsorted(ends, ends[start] + int(micro_batch.number), side="right")) - 1
+        stop = int(np.searchsorted(ends, ends[start] + most, side="right")) - 1
         stop = max(stop, start + 1)
         found.append((start, stop))
         start = stop

@@ -9,8 +9,10 @@ from rldsl.graph.model import Read, ReadKind
 from rldsl.graph.spec import ObjectiveSpec, Spec
 from rldsl.graph.staged import LiveRead
 from rldsl.graph.steps import Step
+from rldsl.meaning import Meaning
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName, CompiledObjective
+from rldsl.train.clips import Clip, first_clip
 from rldsl.train.needs import NeedFinder, Needs
 from rldsl.train.vectors import Products
 
@@ -28,6 +30,8 @@ class Objective:
     sources: tuple[tuple[str, str, int], ...]  # name, axis, node
     parameters: tuple[tuple[str, str], ...]
     products: Products
+    clip: Clip | None
+    meaning: Meaning
     makers: tuple[int, ...] = ()  # calls that make the axes on which it works
 
     @property
@@ -79,4 +83,5 @@ def _compile(spec: Spec, entry: ObjectiveSpec, finder: NeedFinder, backend: Back
     compiled = CompiledObjective(staged, backend)
     products = Products.of(spec, staged)
     needs = finder.of_objective(staged, [key for key, _ in products.known], [read for _, read in products.live])
-    return Objective(entry, compiled, needs, sources, parameters, products, finder.makers_of(staged))
+    return Objective(entry, compiled, needs, sources, parameters, products, first_clip(spec, entry), Meaning(spec, entry),
+                     finder.makers_of(staged))

@@ -36,11 +36,18 @@ MOST_EVENTS = 200
 LONGEST = 1600  # characters of a text that are shown
 CPU_TOLERANCE = 1e-5  # what the sampler's log-probabilities may differ from the trainer's on a CPU
 
+WATCHED = {
+    "drift": "drift from what is held out, in standard deviations", "length_correlation": "correlation with the length",
+    "saturation": "share at one end of the range", "no_signal": "groups without signal",
+    "disagreement": "disagreement of an ensemble",
+}
+
 # Sections of curves: title, and patterns of the metrics in it, in order. A pattern with a group draws all
 # that match together. What no pattern names comes last, folded away.
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Success", (r"success", r"eval/.+")),
     ("Reward", (r"reward", r"(rewards)/.+/mean", r"reward_std", r"frac_reward_zero_std")),
+    ("Is a reward being gamed?", tuple(rf"(watch)/.+/{kind}" for kind in WATCHED)),
     ("Objective", (r"objective/.+", r"loss", r"kl", r"entropy", r"(clip_ratio)/.+")),
     ("Optimisation", (r"grad_norm", r"lr|learning_rate")),
     ("Responses", (r"(completions)/(?:mean|min|max)_length", r"completions/clipped_ratio")),
@@ -199,7 +206,7 @@ def _figures(pattern: str, left: dict[str, Series], history: History) -> Iterabl
         yield from (_figure(one.name, [one], history) for one in found)
     else:
         for start in range(0, len(found), 6):
-            yield _figure(_GROUP_TITLES[group[1]], found[start : start + 6], history)
+            yield _figure(WATCHED.get(pattern.rpartition("/")[2]) or _GROUP_TITLES[group[1]], found[start : start + 6], history)
 
 
 def _figure(title: str, series: Sequence[Series], history: History) -> Figure:

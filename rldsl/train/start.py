@@ -17,13 +17,14 @@ from rldsl.graph.steps import Step, Update
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName
 from rldsl.rewards.engine.inline import INLINE
+from rldsl.rewards.handled import handled_calls
 from rldsl.rewards.hosting import open_host
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.signatures import ModelError
 from rldsl.rollouts.tokenizers import Codec
 from rldsl.train.drawing import Steps, prepare_train
 from rldsl.train.engine import Engine, load_models
-from rldsl.train.failures import FailureBook, failure_bounds, handled_calls
+from rldsl.train.failures import FailureBook, failure_bounds
 from rldsl.train.micro import TooFine, check_micro_batch
 from rldsl.train.needs import NeedFinder, foreign_nodes
 from rldsl.train.objectives import Objective, compile_objectives

@@ -15,7 +15,7 @@ FORMAT = 1
 @dataclass(slots=True)
 class RunState:
     """`iteration` and `step` count finished iterations and optimizer steps. `walk` is the walker's position, `drawn`
-    how many rows of each data set were drawn, `states` the spec's own states by name."""
+    how many rows of each data set were drawn, `states` the spec's own states by name, `watch` what drift is measured from."""
 
     walk: dict[str, Any] = field(default_factory=dict)
     iteration: int = 0
@@ -30,6 +30,7 @@ class RunState:
     logp_difference: float = math.nan
     failures: dict[str, int] = field(default_factory=dict)
     skipped: int = 0
+    watch: dict[str, list[float]] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
     finished: bool = False
 

@@ -8,27 +8,22 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
-from torch import Tensor
 
-from rldsl.batch import Run, UpdateBatch
-from rldsl.graph.model import Read, ReadKind
+from rldsl.batch import UpdateBatch
+from rldsl.graph.model import ReadKind
 from rldsl.graph.spec import Amount
 from rldsl.graph.steps import Update
-from rldsl.kernels.rows import Rows
-from rldsl.kernels.supports import Support
-from rldsl.rollouts.score import head_of, hidden_rows
 from rldsl.rollouts.tokens import ResponseTokens
 from rldsl.train.compare import logp_difference
 from rldsl.train.engine import Engine, NotFinite, StepReport
 from rldsl.train.micro import runs_of
 from rldsl.train.objectives import Objective, Sight
+from rldsl.train.outputs import Outputs, Seen, differentiate_cached
 from rldsl.train.parts import Indices, Part, part_of
-from rldsl.train.scoring import Scored, plain_read
 from rldsl.train.values import Numbers, Values
 from rldsl.train.vectors import Vectors
 from rldsl.train.world import World
 
-Seen: TypeAlias = Mapping[Sight, ResponseTokens]
 Inputs: TypeAlias = dict[str, Numbers]
 
 
@@ -58,7 +53,8 @@ def update_once(world: World, engine: Engine, values: Values, objective: Objecti
         raise NotFinite(f"the loss is {found['loss']}")
     difference = logp_difference(world, objective, batch, seen, compare)
     report = engine.step(update, passes)
-    metrics = {**found, **_read_metrics(world, objective, batch, inputs)}
+    metrics = {**found, **_read_metrics(world, objective, batch, inputs),
+               **({} if objective.clip is None else objective.clip.shares(objective.meaning, batch))}
     tokens = sum(int(found.offsets[-1]) for found in seen.values())
     return UpdateReport(objective.spec.name, metrics, report, tokens, difference)
 
@@ -87,54 +83,17 @@ def _differentiate(world: World, objective: Objective, update: Update, batch: Up
     """Gradients into `.grad`; the objective's values."""
     wanted = dict(update.settings).get("micro_batch")
     micro_batch = wanted if isinstance(wanted, Amount) else None
-    runs = runs_of(objective.compiled, batch, micro_batch, world.models[update.model])
+    outputs, compiled = Outputs(world, objective, batch, seen, vectors), objective.compiled
+    if compiled.staged.multiplies_vectors and micro_batch is not None:
+        differentiate_cached(outputs, outputs.cut(micro_batch))
+        return compiled.finish(batch)
+    runs = runs_of(compiled, batch, micro_batch, world.models[update.model])
     if runs.passes == 2:
         for run in runs:
-            objective.compiled.read_piece(batch, run, *_rows(world, objective, batch, run, seen, vectors, grad=False))
+            compiled.read_piece(batch, run, *outputs.handed_over(run, outputs.of(run, grad=False)))
     for run in runs:
-        objective.compiled.piece(batch, run, *_rows(world, objective, batch, run, seen, vectors, grad=True)).backward()
-    return objective.compiled.finish(batch)
-
-
-def _rows(world: World, objective: Objective, batch: UpdateBatch, run: Run, seen: Seen, vectors: Vectors, *,
-          grad: bool) -> tuple[dict[tuple[str, str], Rows], dict[int, Tensor]]:
-    """Hidden states and projections for each group of reads; what critics and scorers say."""
-    staged = objective.compiled.staged
-    rows: dict[tuple[str, str], Rows] = {}
-    for group in staged.groups:
-        if group.rows in rows:
-            continue
-        samples = _samples(world, batch, run, group.response)
-        others = {name for entry in staged.groups if entry.rows == group.rows for name in entry.others}
-        beside = {name: _hidden(world, name, seen[name, group.response, group.context], samples) for name in sorted(others)}
-        found = hidden_rows(world.models[group.model], seen[group.model, group.response, group.context], samples, grad=grad)
-        weight, bias = head_of(world.models[group.model])
-        support = _support(seen[group.model, group.response, group.context], samples) if group.within else None
-        rows[group.rows] = Rows(found.targets, found.hidden, weight, bias, others=beside, support=support)
-    direct = {live.key: _plain(world, batch, run, seen, live.read, grad=grad) for live in staged.direct
-              if live.read.source is None}
-    hidden = {key: _plain(world, batch, run, seen, read, grad=grad) for key, read in objective.products.live}
-    return rows, direct | objective.products.computed(world.spec, batch.layout, hidden, vectors)
-
-
-def _plain(world: World, batch: UpdateBatch, run: Run, seen: Seen, read: Read, *, grad: bool) -> Tensor:
-    known = Scored(world.models[read.model], seen[read.model, read.response, read.context])
-    return plain_read(known, read, _samples(world, batch, run, read.response), grad=grad)
-
-
-def _hidden(world: World, model: str, tokens: ResponseTokens, samples: range) -> tuple[Tensor, Tensor, Tensor | None]:
-    found = hidden_rows(world.models[model], tokens, samples, grad=False)
-    weight, bias = head_of(world.models[model])
-    return found.hidden, weight, bias
-
-
-def _support(tokens: ResponseTokens, samples: range) -> Support | None:
-    return None if tokens.support is None else tokens.support[int(tokens.offsets[samples.start]):int(tokens.offsets[samples.stop])]
-
-
-def _samples(world: World, batch: UpdateBatch, run: Run, response: str) -> range:
-    bounds = batch.layout.bounds(world.responses[response].sample_axis.name, run.axis)
-    return range(int(bounds[run.start]), int(bounds[run.stop]))
+        compiled.piece(batch, run, *outputs.handed_over(run, outputs.of(run, grad=True))).backward()
+    return compiled.finish(batch)
 
 
 def _read_metrics(world: World, objective: Objective, batch: UpdateBatch, inputs: Inputs) -> dict[str, float]:

@@ -6,6 +6,7 @@ asking: whoever changes weights asks first for everything that belongs before th
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -282,6 +283,10 @@ class Values:
             case "uniform":
                 seed = seed_for(self.world.seed, "uniform", leaf.owner, *self.purpose)
                 return np.random.Generator(np.random.Philox(key=seed)).random(int(tokens.lengths.sum()))
+            case "ids":
+                return [tokens.ids[start:stop].tolist() for start, stop in itertools.pairwise(tokens.offsets.tolist())]
+            case "prompt_ids":
+                return [tokens.prompt_ids[place].tolist() for place in tokens.prompt_of_sample.tolist()]
             case "finished":
                 return tokens.finished.astype(np.float64)
             case _:

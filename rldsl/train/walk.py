@@ -183,7 +183,8 @@ def count_iterations(steps: Sequence[Step], passes: int = 1) -> int:
                 total += count_iterations(body, passes // count) if passes >= count else 0
             case StageStep(body=body) | When(body=body):
                 total += count_iterations(body, passes)
-            case Update():
+                drawn = set() if isinstance(step, When) else drawn
+            case Update() | Reset() | Evaluate() | Assign():
                 drawn = set()
             case _:
                 pass

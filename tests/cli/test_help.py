@@ -31,6 +31,7 @@ def test_every_command_shows_an_example_that_names_it(rldsl: Command, command: s
     examples = text.partition("Examples")[2]
     assert f"rldsl {command} " in examples
     assert "Exit codes: 0 fine" in text
+    assert ("130 it was interrupted" in text) == ("3 a guard stopped" in text)
     assert "[bold]" not in found.out
 
 

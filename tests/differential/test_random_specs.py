@@ -125,6 +125,7 @@ def shrunk(terms: tuple[Tree, ...], seed: int, optimise: bool) -> tuple[Tree, ..
     return terms
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_random_specs_agree_with_their_meaning_with_passes_on_and_off(chunk: int) -> None:
     for seed in range(chunk, COUNT, CHUNKS):

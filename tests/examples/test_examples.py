@@ -22,6 +22,7 @@ from rldsl.train.runner import run_spec
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.rl"))
+TRAINING = [path for path in EXAMPLES if "\ntrain {" in path.read_text(encoding="utf-8") and path.stem != "quickstart"]
 LIBRARY = sorted((ROOT / "stdlib").glob("*.rl"))
 TESTS = [(path, number) for path in LIBRARY for number in range(path.read_text(encoding="utf-8").count('\ntest "'))]
 
@@ -69,7 +70,7 @@ def test_the_kernels_of_an_example_agree_with_the_reference(path: Path) -> None:
         assert report.passed, str(report)
 
 
-@pytest.mark.parametrize("path", [path for path in EXAMPLES if path.stem != "quickstart"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", TRAINING, ids=lambda path: path.stem)
 def test_an_example_trains_two_iterations(path: Path, tmp_path: Path) -> None:
     spec = spec_at(path, {"steps": "2"})
     result = run_spec(spec, project=path.parent, out=tmp_path / "run", seed=3, quiet=True)

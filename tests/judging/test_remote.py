@@ -225,6 +225,14 @@ def test_auto_falls_to_the_form_that_the_server_takes_and_remembers_it(forms: tu
         assert [call.body.get("response_format", {}).get("type") for call in server.calls] == sent
 
 
+@pytest.mark.parametrize("code", [400, 422, 500, 501])
+def test_whatever_status_a_server_refuses_a_form_with(code: int) -> None:
+    with JudgeServer([Status(code, "response_format: json_schema is not known")]) as server, judge_at(server.url) as judge:
+        [found] = judge.ask([question()])
+        assert isinstance(found, Answered)
+        assert [call.body["response_format"]["type"] for call in server.calls] == ["json_schema", "json_object"]
+
+
 def test_a_form_that_is_written_is_not_left() -> None:
     with JudgeServer(then=RefusesForm()) as server, judge_at(server.url, structured=Structured.SCHEMA) as judge:
         [found] = judge.ask([question()])

@@ -163,8 +163,9 @@ async def trl_async(completions, **kwargs):
 def compute_score(data_source, solution_str, ground_truth, extra_info=None):
     return {"score": float(data_source == "gsm8k" and solution_str == ground_truth), "other": 1}
 
-def areal(prompt, completions, prompt_ids, completion_ids, **row):
-    return 1.0
+def areal(prompt, completions, prompt_ids, completion_ids, answer="", **row):
+    good = completions == answer and prompt_ids == [7, 8] and len(completion_ids) == len(completions)
+    return float(good and prompt == "q" and type(completion_ids) is list and sorted(row) == ["level"])
 
 def seen(completions, **kwargs):
     return [float(sorted(kwargs) == ["answer"])] * len(completions)

@@ -160,6 +160,15 @@ def test_a_trl_function_may_be_asynchronous_and_get_messages(calls: HostCalls) -
     assert kinds(calls.call(function("trl_chat", chat=True), [["hi", "no"]])) == [1, 0]
 
 
+def test_an_areal_function_gets_one_answer_with_its_token_ids_and_the_row(calls: HostCalls) -> None:
+    reward = function("areal", "text", "prompt", "prompt_ids", "completion_ids", "answer", "level")
+    assert calls.prepare([reward])[0].convention == "areal"
+    columns = [["ab", "ab", "b"], ["q"] * 3, [[7, 8], [7], [7, 8]], [[1, 2], [1, 2], [3]], ["ab"] * 3, [1.0] * 3]
+    assert kinds(calls.call(reward, columns)) == [1, 0, 0]
+    by_name = function("areal", "text", "prompt", "prompt_ids", "completion_ids", "answer", "level", call="areal")
+    assert kinds(calls.call(by_name, columns)) == [1, 0, 0]
+
+
 def test_columns_reach_a_trl_function_under_their_names(calls: HostCalls) -> None:
     assert kinds(calls.call(function("seen", "text", "answer"), [["a"], ["b"]])) == [1]
 
@@ -184,7 +193,8 @@ def test_absent_inputs_are_not_handed_to_a_function(calls: HostCalls) -> None:
     (function("same", "text", "gold"), "cannot be called with (text, gold)"),
     (function("trl_reward"), "cannot be called with (completions): missing a required argument: 'prompts'"),
     (function("compute_score", "text", "answer"), "missing a required argument: 'data_source'"),
-    (function("areal"), "takes token ids: say how to call it"),
+    (function("areal", "text", "prompt"),
+     "which a text alone does not have: hand over those of the response (`prompt_ids: y.prompt_ids, completion_ids: y.ids`)"),
 ])
 def test_a_function_that_cannot_be_used_is_known_before_anything_runs(calls: HostCalls, reward: Any,
                                                                       message: str) -> None:

@@ -51,6 +51,22 @@ def test_an_unknown_character_is_named_with_its_text() -> None:
         Codec.of(characters("ab>")).encode(["<eos>"], start=False)
 
 
+def test_what_a_policy_drew_is_read_again_as_what_it_was() -> None:
+    """A text with `<pad>` in it, as a rollout that begins another one may have."""
+    codec = Codec.of(characters("ab>", start=True))
+    drawn = np.array([3, 0, 5, 2, 4])
+    [text] = codec.decode(drawn, np.array([0, 5]))
+    assert text == "a<pad>><bos>b"
+    assert codec.encode([text], start=False)[0].tolist() == drawn.tolist()
+    spelt = Codec.of(characters("<pad>b".replace("b", "")))
+    assert spelt.encode(["<pad>"], start=False)[0].tolist() == [2, 3, 4, 5, 6]  # an alphabet that spells it does
+
+
+def test_an_end_token_is_never_read_in_a_text() -> None:
+    with pytest.raises(ModelError, match="the characters '<', 'e', 'o', 's' of 'a<pad><eos>'"):
+        Codec.of(characters("ab>")).encode(["a<pad><eos>"], start=False)
+
+
 def test_an_alphabet_names_each_character_once() -> None:
     with pytest.raises(ModelError, match="names 'a' more than once"):
         characters("aba")

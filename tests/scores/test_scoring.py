@@ -216,7 +216,8 @@ def test_a_what_if_says_where_it_needs_what_was_not_asked(score: Score, tmp_path
     (tmp_path / "mine.py").write_text("def judged(text):\n    return len(text) / 4\n")
     (found,) = what_if(score(ROWS, GATED), "total = style", tmp_path, {})
     assert (found.compared, found.mean_after) == (1, 0.5)
-    assert found.notes == ("4 completions have no value then: what they need was not asked there (`--ask-all` asks everywhere)",)
+    assert found.notes == (
+        "4 completions lose their value: what it then needs was not asked there (`--ask-all` asks everywhere)",)
     (found,) = what_if(score(ROWS, GATED), "total = 1 - open * style", tmp_path, {})
     assert (found.compared, found.mean_after) == (5, pytest.approx(4.5 / 5))
 
@@ -234,3 +235,17 @@ reward scaled = scale * usual
     assert column(report, "common") == ["b", "b", "b"]
     (found,) = what_if(report, "scale = 3", tmp_path, {})
     assert found.mean_after == pytest.approx(2)
+
+
+def test_the_share_of_a_gate_counts_what_it_closes(score: Score, tmp_path: Path) -> None:
+    """open 1 1 0 0, style 1/4 2/4 and unasked, total 1/4 1/2 0 0 (mean 3/16). With open at 1/2 and style at its mean 3/8 where
+    nobody was asked the rest is 1/8 1/4 3/16 3/16: what goes with open is 1/8 1/4 -3/16 -3/16 (mean 0)."""
+    (tmp_path / "mine.py").write_text("def judged(text):\n    return len(text) / 4\n")
+    rows = [{"prompt": str(number), "answer": answer, "completion": text}
+            for number, (answer, text) in enumerate([("a", "a"), ("bb", "bb"), ("a", "b"), ("a", "cc")])]
+    found = {entry.part: entry for entry in score(rows, GATED).shares if entry.reward == "total"}
+    squares = (1 / 16) ** 2 + (5 / 16) ** 2 + 2 * (3 / 16) ** 2
+    assert found["open"].variance == pytest.approx((1 / 8 / 16 + 5 / 4 / 16 + 2 * (3 / 16) ** 2) / squares)
+    assert found["open"].range == pytest.approx((1 / 4 + 3 / 16) / (1 / 2))
+    assert found["style"].variance == pytest.approx((-1 / 8 / 16 + 5 / 8 / 16) / squares)
+    assert found["style"].range == pytest.approx(1 / 2)

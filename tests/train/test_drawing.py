@@ -68,6 +68,41 @@ def test_draws_of_two_data_sets_stand_together_until_an_update(tmp_path: Path) -
     assert [step.objective for step in ahead if isinstance(step, Update)] == ["both"]
 
 
+@pytest.mark.parametrize("between", ["every 1 { save }", ""])
+def test_what_uses_no_rows_may_stand_between_two_draws(tmp_path: Path, between: str) -> None:
+    prepared(tmp_path, f"draw 4 prompts from problems {between} draw 4 rows from pairs update actor with both {OPTIMIZER}")
+
+
+@pytest.mark.parametrize("between", ["reset ref to actor", "seen <- seen + 1", "when mean(places) > 2 { save }"])
+def test_draws_with_a_use_of_rows_between_them_do_not_stand_together(tmp_path: Path, between: str) -> None:
+    extra = "policy ref = frozen(actor)\nstate seen: Real = 0\n"
+    text = f"draw 4 prompts from problems {between} draw 4 rows from pairs update actor with both {OPTIMIZER}"
+    with pytest.raises(RunError, match="needs rows of `problems`"):
+        prepare_train(spec_of(f"{TWO}{extra}\ntrain {{ {text} }}\n", project_of(tmp_path)), NEEDS)
+
+
+LAGGED = HEAD + """
+policy mask = frozen(actor)
+rollout y ~ actor(problems.question) { samples: 4, max_tokens: 3 }
+let gap = abs(logp(actor, y) - logp(mask, y))
+objective sharpen for actor { maximize s: mean(entropy(actor, y)) }
+state apart: Real = 0
+apart <- mean(gap)
+train { repeat 3 { draw 4 prompts  FIRST  update actor with sharpen { optimizer: adamw(lr: 1e-2) }  LAST } }
+"""
+
+
+def test_a_reset_after_a_draw_leaves_what_was_drawn_to_the_weights_before_it(tmp_path: Path) -> None:
+    """The rollout, and what is read of it, belong to the draw: a copy renewed behind it is seen an iteration later."""
+    for name, first, last in (("behind", "reset mask to actor", ""), ("after", "", "reset mask to actor"), ("never", "", "")):
+        run(LAGGED.replace("FIRST", first).replace("LAST", last), tmp_path / name, backend="torch")
+    behind, after, never = ([line["state/apart"] for line in numbers_of(tmp_path / name / "run")]
+                            for name in ("behind", "after", "never"))
+    assert after == [0, 0, 0]
+    assert behind[:2] == never[:2] and behind[0] == 0 and behind[1] > 0
+    assert 0 < behind[2] < never[2]
+
+
 def test_an_objective_may_need_rows_of_two_data_sets(tmp_path: Path) -> None:
     text = f"{TWO}\ntrain {{ repeat 3 {{ draw 8 prompts from problems  draw 6 rows from pairs " \
            "update actor with both { minibatch: 4 prompts, optimizer: adamw(lr: 1e-2) } } }\n"

@@ -59,6 +59,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize(("model", "follower", "rate"), [("actor", "ref", 0.25), ("rm", "slow", 0.5)])
 def test_an_average_is_the_decaying_mean_of_all_weights_since_the_start(finished: Path, model: str, follower: str,
                                                                        rate: float) -> None:
@@ -127,6 +128,7 @@ def _weight(model: LoadedModel) -> torch.nn.Parameter:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [ONE_STEP, TWO_STEPS], ids=["one step", "two steps"])
 def test_a_run_with_followers_that_was_stopped_is_the_run_that_was_not(tmp_path: Path, text: str) -> None:
     run(text, tmp_path, out="whole")

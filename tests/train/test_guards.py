@@ -54,6 +54,7 @@ train { repeat 2 { draw 8 prompts  update actor with imitation { optimizer: adam
     assert run(text, tmp_path).ending is Ending.FINISHED
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize(("divergence", "ending"), [("k1", Ending.FINISHED), ("k3", Ending.FINISHED)])
 def test_guards_read_models_as_they_are_when_the_iteration_begins(tmp_path: Path, divergence: str, ending: Ending) -> None:
     text = MAIN + f"""

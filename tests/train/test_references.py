@@ -97,6 +97,7 @@ train { repeat 20 { draw 12 prompts  update actor with distil { minibatch: 6 pro
 """
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("read", ["kl(teacher, actor, y)", "kl(actor, teacher, y)", "generalized_jsd(teacher, actor, y, 0.1, 1)",
                                   "alpha_divergence(teacher, actor, y, alpha: 0.5)"])
 def test_a_teacher_that_is_never_trained_is_approached_over_the_whole_vocabulary(tmp_path: Path, read: str) -> None:
@@ -110,6 +111,7 @@ def test_a_teacher_that_is_never_trained_is_approached_over_the_whole_vocabulary
     assert all(torch.equal(tensor, kept[name]) for name, tensor in first.module.named_parameters())
 
 
+@pytest.mark.slow
 def test_a_compiled_run_and_the_reference_distil_alike(tmp_path: Path) -> None:
     text = DISTILLED.replace("READ", "js(teacher, actor, y, weight: 0.2) + alpha_divergence(actor, teacher, y, alpha: 0.3)") \
         .replace("repeat 20", "repeat 3")

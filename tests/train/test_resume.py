@@ -69,6 +69,7 @@ def disturbed(folder: Path, moments: list[float | str], text: str = SPEC) -> Pat
     return folder / "run"
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("stops", [[1, 2], [3, 4, 1, 1], [5]])
 def test_stopping_between_iterations_changes_nothing(tmp_path: Path, undisturbed: Path, stops: list[int]) -> None:
     for place, stop in enumerate(stops):
@@ -78,6 +79,7 @@ def test_stopping_between_iterations_changes_nothing(tmp_path: Path, undisturbed
     assert everything(tmp_path / "run") == everything(undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moments", [
     ["_fill:1", "write_manifest:2", "_put:1"],
     pytest.param(["write_atomically:3", "_put:2", "write_atomically:1", "write_manifest:3"], marks=pytest.mark.slow),
@@ -86,6 +88,7 @@ def test_a_kill_within_a_write_changes_nothing(tmp_path: Path, undisturbed: Path
     assert everything(disturbed(tmp_path, moments)) == everything(undisturbed)
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_change_nothing(tmp_path: Path, undisturbed: Path) -> None:
     source = random.Random(0)
     moments: list[float | str] = [source.uniform(0.5, 3.0) for _ in range(3)]
@@ -100,6 +103,7 @@ def test_many_kills_at_random_moments_change_nothing(tmp_path: Path, undisturbed
     assert everything(disturbed(tmp_path, moments)) == everything(undisturbed)
 
 
+@pytest.mark.slow
 def test_a_wish_to_stop_is_heard_after_the_iteration(tmp_path: Path, undisturbed: Path) -> None:
     project = project_of(tmp_path / "project")
     (tmp_path / "test.rl").write_text(SPEC)
@@ -140,6 +144,7 @@ def test_comments_and_plans_may_change_before_a_run_goes_on(tmp_path: Path) -> N
     assert run(WHOLE + "\n# a remark\n\n\n", tmp_path, resume=True).ending is Ending.FINISHED
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(("change", "said"), [
     ({"text": WHOLE.replace("1e-2", "2e-2")}, "was changed"),
     ({"text": WHOLE.replace("places - mean", "correct - mean")}, "was changed"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rldsl.train.loop import counted
 from rldsl.train.outcome import Ending, RunError, RunResult
 from rldsl.train.rollout_log import read_rollouts
 from tests.train.specs import GRPO, HEAD, ROLLOUT, TASKS, WHOLE, lines_of, numbers_of, project_of, run, weights_of
@@ -56,6 +57,7 @@ def test_every_reward_of_every_sample_is_kept(finished: tuple[RunResult, Path]) 
     assert samples[0].prompt.endswith(">") and samples[0].data["answer"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers_and_another_one_does_not(tmp_path: Path) -> None:
     for out, seed in (("a", 3), ("b", 3), ("c", 4)):
         run(WHOLE, tmp_path, out=out, seed=seed)
@@ -63,6 +65,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_one_does_not(tmp_path:
     assert weights_of(tmp_path / "a") == weights_of(tmp_path / "b") != weights_of(tmp_path / "c")
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("micro_batch", ["1 samples", "2 samples", "1 prompts", "3 prompts", "5 tokens"])
 def test_micro_batches_change_nothing_but_rounding(tmp_path: Path, micro_batch: str) -> None:
     cut = WHOLE.replace("clip_gradient: 1.0", f"clip_gradient: 1.0, micro_batch: {micro_batch}")
@@ -224,3 +227,31 @@ def test_an_objective_may_read_a_rollout_in_another_context(tmp_path: Path) -> N
         losses[name] = [line["grad_norm"] for line in lines_of(tmp_path / name) if "grad_norm" in line]
     assert losses["same"] == pytest.approx(losses["plain"], rel=1e-5)  # prompts are computed once for each sample, not shared
     assert losses["other"] != pytest.approx(losses["plain"], rel=1e-3)
+
+
+REWARDS = HEAD + """
+rollout y ~ actor(problems.question) { samples: 4, max_tokens: 3 }
+reward correct = verify.equal(y.text, problems.answer)
+reward total = 0.5 * correct + 0.25
+reward length = y.length
+OBJECTIVE
+train { repeat 1 { draw 8 prompts  update actor with pg { optimizer: adamw(lr: 1e-3) } } }
+"""
+LEARNED = "objective pg for actor { maximize s: mean(logp(actor, y) * (REWARD - mean(REWARD, per: prompt))) }"
+
+
+@pytest.mark.parametrize(("objective", "leading"), [
+    (LEARNED.replace("REWARD", "total"), "total"), (LEARNED.replace("REWARD", "correct"), "correct"),
+    (LEARNED.replace("REWARD", "(total - correct)"), "total"),
+    ("objective pg for actor { maximize s: mean(entropy(actor, y)) }", "length"),
+])
+def test_the_reward_that_is_shown_is_the_one_that_is_learned_from(objective: str, leading: str, tmp_path: Path) -> None:
+    """Where several are, the one that the others are part of; where none is, the last such."""
+    run(REWARDS.replace("OBJECTIVE", objective), tmp_path, backend="torch")
+    [line] = numbers_of(tmp_path / "run")
+    assert line["reward"] == line[f"rewards/{leading}/mean"]
+    assert len({line["rewards/total/mean"], line["rewards/correct/mean"], line["rewards/length/mean"]}) == 3
+
+
+def test_one_iteration_is_one() -> None:
+    assert [counted(number) for number in (0, 1, 2)] == ["0 iterations", "1 iteration", "2 iterations"]

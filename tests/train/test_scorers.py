@@ -81,6 +81,7 @@ train {
 """
 
 
+@pytest.mark.slow
 def test_a_run_with_scorers_that_was_stopped_is_the_run_that_was_not(tmp_path: Path) -> None:
     """Rewards read a trained scorer, an ensemble and a snapshot; heads, bodies and moments come back to the bit."""
     run(REWARDED, tmp_path, out="whole", tasks=TASKS)

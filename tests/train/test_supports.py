@@ -74,6 +74,7 @@ def test_the_mask_changes_only_where_it_is_renewed_and_bounds_what_is_drawn(tmp_
         assert (tokens.support.ids.reshape(-1, 3) == tokens.ids[:, None]).any(1).all()
 
 
+@pytest.mark.slow
 def test_a_mask_that_lets_all_through_is_training_without_one(tmp_path: Path) -> None:
     run(PLAIN, tmp_path / "plain", backend="torch")
     run(masked("within: top_p(mask, 1)"), tmp_path / "masked", backend="torch")
@@ -81,6 +82,7 @@ def test_a_mask_that_lets_all_through_is_training_without_one(tmp_path: Path) ->
     assert first == pytest.approx(second, abs=1e-9) and any(loss != 0 for loss in first)
 
 
+@pytest.mark.slow
 def test_both_back_ends_train_alike_within_a_support(tmp_path: Path) -> None:
     for backend in ("numba", "torch"):
         run(masked("top_p: 0.8, temperature: 1, within: top_k(mask, 4, ends: true)"), tmp_path / backend, backend=backend)  # type: ignore[arg-type]

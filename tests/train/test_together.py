@@ -80,6 +80,7 @@ def test_all_three_learn_and_are_logged_by_name(tmp_path: Path) -> None:
         assert late < 0.7 * early, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stops", [[1, 2]])
 def test_a_stopped_run_of_all_three_is_the_run_that_was_not(tmp_path: Path, stops: list[int]) -> None:
     text = block("actor", "v", "rm", count=5, settings="{ minibatch: 4 prompts, optimizer: adamw(lr: 1e-2) }")

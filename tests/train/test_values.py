@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from rldsl.data.load import load_data
+from rldsl.rewards.handled import handled_calls
 from rldsl.rewards.run import HostCalls
 from rldsl.rollouts.score import head_of, hidden_rows
 from rldsl.train.engine import load_models
-from rldsl.train.failures import FailureBook, handled_calls
+from rldsl.train.failures import FailureBook
 from rldsl.train.needs import NeedFinder
 from rldsl.train.outcome import RunError
 from rldsl.train.values import Scalars, Values

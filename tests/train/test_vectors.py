@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load
 from torch import Tensor
 
-from rldsl.compiler import check_source
 from rldsl.emit.evaluate import evaluate
 from rldsl.graph.model import Read, ReadKind
-from rldsl.graph.spec import Amount, Spec
+from rldsl.graph.spec import Spec
 from rldsl.kernels.layout import Layout
 from rldsl.kernels.vectors import Taken, averaged, end_of, products
-from rldsl.loading import project_loader
 from rldsl.meaning import Meaning
 from rldsl.passes import compile_objective
 from rldsl.program import CompiledObjective
-from rldsl.source import Source
-from rldsl.train.micro import TooFine, check_micro_batch
+from rldsl.train import outputs
 from rldsl.train.outcome import Ending
 from rldsl.train.vectors import Products
-from tests.train.specs import HEAD, ROLLOUT, numbers_of, run, spec_of
+from tests.train.specs import HEAD, ROLLOUT, numbers_of, run, spec_of, weights_of
 
 TASKS = '''
 def problems(count=64, letters=2):
@@ -64,6 +64,7 @@ train { repeat 60 { draw 24 rows from pairs
 """
 
 
+@pytest.mark.slow
 def test_an_embedder_learns_which_texts_belong_together(tmp_path: Path) -> None:
     assert run(MATCHES + TRAIN.replace("MICRO", ""), tmp_path, tasks=TASKS).ending is Ending.FINISHED
     lines = numbers_of(tmp_path / "run")
@@ -71,14 +72,49 @@ def test_an_embedder_learns_which_texts_belong_together(tmp_path: Path) -> None:
     assert np.isfinite([line["grad_norm"] for line in lines]).all()
 
 
-def test_what_multiplies_vectors_is_not_split(tmp_path: Path) -> None:
-    (tmp_path / "tasks.py").write_text(TASKS)
-    text = MATCHES + TRAIN.replace("MICRO", ", micro_batch: 4 rows")
-    found = check_source(Source("spec.rl", text), project_loader(tmp_path)).errors
-    assert [entry.code for entry in found] == ["RL801"]
-    spec = spec_of(MATCHES + TRAIN.replace("MICRO", ""), tmp_path)
-    with pytest.raises(TooFine, match="vectors of the whole update batch"):
-        check_micro_batch(compile_objective(spec, spec.objectives[0]), Amount(4, "rows"))
+@pytest.mark.wide(1)
+@pytest.mark.parametrize("amount", ["5 rows", "1 rows", "7 samples", "20 tokens", "24 rows"])
+def test_a_micro_batch_of_vectors_gives_the_gradient_of_the_whole(amount: str, tmp_path: Path) -> None:
+    """Pairs of the whole update batch, whose texts go through the model a few at a time."""
+    text = MATCHES + TRAIN.replace("repeat 60", "repeat 2").replace("every 60 { evaluate heldout }", "")
+    run(text.replace("MICRO", ""), tmp_path / "whole", tasks=TASKS)
+    with at_once() as sizes:
+        run(text.replace("MICRO", f", micro_batch: {amount}"), tmp_path / "cut", tasks=TASKS)
+    whole, cut = (numbers_of(tmp_path / name / "run") for name in ("whole", "cut"))
+    for name in ("loss", "grad_norm"):
+        assert [line[name] for line in cut] == pytest.approx([line[name] for line in whole], rel=2e-5)
+    first, second = (weights_of(tmp_path / name / "run") for name in ("whole", "cut"))
+    for name in (name for name in first if name.startswith("models")):
+        for key, value in load(first[name]).items():
+            torch.testing.assert_close(load(second[name])[key], value, atol=3e-5, rtol=1e-3)
+    number, unit = amount.split()
+    assert max(sizes) <= (int(number) if unit != "tokens" else 20)  # rows that keep activations at once
+
+
+@contextmanager
+def at_once() -> Iterator[list[int]]:
+    """How many samples go through a model with activations kept, call by call."""
+    found: list[int] = []
+    plain = outputs.plain_read
+
+    def spying(seen: Any, read: Read, samples: range, *, grad: bool) -> Tensor:
+        if grad:
+            found.append(len(samples))
+        return plain(seen, read, samples, grad=grad)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outputs, "plain_read", spying)
+        yield found
+
+
+@pytest.mark.wide(1)
+@pytest.mark.parametrize("amount", ["1 prompts", "2 samples", "5 tokens"])
+def test_hidden_states_beside_probabilities_are_cut_as_well(amount: str, tmp_path: Path) -> None:
+    run(HIDDEN, tmp_path / "whole", tasks=TASKS)
+    run(HIDDEN.replace("lr: 1e-2)", f"lr: 1e-2), micro_batch: {amount}"), tmp_path / "cut", tasks=TASKS)
+    whole, cut = (numbers_of(tmp_path / name / "run") for name in ("whole", "cut"))
+    for name in ("loss", "grad_norm", "objective/drift", "objective/rivals", "objective/reward"):
+        assert [line[name] for line in cut] == pytest.approx([line[name] for line in whole], rel=1e-4, abs=1e-6)
 
 
 HIDDEN = HEAD + ROLLOUT + """

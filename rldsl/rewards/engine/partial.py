@@ -133,12 +133,20 @@ class Partial:
             case Function.OTHERWISE:
                 return self._or_else(node)
             case Function.IS_MISSING:
-                return self._any_input(node)
+                return self._missing(node)
         marks = self._product(node, function) if function in CLOSING else self._any_input(node)
         for key in node.inputs:
             if self.graph[key].type.optional:
                 marks = marks & ~self._known_missing(key)
         return marks
+
+    def _missing(self, node: Node) -> Mask:
+        """What cannot be absent is there: a call that is not made cannot fail."""
+        marks = self._any_input(node)
+        if node.inputs[0] in self._blank:
+            return marks
+        self._closed[node.key] = marks, 0.0
+        return np.zeros_like(marks)
 
     def _product(self, node: Node, function: Function) -> Mask:
         deciding, everything = CLOSING[function], self._any_input(node)

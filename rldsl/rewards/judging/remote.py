@@ -11,7 +11,7 @@ import random
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from rldsl.rewards.judging.connections import BrokenOff, Connections, NotConnected
@@ -117,8 +117,9 @@ class Remote:
             results.put(None)
 
     async def _one(self, place: int, question: Question, results: queue.SimpleQueue[_Item]) -> None:
+        asked = _Asked(question, self.bound(question))
         try:
-            result = self._given_up or await self._ask(question)
+            result = self._given_up or await self._ask(asked)
         except asyncio.CancelledError:
             if self._given_up is None:
                 raise
@@ -126,7 +127,7 @@ class Remote:
         except Exception as fault:  # a fault of ours: the caller's thread raises it
             results.put(fault)
             return
-        results.put((place, result))
+        results.put((place, replace(result, cost=asked.cost)))
         self._note(result)
 
     def _note(self, result: Answered | Failure) -> None:
@@ -143,18 +144,17 @@ class Remote:
         for task in self._tasks:
             task.cancel()
 
-    async def _ask(self, question: Question) -> Answered | Failure:
+    async def _ask(self, asked: _Asked) -> Answered | Failure:
         """Calls until there is an answer, or a reason to stop."""
-        half = _half_character(question)
+        half = _half_character(asked.question)
         if half is not None:
             return half
-        asked = _Asked(question, self.bound(question))
         while True:
             result = await self._try(asked)
             if isinstance(result, Failure):
                 return result
             if isinstance(result, Reply):
-                return Answered(result.value, result.text, asked.cost, time.monotonic() - asked.started)
+                return Answered(result.value, result.text, seconds=time.monotonic() - asked.started)
             stopped = await self._after(asked, result)
             if stopped is not None:
                 return stopped
@@ -173,7 +173,7 @@ class Remote:
             cost = result.cost
         finally:
             self._pace.leave(asked.bound, cost)
-        asked.cost += cost
+            asked.cost += cost
         asked.attempt += 1
         if isinstance(result, Trouble) and result.dialect is not None and self._dialect == used:
             self._dialect = result.dialect

@@ -1,0 +1,29 @@
+"""Models of a spec, loaded by their names with those that they are made from. Imports torch only when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rldsl.graph.spec import Spec
+
+if TYPE_CHECKING:
+    from rldsl.rollouts.models import LoadedModel
+
+
+def load_named(spec: Spec, names: Iterable[str], project: Path, seed: int) -> dict[str, LoadedModel]:
+    """The models of these names, and their bases. Raises `ModelError`."""
+    from rldsl.rollouts.models import load_model
+    found: dict[str, LoadedModel] = {}
+    entries = {entry.name: entry for entry in spec.models}
+
+    def load(name: str) -> LoadedModel:
+        if name not in found:
+            entry = entries[name]
+            base = None if entry.base is None else load(entry.base)
+            found[name] = load_model(entry, seed=seed, base=base, root=project)
+        return found[name]
+    for name in names:
+        load(name)
+    return found

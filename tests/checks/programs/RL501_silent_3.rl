@@ -1,0 +1,11 @@
+data problems from jsonl("problems.jsonl") { question: Text  answer: Text target }
+policy actor from hf("model")
+policy critic = actor with { system: "Review." }
+rollout y ~ actor(problems.question) { samples: 8, max_tokens: 16 }
+rollout z ~ critic(y.text) { samples: 1, max_tokens: 16 }
+reward useful = verify.equal(z.text, problems.answer)
+let brought = mean(useful, per: prompt)
+let advantage = brought - mean(brought, per: prompt)
+objective pg for actor {
+  maximize pg: mean(advantage * logp(actor, y))
+}

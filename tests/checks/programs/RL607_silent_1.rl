@@ -1,0 +1,12 @@
+data problems from jsonl("problems.jsonl") { question: Text  answer: Text target }
+policy actor from hf("model")
+rollout y ~ actor(problems.question) { samples: 8, max_tokens: 16 }
+reward correct = verify.math(y.text, problems.answer)
+reward strict held out = verify.equal(y.text, problems.answer)
+reward tokens held out = y.length
+let advantage = (correct - mean(correct, per: prompt)) / y.length
+guard mean(strict) > 0.01 else warn
+objective pg for actor {
+  let ratio = exp(logp(actor, y) - y.logp)
+  maximize surrogate: mean(min(ratio * advantage, clip(ratio, 0.8 .. 1.2) * advantage))
+}

@@ -1,0 +1,40 @@
+"""`examples/scoring.rl` on the answers beside it: through the command line, with the numbers that the README shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import rldsl
+from tests.cli.conftest import Command
+from tests.cli.conftest import rldsl as command  # noqa: F401
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SPEC, ANSWERS = EXAMPLES / "scoring.rl", EXAMPLES / "tasks" / "answers.jsonl"
+
+
+def test_the_example_scores_the_answers_beside_it(tmp_path: Path) -> None:
+    report = rldsl.score(SPEC, ANSWERS, out=tmp_path / "out")
+    nodes = {entry.name: entry for entry in report.nodes}
+    assert (report.count, report.groups, report.exit_status, report.refused) == (24, 6, 0, ())
+    correct = nodes["correct"].distribution
+    assert correct is not None and correct.mean == pytest.approx(14 / 24)
+    assert (nodes["wording"].not_asked, nodes["wording"].failed) == (10, 0)  # of wrong answers nobody asks how they are said
+    assert nodes["chatter"].kind == "held out" and nodes["chatter"].not_asked == 0
+    assert nodes["said"].absent == 1  # `I cannot say without the timetable.` has no number
+
+
+def test_the_example_answers_what_if_and_against(command: Command, tmp_path: Path) -> None:  # noqa: F811
+    other = tmp_path / "other.rl"
+    other.write_text(SPEC.read_text(encoding="utf-8").replace("= 0.5", "= 1"), encoding="utf-8")
+    (tmp_path / "tasks").symlink_to(EXAMPLES / "tasks")
+    out = tmp_path / "out"
+    found = command("score", SPEC, ANSWERS, "--out", out, "--what-if", "manner = 0", "--against", other, "--json")
+    assert found.status == 0, found.err
+    document = json.loads(found.out)
+    asked = {(entry["title"].split()[0], entry["name"]): entry for entry in document["comparisons"]}
+    assert asked["what", "total"]["mean_after"] == pytest.approx(14 / 24)
+    assert asked[str(SPEC), "total"]["groups"] == 6
+    assert asked[str(SPEC), "correct"]["largest"] == []

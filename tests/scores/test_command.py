@@ -1,0 +1,99 @@
+"""`rldsl score` on the command line: tables, JSON, exit codes, what is said of a bad command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+from tests.cli.conftest import rldsl as rldsl  # noqa: PLC0414 - a fixture
+from tests.scores.conftest import HEAD, ROWS, SPEC, write_rows
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`mine.rl` and `rows.jsonl` in the working directory."""
+    (tmp_path / "mine.rl").write_text(SPEC, encoding="utf-8")
+    write_rows(tmp_path / "rows.jsonl", ROWS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_tables_say_what_was_found(rldsl: Command, project: Path) -> None:
+    found = rldsl("score", "mine.rl", "rows.jsonl")
+    assert (found.status, found.err) == (0, "")
+    lines = [" ".join(line.split()) for line in found.out.splitlines()]
+    assert lines[0].startswith("mine.rl on rows.jsonl: 5 completions in 2 groups, ")
+    assert "total y.sample 5 0 0 0 0.225 0.4366 0 0 0 0.125 1 █▁ ▁" in lines or any(
+        line.startswith("total y.sample 5 0 0 0 0.225 0.4366 0 0 0 0.125 1") for line in lines)
+    assert "total right term 76.2% 75.0%" in lines
+    assert "total 2 1 50.0%" in lines
+    assert lines[-1] == "written to scores/mine-rows"
+
+
+def test_json_is_one_document_that_holds_the_comparisons(rldsl: Command, project: Path) -> None:
+    found = rldsl("score", "mine.rl", "rows.jsonl", "--json", "--what-if", "weight = 0", "--jsonl")
+    document = json.loads(found.out)
+    assert (found.status, document["count"], document["comparisons"][0]["name"]) == (0, 5, "total")
+    assert document["comparisons"][0]["mean_after"] == pytest.approx(0.2)
+    rows = [json.loads(line) for line in (project / "scores/mine-rows/scores.jsonl").read_text().splitlines()]
+    assert [row["total"] for row in rows] == [1, 0.125, 0, 0, 0]
+
+
+def test_a_what_if_asks_the_folder_and_nobody_else(rldsl: Command, project: Path) -> None:
+    assert rldsl("score", "mine.rl", "rows.jsonl").status == 0
+    kept = ("scores.parquet", "nodes.parquet", "evidence.jsonl", "summary.json", "score.json")
+    before = {name: Path("scores/mine-rows", name).stat().st_mtime_ns for name in kept}
+    found = rldsl("score", "mine.rl", "rows.jsonl", "--what-if", "right weight 0; places weight 1")
+    assert found.status == 0
+    assert "mean 0.225 → 0.3" in found.out
+    assert "coefficient of `right` in `total`: 0.75 → 0" in found.out
+    assert {name: Path("scores/mine-rows", name).stat().st_mtime_ns for name in kept} == before
+
+
+def test_other_specs_are_scored_beside(rldsl: Command, project: Path) -> None:
+    (project / "other.rl").write_text(SPEC.replace("0.25", "0.75"), encoding="utf-8")
+    found = rldsl("score", "mine.rl", "rows.jsonl", "--against", "other.rl")
+    assert found.status == 0
+    assert "mine.rl against other.rl: right\n  the same for each of 5 completions" in found.out
+    assert "mean 0.225 → 0.275" in found.out
+    assert (project / "scores/mine-rows/against/other/summary.json").exists()
+    again = rldsl("score", "mine.rl", "rows.jsonl", "--against", "other.rl")
+    assert again.status == 0 and "mean 0.225 → 0.275" in again.out
+
+
+@pytest.mark.parametrize(("arguments", "status", "said"), [
+    (["mine.rl", "no.jsonl"], 2, "there is no file no.jsonl"),
+    (["no.rl", "rows.jsonl"], 1, "there is no such file"),
+    (["mine.rl", "rows.jsonl", "--map", "answer"], 2, "`--map answer` says no column"),
+    (["mine.rl", "rows.jsonl", "--map", "answer=a", "--map", "answer=b"], 2, "`answer` is mapped twice"),
+    (["mine.rl", "rows.jsonl", "--group", "promt"], 2, "did you mean `prompt`"),
+    (["mine.rl", "rows.jsonl", "--rollout", "z"], 2, "there is no rollout `z`"),
+    (["mine.rl", "rows.jsonl", "--what-if", "louder"], 2, "`louder` is no what-if"),
+    (["mine.rl", "rows.jsonl", "--against", "no.rl"], 1, "no.rl cannot be compared with"),
+    (["mine.rl", "rows.jsonl", "--set", "weight=7"], 1, ""),
+    (["mine.rl", "rows.jsonl", "--limit", "0"], 2, ""),
+])
+def test_bad_commands_are_answered(rldsl: Command, project: Path, arguments: list[str], status: int, said: str) -> None:
+    found = rldsl("score", *arguments)
+    assert found.status == status
+    assert said in found.err
+    assert "Traceback" not in found.err
+
+
+def test_faults_of_the_file_are_shown_with_their_lines(rldsl: Command, project: Path) -> None:
+    (project / "bad.jsonl").write_text('{"completion": 1, "answer": "a"}\n{"completion": "a"}\n')
+    found = rldsl("score", "mine.rl", "bad.jsonl")
+    assert found.status == 1
+    assert "bad.jsonl:1: `completion`: expected a text" in found.err
+    assert "bad.jsonl:2: `answer` is missing" in found.err
+
+
+def test_else_stop_without_a_value_is_exit_code_1_when_all_is_written(rldsl: Command, project: Path) -> None:
+    (project / "strict.rl").write_text(HEAD + "reward number = verify.number(y.text) else stop\n", encoding="utf-8")
+    found = rldsl("score", "strict.rl", "rows.jsonl")
+    assert found.status == 1
+    assert "5 completions without a value where the spec says `else stop`" in found.out
+    assert (project / "scores/strict-rows/summary.json").exists()

@@ -1,0 +1,96 @@
+"""Rubrics, steps and other parts through `rldsl score`: what a judge is asked, what is kept of it, what a what-if asks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rldsl.scores.asking import what_if
+from tests.judging.server import JudgeServer
+from tests.scores.conftest import HEAD, Score, column, node
+
+RUBRIC = HEAD + """
+param heavy: Real in [0, 10] = 3
+judge grader from openai(model: "judge", base_url: env("JUDGE_URL"))
+rubric clear judged by grader {
+  "It names the letter a"   weight heavy
+  "It is a polite answer"   weight 1
+}
+reward right = verify.equal(y.text, problems.answer)
+reward style = clear(y.text, question: problems.question)
+reward total = right * style
+"""
+ROWS = [{"prompt": "q", "answer": "a", "completions": ["a", "b", "a"]}, {"prompt": "r", "answer": "c", "completions": ["c", "b"]}]
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> JudgeServer:
+    """A judge that answers by the text."""
+    monkeypatch.setenv("RLDSL_CACHE", str(tmp_path / "cache"))
+    with JudgeServer() as running:
+        monkeypatch.setenv("JUDGE_URL", running.url)
+        yield running
+
+
+def test_a_judge_is_asked_where_it_decides_and_once(score: Score, server: JudgeServer) -> None:
+    report = score(ROWS, RUBRIC)
+    assert len(server.calls) == 2  # of a and of c: b is wrong, and the second a is the first one
+    assert column(report, "style.state") == ["value", "not asked", "value", "value", "not asked"]
+    style = node(report, "style")
+    assert (style.calls, style.not_asked) == (2, 2)
+    again = score(ROWS, RUBRIC)
+    assert len(server.calls) == 2 and column(again, "total") == column(report, "total")
+    assert node(again, "style").calls == 0
+
+
+@pytest.mark.parametrize(("change", "first", "second"), [('clear."polite" weight 5', 3, 5), ("heavy = 1", 1, 1),
+                                                         ('clear."letter a" weight 2; heavy = 9', 2, 1)])
+def test_a_weight_is_changed_without_a_call(score: Score, server: JudgeServer, tmp_path: Path, change: str, first: int,
+                                            second: int) -> None:
+    report = score(ROWS, RUBRIC)
+    calls, key = len(server.calls), next(key for key in report.names.labels
+                                         if getattr(report.plan.spec.graph[key].operation, "name", "").startswith("rubric:"))
+    verdicts = report.kept.numbers[report.names.digests[key]].reshape(5, 2)[[0, 2, 3]]
+    found = {entry.name: entry for entry in what_if(report, change, tmp_path, {})}
+    expected = verdicts @ [first, second] / (first + second)
+    before = verdicts @ [3, 1] / 4
+    if expected.tolist() == before.tolist():
+        assert found["total"].is_same
+    else:
+        assert found["style"].mean_before == pytest.approx(before.mean())
+        assert found["style"].mean_after == pytest.approx(expected.mean())
+        assert found["total"].mean_after == pytest.approx(expected.sum() / 5)
+    assert len(server.calls) == calls
+
+
+def test_what_a_judge_said_is_in_the_evidence(score: Score, server: JudgeServer) -> None:
+    spec = RUBRIC.replace("weight 1\n", "weight 1\n  ask: each\n")
+    report = score(ROWS, spec)
+    lines = [json.loads(line) for line in Path(report.folder, "evidence.jsonl").read_text().splitlines()]
+    assert {(line["completion"], line["place"]) for line in lines} >= {(0, 0), (0, 1), (3, 0), (3, 1)}
+    assert all("evidence" in line for line in lines)
+
+
+def test_steps_are_places_of_their_own(score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = HEAD + """
+param scale: Real = 1
+let steps = split(y.text, at: "|")
+let sizes = text.length(steps)
+reward longest = max(sizes, per: sample)
+reward total = scale * longest
+"""
+    rows = [{"prompt": "q", "answer": "", "completions": ["a|bbb", "cc"]},
+            {"prompt": "r", "answer": "", "completions": ["d|e|ffff"]}]
+    report = score(rows, spec)
+    assert column(report, "sizes")[1] == [2]
+    assert [len(values) for values in column(report, "sizes")] == [2, 1, 3]
+    assert node(report, "sizes").places == 6
+    (found,) = what_if(report, "scale = 2", tmp_path, {})
+    assert found.mean_after == pytest.approx(2 * sum(column(report, "longest")) / 3)
+    monkeypatch.setattr("rldsl.scores.groups.MOST_ROWS", 1)
+    cut = score(rows, spec)
+    assert column(cut, "sizes") == column(report, "sizes")
+    (again,) = what_if(cut, "scale = 2", tmp_path, {})
+    assert again.mean_after == found.mean_after
