@@ -33,7 +33,7 @@ def open_host(spec: Spec, project: Path, *, seed: int = 0, models: Mapping[str, 
 
 def _comparing(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> dict[str, Service]:
     from rldsl.rewards.models import load_named
-    from rldsl.rollouts.similarity import Similarity
+    from rldsl.rewards.similarity import Similarity
     if models is not None:
         return {"similarity": Similarity(models.__getitem__)}
 
