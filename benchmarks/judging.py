@@ -5,6 +5,7 @@ Run as `python -m benchmarks judging`. The server is a process of its own that a
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import rldsl
+from rldsl.rewards.judging.connections import Connections
 from rldsl.rewards.judging.judge import Judge
 from rldsl.rewards.judging.keep import Keep
 from rldsl.rewards.judging.limits import Budget, Most
+from rldsl.rewards.judging.protocol import body_of, first_dialect
 from rldsl.rewards.judging.question import Answered, Question
 from rldsl.rewards.judging.remote import Remote
 from rldsl.rewards.judging.settings import Endpoint, JudgeSettings
@@ -80,18 +83,37 @@ def timed(judge: Judge, asked: list[Question]) -> tuple[float, float]:
     return time.perf_counter() - clock, time.process_time() - processor
 
 
+async def bare(url: str, count: int) -> float:
+    """Calls a second of the same requests with nothing around them: what machine, server and connections allow."""
+    endpoint, settings = Endpoint("grader", "judge", url), JudgeSettings()
+    bodies = [body_of(question, endpoint, settings, first_dialect(settings), 0) for question in questions(count)]
+    connections, doors = Connections(CONNECTIONS, {"content-type": "application/json"}), asyncio.Semaphore(CONNECTIONS)
+
+    async def one(body: bytes) -> None:
+        async with doors:
+            await connections.post(endpoint.url, body, 1 << 20)
+
+    started = time.perf_counter()
+    await asyncio.gather(*(one(body) for body in bodies))
+    rate = count / (time.perf_counter() - started)
+    await connections.close()
+    return rate
+
+
 def throughput(url: str) -> None:
-    """Three batches, then all of them again."""
+    """Three batches, each after bare calls; then all of them again."""
     ideal = CONNECTIONS / LATENCY
     with tempfile.TemporaryDirectory() as folder, Keep(Path(folder)) as keep, judge_at(url, keep) as judge:
         timed(judge, questions(CONNECTIONS))  # opens the connections
         counted(url)
         every = questions(3 * COUNT + CONNECTIONS)[CONNECTIONS:]
         for place in range(3):
+            allowed = asyncio.run(bare(url, COUNT))
+            counted(url)
             seconds, processor = timed(judge, every[place * COUNT:(place + 1) * COUNT])
             counts, rate = counted(url), COUNT / seconds
             print(f"{rate:6.1f} calls a second of {ideal:.0f} ({rate / ideal:.1%}); {counts['largest']} at once; "
-                  f"{1000 * processor / COUNT:.2f} ms of processor a call", flush=True)
+                  f"bare calls {allowed:.1f}; {1000 * processor / COUNT:.2f} ms of processor a call", flush=True)
         seconds, _ = timed(judge, every)
         print(f"the same again: {counted(url)['calls']} calls, {len(every) / seconds:,.0f} answers a second from the disk")
 

@@ -1,5 +1,5 @@
-"""Node evaluations a second of the cheap verifiers, alone and in the graph of a spec, and what a call of a function in a child
-process costs.
+"""Node evaluations a second of the cheap verifiers, alone and in the graph of a spec, what a call of a function in a child
+process costs, and code against tests.
 
 Run as `python benchmarks/rewards.py`. Prints; judges nothing.
 """
@@ -96,6 +96,28 @@ def main() -> None:
                 settings = (("function", f"rewards:{name}"), ("isolate", isolate), ("range", (0.0, 1.0)))
                 print(f"{name}, isolate: {isolate}", end=": ")
                 timed(calls, Foreign("verify.python", ("text",), settings), [texts])
+    bench_code(400)
+
+
+def code(count: int) -> tuple[list[str], list[list[str]]]:
+    """Different programs of some lines with three tests each, right in half of the cases."""
+    texts = [f"Sum of squares.\n```python\ndef total(values):\n    found = {index} * 0\n    for value in values:\n"
+             f"        found += value * value\n    return found{'' if index % 2 else ' + 1'}\n```" for index in range(count)]
+    return texts, [["assert total([1, 2]) == 5", "assert total([]) == 0", "assert total([3]) == 9"]] * count
+
+
+def bench_code(count: int) -> None:
+    """Items with three tests a second at each level of isolation that this machine has."""
+    texts, tests = code(count)
+    programs = ["```python\nprint(sum(int(word) for word in input().split()))\n```\n" + f"({index})" for index in range(count)]
+    cases = [[{"input": "1 2 3", "output": "6"}]] * count
+    for isolate in ("process", "namespace"):
+        settings = (("isolate", isolate),)
+        with tempfile.TemporaryDirectory() as folder, HostCalls((), Path(folder)) as calls:
+            print(f"isolate: {isolate}", end=": ")
+            timed(calls, Foreign("verify.tests", ("text", "tests"), settings), [texts, tests])
+            print(f"isolate: {isolate}", end=": ")
+            timed(calls, Foreign("verify.program", ("text", "cases"), settings), [programs, cases])
 
 
 if __name__ == "__main__":

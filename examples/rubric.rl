@@ -1,7 +1,8 @@
 ## A judge's rubric as a reward: weights, a penalty, a veto and a gate, beside a verifier and a win rate within the group.
 ##
 ## The judge is any server that speaks the OpenAI-compatible protocol:
-## `JUDGE_URL=http://localhost:8000/v1 rldsl run examples/rubric.rl`. Its answers are kept on disk and asked for once.
+## `JUDGE_URL=http://localhost:8000/v1 rldsl run examples/rubric.rl`. Its answers are kept on disk and asked for once. One that
+## needs no model is `python examples/tasks/letters_judge.py --port 8000`.
 ## Where the gate is closed the other criteria are not asked about.
 
 import std.surrogate (clipped)

@@ -159,6 +159,8 @@ def score(spec: Spec,
                                                                             "the two disagree.")] = None,
           ask_all: Annotated[bool, typer.Option("--ask-all", help="Ask for every reward everywhere, also where it decides "
                                                                   "nothing: a factor beside a 0.")] = False,
+          fresh: Annotated[bool, typer.Option("--fresh", help="Run functions and tests of code again whose answers are kept from "
+                                                              "before.")] = False,
           address: Annotated[Optional[str], typer.Option("--serve", metavar="PORT", help="Answer over HTTP in place of scoring a "
                              "file: `8000` for this machine, `0.0.0.0:8000` for others.")] = None,
           reward: Annotated[Optional[str], typer.Option("--reward", help="With --serve: the reward that is served, by default the "
@@ -170,7 +172,8 @@ def score(spec: Spec,
           quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False, sets: Sets = None) -> None:
     """Score completions that exist already: every reward, its evidence, what decides it. Trains and samples nothing."""
     of_files = {"COMPLETIONS": completions, "--out": out, "--group": group, "--limit": limit, "--what-if": what_ifs,
-                "--against": against, "--ask-all": ask_all, "--resume": resume, "--replace": replace, "--json": as_json}
+                "--against": against, "--ask-all": ask_all, "--fresh": fresh, "--resume": resume, "--replace": replace,
+                "--json": as_json}
     if address is not None:
         if given := [name for name, value in of_files.items() if value]:
             raise typer.BadParameter(f"{given[0]} is for scoring a file; --serve scores what is sent to it")
@@ -183,7 +186,7 @@ def score(spec: Spec,
     from rldsl.scores.command import Asked, score_file
     raise typer.Exit(score_file(Asked(spec, completions, out, maps or (), group, limit, rollout, sets=overrides(sets),
                                       resume=resume, replace=replace, as_json=as_json, quiet=quiet, what_ifs=what_ifs or (),
-                                      against=against, ask_all=ask_all, jsonl=jsonl)))
+                                      against=against, ask_all=ask_all, jsonl=jsonl, is_fresh=fresh)))
 
 
 @app.command(epilog=_teaching("rldsl export mine.rl --for trl", "rldsl export mine.rl --for verl --reward correct "

@@ -21,7 +21,7 @@ from rldsl.rewards.outcome import Outcome
 from rldsl.types import BATCH, Level
 
 if TYPE_CHECKING:
-    from rldsl.rollouts.reading import TextReads
+    from rldsl.rewards.reading import TextReads
 
 Numbers = npt.NDArray[np.float64]
 
@@ -104,7 +104,7 @@ class CompiledReward:
 
     def _read(self, reads: TextReads, run: HostRun, texts: Sequence[str], layout: Layout,
               columns: Mapping[str, Sequence[Any]]) -> None:
-        from rldsl.rollouts.reading import Texts
+        from rldsl.rewards.reading import Texts
         from rldsl.rollouts.signatures import ModelError
         counts = np.diff(layout.bounds(self.response.sample_axis.name, self.response.prompt_axis.name))
         try:
@@ -157,7 +157,7 @@ def _text_reads(spec: Spec, needed: frozenset[int], project: Path) -> TextReads 
     """The models that a reward reads, loaded; None where it reads none."""
     if not _reads(spec, needed):
         return None
-    from rldsl.rollouts.reading import TextReads
+    from rldsl.rewards.reading import TextReads
     from rldsl.rollouts.signatures import ModelError
     try:
         return TextReads(spec, needed, project)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rldsl.graph.model import Foreign
 from rldsl.graph.spec import Spec
+from rldsl.rewards.kept_calls import Kept
 from rldsl.rewards.rubrics.parts import CriterionService
 from rldsl.rewards.run import HostCalls, Service
 
@@ -19,19 +20,20 @@ if TYPE_CHECKING:
 JUDGED = ("rubric", "prefer", "prm")
 
 
-def open_host(spec: Spec, project: Path, *, seed: int = 0, models: Mapping[str, LoadedModel] | None = None) -> HostCalls:
+def open_host(spec: Spec, project: Path, *, seed: int = 0, models: Mapping[str, LoadedModel] | None = None,
+              keep: Kept | None = None) -> HostCalls:
     """Everything that answers the calls of a spec. `models` are those that a run has loaded: judges of the same weights are taken
-    from them. Answers of judges are kept on disk."""
+    from them. Answers of judges are kept on disk, in `keep` those of other costly calls too."""
     asked = {node.operation.name.partition(":")[0] for node in spec.graph.nodes if isinstance(node.operation, Foreign)}
     services = _judging(spec, project, seed, models) if asked.intersection(JUDGED) else {}
     if "similarity" in asked:
         services |= _comparing(spec, project, seed, models)
-    return HostCalls(spec.externs, project, services={**services, "criterion": CriterionService()})
+    return HostCalls(spec.externs, project, services={**services, "criterion": CriterionService()}, keep=keep)
 
 
 def _comparing(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> dict[str, Service]:
     from rldsl.rewards.models import load_named
-    from rldsl.rollouts.similarity import Similarity
+    from rldsl.rewards.similarity import Similarity
     if models is not None:
         return {"similarity": Similarity(models.__getitem__)}
 

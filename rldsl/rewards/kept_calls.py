@@ -10,15 +10,15 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
 from rldsl.graph.model import Foreign
 from rldsl.rewards.calls import HostCall
-from rldsl.rewards.judging.keep import Keep
 from rldsl.rewards.judging.question import key_of
 from rldsl.rewards.outcome import Failure
 from rldsl.rewards.pool import Item, Reply
@@ -40,10 +40,35 @@ class Identified(Protocol):
         """Plain JSON that says everything else that an answer depends on; None: answers are not to be kept."""
 
 
+class Kept(Protocol):
+    """Answers by key: `judging.keep.Keep`."""
+
+    def get(self, keys: Iterable[str]) -> dict[str, Any]:
+        """What is kept under these keys, those that are."""
+
+    def put(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Keep plain JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """Knows nothing, and keeps what is answered: for what changed where no key sees it."""
+
+    kept: Kept
+
+    def get(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def put(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Keep them in place of what was there."""
+        self.kept.put(kind, values)
+
+
 class KeptCalls:
     """Looks answers up before anybody is asked."""
 
-    def __init__(self, keep: Keep, project: Path) -> None:
+    def __init__(self, keep: Kept, project: Path) -> None:
         self.keep, self.project = keep, project
 
     def identity_of(self, plan: HostCall) -> Any:

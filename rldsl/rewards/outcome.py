@@ -39,17 +39,6 @@ class FailureKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """One item's failure; `message` says what happened in a sentence."""
-
-    kind: FailureKind
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.kind.value}: {self.message}"
-
-
-@dataclass(frozen=True, slots=True)
 class Cost:
     """What calls to a judge took: how many went out, tokens both ways, money in the currency of the prices."""
 
@@ -61,6 +50,18 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.calls + other.calls, self.tokens_in + other.tokens_in, self.tokens_out + other.tokens_out,
                     self.money + other.money)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One item's failure; `message` says what happened in a sentence. `cost` is what a judge took for nothing."""
+
+    kind: FailureKind
+    message: str
+    cost: Cost = field(default_factory=Cost, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)

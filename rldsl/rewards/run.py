@@ -23,8 +23,7 @@ from rldsl.graph.spec import ExternSpec
 from rldsl.rewards.calls import VERIFIERS, HostCall, Surroundings, plan_call
 from rldsl.rewards.expanding import EXPANDING, Expanding
 from rldsl.rewards.in_process import Threads
-from rldsl.rewards.judging.keep import Keep
-from rldsl.rewards.kept_calls import Identified, KeptCalls
+from rldsl.rewards.kept_calls import Identified, Kept, KeptCalls
 from rldsl.rewards.outcome import Cost, Failure, Outcome, is_absent
 from rldsl.rewards.places import Places, laid_out
 from rldsl.rewards.pool import Job, Pool, Reply
@@ -81,7 +80,7 @@ class HostCalls:
     """
 
     def __init__(self, externs: Iterable[ExternSpec], project: Path, *,
-                 workers: int | None = None, services: Mapping[str, Service] | None = None, keep: Keep | None = None) -> None:
+                 workers: int | None = None, services: Mapping[str, Service] | None = None, keep: Kept | None = None) -> None:
         self._services = dict(services or {})
         self._around = Surroundings({extern.name: extern for extern in externs}, project, _search())
         self._size = workers or max(1, min(4, os.cpu_count() or 1))

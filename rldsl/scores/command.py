@@ -15,6 +15,8 @@ from rich.progress import Progress
 from rldsl.data.errors import DataErrors
 from rldsl.graph.spec import Spec
 from rldsl.reporting import folder_of
+from rldsl.rewards.judging.keep import Keep
+from rldsl.rewards.kept_calls import Renewed
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.reading import STEP_SEPARATOR, Given
 from rldsl.scores.report import ScoreReport
@@ -23,7 +25,7 @@ from rldsl.scores.what_if import parse_what_if
 from rldsl.scores.writing import write_jsonl
 from rldsl.train.durable import StorageError
 
-FAULT, USAGE = 1, 2
+FAULT, USAGE, INTERRUPTED = 1, 2, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Asked:
     what_ifs: Sequence[str] = ()
     against: Path | None = None
     ask_all: bool = False
+    is_fresh: bool = False
     jsonl: bool = False
 
 
@@ -56,6 +59,9 @@ def score_file(asked: Asked) -> int:
     except (ScoreError, StorageError, DataErrors) as fault:
         print(f"error: {fault}", file=sys.stderr)
         return fault.exit_status if isinstance(fault, ScoreError) else FAULT
+    except KeyboardInterrupt:
+        print("interrupted: what was scored is kept; the same command with --resume goes on", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _score(asked: Asked) -> int:
@@ -68,7 +74,8 @@ def _score(asked: Asked) -> int:
     with Progress(console=Console(stderr=True), transient=True, disable=asked.quiet or not sys.stderr.isatty()) as bar:
         task = bar.add_task("scored", total=None)
         request = Request(spec, folder_of(asked.spec), given, out, asked.rollout, asked.sets, asked.resume, asked.replace,
-                          lambda done, count: bar.update(task, completed=done, total=count), asked.ask_all)
+                          lambda done, count: bar.update(task, completed=done, total=count), asked.ask_all,
+                          keep=Renewed(Keep()) if asked.is_fresh else Keep())
         report = _answered(asked, request)
         if asked.jsonl:
             write_jsonl(out)

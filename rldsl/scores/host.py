@@ -18,6 +18,7 @@ from rldsl.rewards.engine.asked import Asked, Mask
 from rldsl.rewards.engine.roots import watched_rewards
 from rldsl.rewards.engine.run import HostRun
 from rldsl.rewards.hosting import open_host
+from rldsl.rewards.kept_calls import Kept
 from rldsl.rewards.outcome import Outcome
 from rldsl.scores.groups import Batch, Indices
 from rldsl.scores.lengths import Lengths
@@ -42,15 +43,15 @@ class Evaluator:
     """Runs batches one after the other; keeps child processes and models between them. Close it, or use it in `with`.
 
     Rewards that nothing else is made of are demanded, held out ones too, and with `ask_all` every reward: what merely is a
-    part is known where something needed it.
+    part is known where something needed it. Costly calls are looked up in `keep` before they are made.
     """
 
-    def __init__(self, plan: Plan, project: Path, *, ask_all: bool = False) -> None:
+    def __init__(self, plan: Plan, project: Path, *, ask_all: bool = False, keep: Kept | None = None) -> None:
         self.plan = plan
         self.models = Models(plan, project) if any(isinstance(node.operation, Read) for node in plan.nodes) else None
         has_tokens = self.models is not None and self.models.tokens_of is not None
         self.lengths = Lengths(plan, project) if plan.needs_length and not has_tokens else None
-        self.host = open_host(plan.spec, project)
+        self.host = open_host(plan.spec, project, keep=keep)
         rewards = [entry for entry in plan.values if entry.name in plan.rewards]
         self.demanded = tuple(entry.key for entry in rewards) if ask_all else watched_rewards(plan.spec.graph, (), rewards)
 

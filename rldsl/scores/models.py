@@ -58,7 +58,7 @@ class Models:
 
     def values(self, node: Node, tokens: ResponseTokens) -> Any:
         """What a read gives of all samples."""
-        from rldsl.train.scoring import Scored, score_plain
+        from rldsl.rollouts.reads import Scored, score_plain
         assert isinstance(node.operation, Read)
         return score_plain(Scored(self._loaded[node.operation.model], tokens), node.operation)
 

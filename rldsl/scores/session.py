@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from rldsl.graph.model import Read
 from rldsl.graph.spec import Spec
+from rldsl.rewards.kept_calls import Kept
 from rldsl.scores.asking import against, what_if
 from rldsl.scores.groups import Survey, batches, survey
 from rldsl.scores.host import Evaluator
@@ -33,7 +34,7 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is scored, and into which folder. `project` is the spec's. `progress` hears how many
-    of how many completions are done."""
+    of how many completions are done. Answers of costly calls are kept in `keep`, and taken from there."""
 
     spec: Spec
     project: Path
@@ -45,6 +46,7 @@ class Request:
     replace: bool = False
     progress: Progress | None = None
     ask_all: bool = False
+    keep: Kept | None = None
 
 
 def score_spec(request: Request) -> ScoreReport:
@@ -84,7 +86,7 @@ def score_and_ask(request: Request, what_ifs: Sequence[str], other: Request | No
 def _score_batches(request: Request, plan: Plan, reader: Reader, found: Survey, folder: ScoreFolder) -> int:
     """Every batch that is not there yet; how many there are."""
     number = -1
-    with Evaluator(plan, request.project, ask_all=request.ask_all) as evaluator:
+    with Evaluator(plan, request.project, ask_all=request.ask_all, keep=request.keep) as evaluator:
         for number, batch in enumerate(batches(reader, found, whole=plan.whole is not None)):
             if folder.has_part(number):
                 folder.skip_part(number)

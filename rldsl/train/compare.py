@@ -14,10 +14,10 @@ import numpy as np
 from rldsl.batch import UpdateBatch
 from rldsl.graph.model import Read, ReadKind
 from rldsl.rollouts.models import LoadedModel
+from rldsl.rollouts.reads import Numbers, Scored, score_reads
 from rldsl.rollouts.signatures import Sampling
 from rldsl.rollouts.tokens import ResponseTokens
 from rldsl.train.objectives import Objective, Sight
-from rldsl.train.scoring import Numbers, Scored, score_reads
 from rldsl.train.world import World
 from rldsl.types import Version
 

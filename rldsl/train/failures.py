@@ -27,12 +27,16 @@ class Unhandled(Exception):
 
 
 def failure_bounds(spec: Spec) -> dict[int, float]:
-    """The shares of failures that calls may have, where the spec says so: in the call, or where what is called is declared."""
+    """The shares of failures that calls may have, where the spec says so: in the call, or where what is called or who is asked
+    is declared."""
     declared = {f"extern:{extern.name}": dict(extern.settings).get("most_failures") for extern in spec.externs}
+    judges = {model.name: dict(model.settings).get("most_failures") for model in spec.models}
     found: dict[int, float] = {}
     for node in spec.graph.nodes:
         if isinstance(node.operation, Foreign):
-            bound = dict(node.operation.settings).get("most_failures", declared.get(node.operation.name))
+            settings = dict(node.operation.settings)
+            said = declared.get(node.operation.name, judges.get(str(settings.get("judge"))))
+            bound = settings.get("most_failures", said)
             if isinstance(bound, int | float):
                 found[node.key] = float(bound)
     return found

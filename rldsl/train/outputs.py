@@ -22,11 +22,11 @@ from rldsl.graph.spec import Amount
 from rldsl.graph.staged import HeadGroup
 from rldsl.kernels.rows import Rows
 from rldsl.kernels.supports import Support
+from rldsl.rollouts.reads import Scored, plain_read
 from rldsl.rollouts.score import head_of, hidden_rows
 from rldsl.rollouts.tokens import ResponseTokens
 from rldsl.train.micro import ranges
 from rldsl.train.objectives import Objective, Sight
-from rldsl.train.scoring import Scored, plain_read
 from rldsl.train.vectors import Vectors
 from rldsl.train.world import World
 from rldsl.types import BATCH

@@ -25,6 +25,7 @@ from rldsl.rewards.engine.order import bare_nodes
 from rldsl.rewards.engine.roots import watched_rewards
 from rldsl.rewards.engine.run import HostRun
 from rldsl.rewards.outcome import Outcome
+from rldsl.rollouts.reads import Scored, score_plain, score_reads
 from rldsl.rollouts.sampler import sample
 from rldsl.rollouts.signatures import ModelError, Sampling
 from rldsl.rollouts.spans import tokens_inside
@@ -32,7 +33,6 @@ from rldsl.rollouts.tokens import ResponseTokens, given_prompts, retokenized, to
 from rldsl.train.host import Calls
 from rldsl.train.outcome import RunError, place_of
 from rldsl.train.parts import Indices
-from rldsl.train.scoring import Scored, score_plain, score_reads
 from rldsl.train.seeds import seed_for
 from rldsl.train.world import World
 from rldsl.types import Axis

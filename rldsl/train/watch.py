@@ -1,6 +1,6 @@
 """The watch over rewards: what shows that a reward is being gamed, of every reward, at every iteration, without being asked for.
 
-Changes nothing that is trained. Of a reward NAME, over all that the iteration drew and for which it was asked:
+Changes nothing that is trained, and asks nobody: of a reward NAME, over all that the iteration drew and somebody was asked for:
 
 - `watch/NAME/length_correlation`: Pearson's correlation of its value with the tokens of the answer, over the answers of a rollout
   (a value finer than an answer: its mean over the answer);

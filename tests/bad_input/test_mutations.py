@@ -6,12 +6,15 @@ import os
 import random
 import time
 
+import pytest
+
 from tests.bad_input.mutations import answer, mutated
 
 COUNT = int(os.environ.get("RLDSL_FUZZ", "300"))
 SEED = int(os.environ.get("RLDSL_FUZZ_SEED", "1"))
 
 
+@pytest.mark.slow
 def test_a_spec_with_a_few_wrong_words_is_answered_without_an_exception_in_two_seconds() -> None:
     for number in range(COUNT):
         text = mutated(random.Random(SEED * 1_000_003 + number))

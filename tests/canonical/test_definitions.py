@@ -88,6 +88,7 @@ def test_a_function_that_nothing_fits_says_so() -> None:
 
 
 # ------------------------------------------------------------------ the library
+@pytest.mark.slow
 def test_every_function_of_the_library_has_a_hash() -> None:
     found = {}
     for name in MODULES:
@@ -98,6 +99,7 @@ def test_every_function_of_the_library_has_a_hash() -> None:
     assert [name for name, digest in found.items() if digest is None] == []
 
 
+@pytest.mark.slow
 def test_a_hash_does_not_depend_on_the_seed_of_the_interpreter() -> None:
     code = ("from tests.canonical.test_definitions import *\n"
             "for name in ('std.surrogate', 'std.prelude', 'std.divergence'):\n"

@@ -75,12 +75,14 @@ def hash_of(expression: str) -> str | None:
     return definition_of(modules, scope, function).digest
 
 
+@pytest.mark.wide(20)
 @pytest.mark.parametrize(("first", "second"), SAME)
 def test_one_value_written_in_two_ways_has_one_hash(first: str, second: str) -> None:
     assert hash_of(first) is not None
     assert hash_of(first) == hash_of(second)
 
 
+@pytest.mark.wide(12)
 @pytest.mark.parametrize(("first", "second"), DIFFERENT)
 def test_two_values_have_two_hashes(first: str, second: str) -> None:
     assert hash_of(first) is not None and hash_of(second) is not None

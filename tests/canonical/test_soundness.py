@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +32,7 @@ def both(case: Case) -> list[tuple[int, np.ndarray, np.ndarray]]:
     return [(key, values[key], values[other]) for key, other in rebuilt.items()]
 
 
+@pytest.mark.slow
 @quick
 @given(seeds, sizes)
 def test_a_polynomial_has_the_values_that_it_stands_for(seed: int, size: int) -> None:

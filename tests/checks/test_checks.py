@@ -51,6 +51,7 @@ def test_every_check_has_its_page_and_programs_of_both_kinds(module: object) -> 
     assert any(name.startswith(f"{code}_silent_") for name in names)
 
 
+@pytest.mark.slow
 def test_messages_keep_the_limits_of_the_style_guide() -> None:
     for path in PROGRAMS:
         for entry in checked(path).diagnostics:
@@ -61,6 +62,7 @@ def test_messages_keep_the_limits_of_the_style_guide() -> None:
             assert all(len(label.text) <= 40 for label in entry.others), (path.stem, entry.others)
 
 
+@pytest.mark.slow
 def test_as_many_programs_are_rejected_as_are_accepted() -> None:
     errors = [path for path in PROGRAMS if checked(path).errors]
     fine = [path for path in PROGRAMS if not any(entry.severity is Severity.ERROR for entry in checked(path).diagnostics)]

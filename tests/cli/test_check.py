@@ -193,6 +193,7 @@ def test_colours_are_for_terminals_that_want_them(project: Path) -> None:
     assert "\x1b[" not in on_a_terminal(NO_COLOR="1")
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("command", [["check", "wrong.rl"], ["explain", "mine.rl"], ["check", "--help"], ["fmt", "-"]],
                          ids=lambda command: command[0] + command[-1])
 def test_a_reader_that_leaves_is_no_crash_and_no_success(project: Path, command: list[str]) -> None:

@@ -155,6 +155,7 @@ def test_a_wrong_spec_raises_with_its_findings() -> None:
 
 
 # ------------------------------------------------------------------ the same bytes, and few imports
+@pytest.mark.slow
 def test_a_comparison_does_not_depend_on_the_seed_of_the_interpreter() -> None:
     command = [sys.executable, "-m", "rldsl", "diff", "ppo.rl", "several_changes.rl"]
     printed = [subprocess.run([*command, *more], cwd=PAIRS, timeout=120, capture_output=True, text=True, check=False,

@@ -52,6 +52,7 @@ def test_mistakes_are_answered_as_the_readme_shows(rldsl: Command, project: Path
         assert answer == shown
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs_and_prints_what_it_says(
         monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(ROOT)
@@ -75,6 +76,7 @@ def test_the_python_of_the_tour_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     names["reward"].close()
 
 
+@pytest.mark.slow
 def test_the_task_of_the_tour_checks_and_loads(rldsl: Command, project: Path) -> None:
     [spec] = [block for block in blocks(TOUR, "rl") if "task:graded" in block]
     [module] = [block for block in blocks(TOUR, "python") if "def graded" in block]

@@ -52,6 +52,7 @@ def test_the_emitted_loss_is_differentiable(name: str) -> None:
     assert_same(problem.by_autograd(), oracle(case, problem.staged))
 
 
+@pytest.mark.wide(20)
 @pytest.mark.parametrize(("name", "where"), OTHER_LAYOUTS)
 def test_ragged_layouts_agree(name: str, where: str) -> None:
     _agree(OBJECTIVES[name](Case(LAYOUTS[where])))
@@ -70,6 +71,7 @@ def test_random_graphs_agree(seed: int) -> None:
     _agree(random_case(seed, 40), optimise=seed % 3 != 0)
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("name", COUPLINGS)
 def test_numba_agrees_and_pieces_are_the_whole_bit_for_bit(name: str) -> None:
     case = OBJECTIVES[name](Case(ragged()))

@@ -140,6 +140,7 @@ def test_sample_coupling_keeps_nothing() -> None:
     assert "np.empty" not in body and body.count("for ") == 3
 
 
+@pytest.mark.slow
 def test_the_same_objective_gives_the_same_bytes_under_any_hash_seed() -> None:
     program = ("from tests.passes.generator import random_case\nfrom rldsl.emit.to_numba import emit_numba\n"
                "from rldsl.emit.to_torch import emit_torch\nfrom rldsl.emit.sources import digest\n"

@@ -49,6 +49,7 @@ def _applied(kernels: ModuleType, name: str, x: np.ndarray) -> np.ndarray:
     return out
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("name", EXACT)
 def test_functions_are_exact_to_the_last_places(kernels: ModuleType, name: str) -> None:
     exact, x, units = EXACT[name]

@@ -36,6 +36,7 @@ def spec_at(path: Path, overrides: dict[str, str] | None = None) -> Spec:
     return result.spec
 
 
+@pytest.mark.wide(12)
 @pytest.mark.parametrize("path", [*EXAMPLES, *LIBRARY], ids=lambda path: path.stem)
 def test_a_shipped_spec_is_formatted_and_raises_no_finding(path: Path) -> None:
     spec_at(path)
@@ -44,6 +45,7 @@ def test_a_shipped_spec_is_formatted_and_raises_no_finding(path: Path) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
+@pytest.mark.wide(60)
 @pytest.mark.parametrize(("path", "number"), TESTS, ids=lambda value: value.stem if isinstance(value, Path) else str(value))
 def test_what_the_library_says_of_itself_holds_on_the_reference(path: Path, number: int) -> None:
     spec = spec_at(path)
@@ -70,6 +72,7 @@ def test_the_kernels_of_an_example_agree_with_the_reference(path: Path) -> None:
         assert report.passed, str(report)
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("path", TRAINING, ids=lambda path: path.stem)
 def test_an_example_trains_two_iterations(path: Path, tmp_path: Path) -> None:
     spec = spec_at(path, {"steps": "2"})
@@ -83,6 +86,7 @@ def test_an_example_trains_two_iterations(path: Path, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "report.html").stat().st_size > 2000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_pages_made_from_the_code_are_up_to_date(name: str) -> None:
     is_current = (ROOT / "docs" / name).read_text(encoding="utf-8") == PAGES[name]()

@@ -44,6 +44,7 @@ def losses(folder: Path) -> list[float]:
     return [value for line in lines for name, value in line.items() if name == "loss"]
 
 
+@pytest.mark.wide(6)
 @pytest.mark.parametrize("path", METHODS, ids=lambda path: path.stem)
 def test_a_method_is_formatted_and_raises_no_finding(path: Path) -> None:
     spec_at(path)
@@ -51,6 +52,7 @@ def test_a_method_is_formatted_and_raises_no_finding(path: Path) -> None:
     assert format_module(Source(path.name, text)) == (text, ())
 
 
+@pytest.mark.wide(6)
 @pytest.mark.parametrize("path", METHODS, ids=lambda path: path.stem)
 def test_a_method_opens_with_its_paper_and_tests_a_number(path: Path) -> None:
     method = read_method(path)
@@ -60,6 +62,7 @@ def test_a_method_opens_with_its_paper_and_tests_a_number(path: Path) -> None:
     assert method.spec.objectives and method.spec.train
 
 
+@pytest.mark.wide(6)
 @pytest.mark.parametrize("path", METHODS, ids=lambda path: path.stem)
 def test_what_a_method_says_of_itself_holds_on_the_reference(path: Path) -> None:
     _check_tests(path, "torch")

@@ -25,6 +25,7 @@ def section(page: str, module: str, function: str) -> str:
     return of_module.partition(f"\n### {function}\n")[2].partition("\n### ")[0]
 
 
+@pytest.mark.slow
 def test_a_function_is_shown_with_its_definition_meaning_hash_and_worked_values(page: str) -> None:
     text = section(page, "std.surrogate", "clipped")
     assert "```rl\nfn clipped(ratio: Real, advantage: Real, bounds: Bounds) -> Real =\n  min(ratio * advantage" in text

@@ -254,6 +254,7 @@ def test_an_alpha_divergence_is_not_scored_without_its_alpha() -> None:
             score_rows([ReadKind.ALPHA], rows, alpha=alpha)
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("name", ["token", "batch", "pairs", "exact", "generalised", "heavy", "value", "preferred", "scored",
                                   "elsewhere"])
 def test_certificates_say_what_was_compared(name: str) -> None:

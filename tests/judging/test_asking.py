@@ -16,7 +16,7 @@ from rldsl.rewards.judging.question import Answered
 from rldsl.rewards.judging.settings import JudgeError
 from rldsl.rewards.outcome import Cost, Failure, FailureKind
 from tests.judging.given import judge_at, question, questions
-from tests.judging.server import JudgeServer, Status, Verdict
+from tests.judging.server import JudgeServer, Says, Status, Verdict
 from tests.judging.specs import model_of
 
 
@@ -203,3 +203,24 @@ def test_requests_and_tokens_a_minute_are_kept_to() -> None:
             assert kinds(judge.ask([question(f"{number:9}") for number in range(count)])) == ["answered"] * count
             times = [call.at for call in server.calls]
         assert times[-1] - times[0] >= 1.5  # 120 go at once, four more within two seconds; a first call may come late
+
+
+def test_what_was_spent_in_vain_is_said_with_the_failure() -> None:
+    script = [Says("no"), Says("no"), Verdict()]
+    with JudgeServer(script) as server, judge_at(server.url, temperature=1.0, retries=1, connections=1) as judge:
+        bad, again = judge.ask([question("a"), question("a")])
+        [good] = judge.ask([question("b")])
+        assert isinstance(bad, Failure) and isinstance(good, Answered)
+        assert (bad.kind, bad.cost.calls, again.cost.calls, good.cost.calls) == (FailureKind.MALFORMED, 2, 0, 1)
+        assert bad.cost + good.cost == judge.spent
+
+
+def test_that_a_budget_may_not_last_is_said_once_before_anything_is_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    with JudgeServer() as server, judge_at(server.url, most_calls=3) as judge:
+        judge.ask(questions(2))
+        assert capsys.readouterr().err == ""
+        judge.ask(questions(9)[2:])
+        judge.ask(questions(9)[2:])
+    said = capsys.readouterr().err
+    assert said.startswith("note: judge `grader`: `most_calls: 3` may not last: 7 calls of at most ")
+    assert said.count("\n") == 1

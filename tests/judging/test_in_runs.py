@@ -8,6 +8,7 @@ import pytest
 
 import rldsl
 from rldsl.rewards.judging.judge import Judges
+from rldsl.rewards.judging.keep import Keep
 from rldsl.rewards.judging.local import loader
 from rldsl.train.engine import load_models
 from tests.judging.given import KEY
@@ -76,3 +77,37 @@ def test_a_factor_that_closes_half_of_the_answers_halves_the_calls_and_a_second_
     assert set(found[0]) == {0.0, 1.0}
     if name == "gated":
         assert all(value == 0 for value in found[0][::2])
+
+
+def test_a_rubric_is_judged_by_a_model_of_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = "".join(map(chr, range(32, 127))).replace("\\", "\\\\").replace('"', '\\"') + "\\n"
+    local = f'judge grader from tiny(layers: 1, width: 16, heads: 2, positions: 4096, tokenizer: characters("{letters}"))'
+    spec = "\n".join(local if line.startswith("judge") else line for line in GATED.splitlines())
+    monkeypatch.setenv("RLDSL_CACHE", str(tmp_path))
+    columns = {"question": ["a", "b"], "answer": ["1", "2"]}
+    found = []
+    for _ in range(2):
+        reward = rldsl.compile(spec).reward("style")
+        found.append(reward(["1", "2"], **columns).tolist())
+        reward.close()
+    assert found[0] == found[1]
+    assert set(found[0]) <= {0.0, 1.0}
+    with Keep(tmp_path / "rewards") as keep:
+        assert keep.count("judge") == 2
+
+
+def test_a_policy_in_training_judges_its_own_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = "".join(map(chr, range(32, 127))).replace("\\", "\\\\").replace('"', '\\"') + "\\n"
+    monkeypatch.setenv("RLDSL_CACHE", str(tmp_path / "cache"))
+    text = WHOLE.replace('tokenizer: characters("abcd>")', f'positions: 4096, tokenizer: characters("{letters}")').replace(
+        "let advantage", """judge own = actor with { max_tokens: 40 }
+rubric clear judged by own { "It is sorted" weight 1 }
+reward style = clear(y.text, question: problems.question)
+let advantage""").replace("places - mean(places, per: prompt)", "places + style - mean(places + style, per: prompt)").replace(
+        "repeat 4", "repeat 2").replace("draw 8 prompts", "draw 2 prompts").replace("minibatch: 4 prompts", "minibatch: 2 prompts")
+    assert run(text, tmp_path, seed=3).iteration == 2
+    styles = [line["rewards/style/mean"] for line in lines_of(tmp_path / "run") if "rewards/style/mean" in line]
+    assert len(styles) == 2
+    assert all(0 <= style <= 1 for style in styles)
+    with Keep(tmp_path / "cache" / "rewards") as keep:
+        assert keep.count("judge") == 0  # the weights move: what they said is no answer of theirs tomorrow

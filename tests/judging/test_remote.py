@@ -71,6 +71,7 @@ def test_what_is_sent_is_what_the_declaration_says() -> None:
     assert body["response_format"]["json_schema"]["schema"] == dict(question().schema)
 
 
+@pytest.mark.wide(10)
 @pytest.mark.parametrize(("behaviour", "kind", "says", "calls"), [
     (Status(500), FailureKind.UNREACHABLE, "in trouble (500): the test says so (3 calls", 3),
     (Status(503, retry_after="0"), FailureKind.UNREACHABLE, "in trouble (503)", 3),
@@ -198,6 +199,15 @@ def test_an_endpoint_that_disappears_in_the_middle_ends_the_batch_soon() -> None
         assert set(kinds) == {FailureKind.UNREACHABLE, FailureKind.GIVEN_UP}
 
 
+def test_a_silent_server_is_given_up_soon_though_few_calls_go_out_at_a_time() -> None:
+    with JudgeServer(then=Verdict(seconds=30)) as server, \
+            judge_at(server.url, timeout=0.2, retries=3, connections=1) as judge:
+        found = judge.ask(questions(50))
+        assert len(server.calls) <= 10  # eight questions would have been 32
+    assert {entry.kind for entry in found if isinstance(entry, Failure)} == {FailureKind.UNREACHABLE, FailureKind.GIVEN_UP}
+    assert "calls in a row got no answer; the last: no answer within" in str(found[-1])
+
+
 def test_after_giving_up_the_next_batch_tries_again() -> None:
     with JudgeServer(then=Status(500)) as server, judge_at(server.url, retries=0) as judge:
         first = judge.ask(questions(30))
@@ -223,6 +233,14 @@ def test_auto_falls_to_the_form_that_the_server_takes_and_remembers_it(forms: tu
     with JudgeServer(then=RefusesForm(forms)) as server, judge_at(server.url, connections=1) as judge:
         assert all(isinstance(entry, Answered) for entry in judge.ask(questions(2)))
         assert [call.body.get("response_format", {}).get("type") for call in server.calls] == sent
+
+
+@pytest.mark.parametrize("code", [400, 422, 500, 501])
+def test_whatever_status_a_server_refuses_a_form_with(code: int) -> None:
+    with JudgeServer([Status(code, "response_format: json_schema is not known")]) as server, judge_at(server.url) as judge:
+        [found] = judge.ask([question()])
+        assert isinstance(found, Answered)
+        assert [call.body["response_format"]["type"] for call in server.calls] == ["json_schema", "json_object"]
 
 
 def test_a_form_that_is_written_is_not_left() -> None:

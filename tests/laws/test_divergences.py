@@ -83,6 +83,7 @@ UNBIASED = [
 ]
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize(("term", "divergence"), UNBIASED, ids=[term for term, _ in UNBIASED])
 def test_an_unbiased_estimator_is_right_on_average(term: str, divergence: Divergence) -> None:
     for seed in range(3):

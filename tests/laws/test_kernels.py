@@ -26,6 +26,7 @@ def alone() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_kernels_have_the_gradient_of_the_reference(name: str) -> None:
     objective = everything(name)

@@ -67,6 +67,7 @@ TOKENS = {
 }
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("name", TOKENS)
 def test_on_policy_a_token_surrogate_has_the_plain_policy_gradient(name: str, scene: Scene) -> None:
     now = on_policy(scene)
@@ -77,6 +78,7 @@ def test_on_policy_a_token_surrogate_has_the_plain_policy_gradient(name: str, sc
 WITH_TOKENS = "where: count(now, per: sample) > 0"  # what has no mean ratio is left out of a mean over answers
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize(("surrogate", "plain"), [
     (f"gspo(d, advantage, {TIGHT})", "mean(advantage * mean(now, per: sample))"),
     (f"mean(gspo_token(now, d, advantage, {TIGHT}), per: sample)", "mean(advantage * mean(now, per: sample))"),
@@ -121,6 +123,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(("one", "other"), [pair[1:] for pair in PAIRS], ids=[pair[0] for pair in PAIRS])
 def test_off_policy_one_is_the_other(one: str, other: str, scene: Scene) -> None:
     assert apart(one, other, scene) <= CLOSE

@@ -30,6 +30,7 @@ def test_an_entry_is_equal_to_the_peers_own_code(comparison: Comparison) -> None
 
 
 # ------------------------------------------------------------------ without peers
+@pytest.mark.slow
 def test_every_comparison_is_a_program_of_the_library_that_uses_its_entries() -> None:
     for comparison in COMPARISONS:
         assert [entry for entry in rldsl.check(comparison.spec) if entry.severity == "error"] == [], comparison.name

@@ -42,6 +42,7 @@ def repacked(batch: Batch, seed: int) -> tuple[Batch, dict[str, np.ndarray]]:
     return replace(batch, scene=scene), old
 
 
+@pytest.mark.wide(2)
 @every_objective
 @seeded(8)
 @given(shape=lengths, seed=st.integers(0, 99))
@@ -50,6 +51,7 @@ def test_packing_in_another_order_permutes_the_gradient(name: str, shape: Length
     check_packing("numba", name, shape, seed, every=3)
 
 
+@pytest.mark.wide(2)
 @every_objective
 def test_in_torch_packing_in_another_order_permutes_the_gradient(name: str) -> None:
     for seed in range(2):

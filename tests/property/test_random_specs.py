@@ -13,6 +13,7 @@ FEW, MANY = 24, 600
 STEP = 1e-5
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("chunk", range(4))
 def test_random_objectives_may_be_cut_as_their_coupling_says(chunk: int) -> None:
     for seed in range(chunk, FEW, 4):

@@ -48,6 +48,7 @@ def test_the_objectives_have_the_couplings_that_they_stand_for(name: str, coupli
     assert objective_of(name).staged.coupling.word == coupling
 
 
+@pytest.mark.wide(3)
 @every_objective
 @seeded(10)
 @given(shape=lengths, seed=seeds)
@@ -128,6 +129,7 @@ def test_every_number_of_samples_gives_the_same_gradient(name: str) -> None:
 
 
 # ------------------------------------------------------------------ chunks, inside a run
+@pytest.mark.wide(20)
 @every_objective
 @pytest.mark.parametrize("rows", [1, 3, 7, 1000])
 @pytest.mark.parametrize("threads", [1, 2])

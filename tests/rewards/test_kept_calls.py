@@ -10,6 +10,7 @@ import pytest
 
 from rldsl.graph.model import Foreign
 from rldsl.rewards.judging.keep import Keep
+from rldsl.rewards.kept_calls import Renewed
 from rldsl.rewards.outcome import Cost, Failure, FailureKind, Outcome
 from rldsl.rewards.run import Answers, HostCalls
 from rldsl.rewards.signatures import Result
@@ -75,6 +76,14 @@ def test_a_promise_is_checked_of_what_is_kept_too(folder: Path) -> None:
     call(folder, ["aaaaa"])
     found = call(folder, ["aaaaa"], range=(0.0, 0.25))
     assert found.failed[0].kind is FailureKind.OUT_OF_RANGE
+
+
+def test_what_is_renewed_is_asked_again_and_kept_anew(folder: Path) -> None:
+    call(folder, ["a"])
+    operation = Foreign("verify.python", ("text",), (("function", "rewards:length"), ("isolate", "none"), ("range", (0.0, 1.0))))
+    with Keep(folder / "keep") as kept, HostCalls((), folder / "project", keep=Renewed(kept)) as calls:
+        assert calls.call(operation, [["a"]]).computed == 1
+    assert call(folder, ["a"]).computed == 0 and count(folder) == 2
 
 
 def test_without_the_switch_nothing_is_kept(folder: Path) -> None:

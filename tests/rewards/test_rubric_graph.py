@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rldsl.compiler import check_source
 from rldsl.graph.model import Foreign
+from rldsl.loading import project_loader
 from rldsl.rewards.outcome import Failure, FailureKind
+from rldsl.source import Source
 from rldsl.types import BINARY, UNIT, Level
 from tests.rewards.judges import Told, by_words, numbered, texts
 from tests.rewards.scoring import spec_of, values
@@ -244,3 +248,66 @@ def test_strengths_are_those_of_each_group_and_absent_where_one_always_wins() ->
     assert math.isnan(found["strength"][5]), "one answer has nobody to be compared with"
     always = Told(lambda question: {"better": "A" if texts(question)["A"] == "x" else "B"})
     assert all(math.isnan(value) for value in values(spec, ["strength"], [["x", "y"]], always)["strength"])
+
+
+# ------------------------------------------------------------------ steps
+STEPS = """
+import std.process (product, weakest)
+let s = split(y.text, at: "|")
+let right = prm(grader, s, question: problems.question)
+reward all = product(right)
+reward least = weakest(right)
+"""
+
+
+def critic(question: Any) -> Any:
+    """A step is wrong if it says so."""
+    return {str(number + 1): {"critique": "read", "verdict": "wrong" if "wrong" in step else "right"}
+            for number, step in enumerate(numbered(question))}
+
+
+def test_steps_of_an_answer_are_judged_in_one_question_and_put_together() -> None:
+    spec, judge = spec_of(STEPS), Told(critic)
+    found = values(spec, ["right", "all", "least"], [["a|b", "a|wrong|c"], ["wrong"]], judge)
+    assert found["right"] == [1, 1, 1, 0, 1, 0]
+    assert found["all"] == [1, 0, 0] and found["least"] == [1, 0, 0]
+    assert [numbered(question) for question in judge.asked] == [["a", "b"], ["a", "wrong", "c"], ["wrong"]]
+    kind = spec.graph[next(entry.key for entry in spec.lets if entry.name == "right")].type
+    assert kind.axis.level is Level.STEP and kind.interval == BINARY
+
+
+def test_an_answer_is_read_as_a_whole_even_where_some_of_its_steps_are_needed() -> None:
+    text = STEPS + """
+    let first_step = where(text.contains(s, "x"), right, 1)
+    reward some = min(first_step, per: sample)
+    """
+    judge = Told(critic)
+    found = values(spec_of(text), ["some"], [["a|x", "a|b"], ["x wrong|c"]], judge)
+    assert found["some"] == [1, 1, 0]
+    assert [numbered(question) for question in judge.asked] == [["a", "x"], ["x wrong", "c"]]
+
+
+def test_a_rubric_judges_steps_on_its_own_scale() -> None:
+    spec = spec_of("""
+    rubric sound judged by grader { scale: 1 .. 5  "follows" weight 1  "guesses" penalty 1 }
+    let s = split(y.text, at: "|")
+    reward r = mean(prm(sound, s), per: sample)
+    """)
+    judge = Told(lambda question: {str(number + 1): {"critique": "", "verdict": number + 3}
+                                   for number in range(len(numbered(question)))})
+    assert values(spec, ["r"], [["a|b|c"]], judge)["r"] == [0.75], "3, 4 and 5 on a scale from 1 to 5"
+    assert "speaks for a step" in judge.asked[0].user and "speaks against a step" in judge.asked[0].user
+
+
+def test_a_verdict_on_steps_that_failed_leaves_no_number() -> None:
+    spec = spec_of(STEPS + "reward mended = all else 0.5")
+    judge = Told(lambda question: {"1": {"critique": "", "verdict": "right"}})
+    found = values(spec, ["all", "mended"], [["a|b", "a"]], judge)
+    assert math.isnan(found["all"][0]) and found["all"][1] == 1 and found["mended"] == [0.5, 1]
+
+
+def test_the_page_on_rewards_shows_a_spec_that_checks() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text(encoding="utf-8")
+    shown = page[page.index("## Rubrics"):].split("```rl\n", 1)[1].split("```", 1)[0]
+    result = check_source(Source("shown.rl", shown), project_loader(Path("/nonexistent")))
+    assert not result.errors, [(entry.title, entry.why) for entry in result.errors]

@@ -8,11 +8,11 @@ import torch
 from rldsl.graph.model import Foreign
 from rldsl.graph.spec import Invocation, ModelSpec, Role
 from rldsl.rewards.outcome import Failure, FailureKind
+from rldsl.rewards.similarity import Similarity
 from rldsl.rollouts import encode
 from rldsl.rollouts.encode import encode_texts
 from rldsl.rollouts.models import LoadedModel, load_model
 from rldsl.rollouts.signatures import ModelError
-from rldsl.rollouts.similarity import Similarity
 from rldsl.source import Span
 
 CALL = Foreign("similarity:enc", ("first", "second"))

@@ -8,10 +8,10 @@ import torch
 
 from rldsl.graph.model import Read, ReadKind
 from rldsl.rollouts.models import LoadedModel
+from rldsl.rollouts.reads import Scored, score_reads
 from rldsl.rollouts.sampler import sample
 from rldsl.rollouts.signatures import ModelError, Rule, Sampling
 from rldsl.rollouts.tokens import ResponseTokens
-from rldsl.train.scoring import Scored, score_reads
 from rldsl.types import Version
 from tests.rollouts.policies import letters, tiny_policy
 

@@ -33,6 +33,12 @@ ROWS = [
 Score = Callable[..., ScoreReport]
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept on disk is the test's own."""
+    monkeypatch.setenv("RLDSL_CACHE", str(tmp_path / "cache"))
+
+
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
     """As jsonl."""
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rldsl.scores.writing import ScoreFolder
 from tests.cli.conftest import Command
 from tests.cli.conftest import rldsl as rldsl  # noqa: PLC0414 - a fixture
 from tests.scores.conftest import HEAD, ROWS, SPEC, write_rows
@@ -53,6 +54,15 @@ def test_a_what_if_asks_the_folder_and_nobody_else(rldsl: Command, project: Path
     assert {name: Path("scores/mine-rows", name).stat().st_mtime_ns for name in kept} == before
 
 
+def test_a_second_scoring_runs_a_function_again_only_where_it_is_told_to(rldsl: Command, project: Path) -> None:
+    (project / "mine.py").write_text("def judged(text):\n    open('asked', 'a').write(text + ' ')\n    return len(text) / 4\n")
+    extern = 'extern fn judged(text: Text) -> Real in [0, 1] = python("mine:judged")\n'
+    (project / "mine.rl").write_text(f"{SPEC}{extern}reward size = judged(y.text)\n", encoding="utf-8")
+    for number, more in enumerate(((), (), ("--fresh",), ())):
+        assert rldsl("score", "mine.rl", "rows.jsonl", "--out", f"out-{number}", *more).status == 0
+    assert sorted((project / "asked").read_text().split()) == sorted(["ab", "ac", "b", "a"] * 2)
+
+
 def test_other_specs_are_scored_beside(rldsl: Command, project: Path) -> None:
     (project / "other.rl").write_text(SPEC.replace("0.25", "0.75"), encoding="utf-8")
     found = rldsl("score", "mine.rl", "rows.jsonl", "--against", "other.rl")
@@ -62,6 +72,18 @@ def test_other_specs_are_scored_beside(rldsl: Command, project: Path) -> None:
     assert (project / "scores/mine-rows/against/other/summary.json").exists()
     again = rldsl("score", "mine.rl", "rows.jsonl", "--against", "other.rl")
     assert again.status == 0 and "mean 0.225 → 0.275" in again.out
+
+
+def test_an_interrupted_scoring_says_how_it_goes_on(rldsl: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(folder: ScoreFolder, part: int) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut:
+        cut.setattr(ScoreFolder, "has_part", interrupted)
+        found = rldsl("score", "mine.rl", "rows.jsonl")
+    assert (found.status, found.out) == (130, "")
+    assert "--resume goes on" in found.err
+    assert rldsl("score", "mine.rl", "rows.jsonl", "--resume").status == 0
 
 
 @pytest.mark.parametrize(("arguments", "status", "said"), [

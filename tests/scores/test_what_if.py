@@ -129,6 +129,7 @@ judge grader from openai(model: "judge", base_url: "http://localhost/v1")
 rubric clear judged by grader {
   "Every step follows"   weight 3
   "Refuses to answer"  veto
+  "Is short"           gate 0.5 { scale: binary }
 }
 reward right = verify.equal(y.text, problems.answer)
 """
@@ -136,6 +137,8 @@ reward right = verify.equal(y.text, problems.answer)
     changed, note = _marked(spec, text, Mark("clear", "step", "weight", 5.0))
     assert changed == text.replace("weight 3", "weight 5").replace('follows"   ', 'follows" ')
     assert note == '`clear`: "Every step follows" weight 3 → weight 5'
+    assert '"Is short" gate 1 { scale: binary }\n' in _marked(spec, text, Mark("clear", "short", "gate", 1.0))[0]
+    assert '"Is short" veto { scale: binary }\n' in _marked(spec, text, Mark("clear", "short", "veto", None))[0]
     assert '"Refuses to answer" penalty 2\n' in _marked(spec, text, Mark("clear", "refuses", "penalty", 2.0))[0]
     with pytest.raises(ScoreError, match='is in several of the criteria of `clear`'):
         _marked(spec, text, Mark("clear", "e", "weight", 1.0))

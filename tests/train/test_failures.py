@@ -87,6 +87,14 @@ def test_the_share_of_failures_that_a_run_goes_on_with_is_what_the_spec_says(tmp
         assert run(text, tmp_path, tasks=tasks).ending is Ending.FINISHED
 
 
+def test_the_bound_of_a_judge_holds_for_its_rubrics(tmp_path: Path) -> None:
+    judge = 'judge grader from openai(model: "m", base_url: "http://localhost:1/v1") { most_failures: 0.02 }\n'
+    rubric = 'rubric clear judged by grader { "Is it clear?" weight 1 }\nreward style = clear(y.text) else 0\n'
+    spec = spec_of(HEAD + ROLLOUT + judge + rubric, project_of(tmp_path))
+    names = {node.key: getattr(node.operation, "name", "") for node in spec.graph.nodes}
+    assert {names[key]: bound for key, bound in failure_bounds(spec).items()} == {"rubric:clear": 0.02}
+
+
 def test_the_bound_of_a_verifier_stands_in_its_call(tmp_path: Path) -> None:
     spec = spec_of(HEAD + ROLLOUT.replace("verify.equal(y.text, problems.answer)",
                                           "verify.regex(y.text, problems.answer, most_failures: 0.25) else 0"),

@@ -17,6 +17,7 @@ def events(folder: Path) -> list[tuple[str, int]]:
     return [(line["event"], line["iteration"]) for line in lines_of(folder) if "event" in line]
 
 
+@pytest.mark.slow
 def test_stop_ends_the_run_with_its_own_status_and_a_checkpoint(tmp_path: Path) -> None:
     result = run(MAIN + "\nguard iteration() < 2 else stop\n", tmp_path)
     assert (result.ending, result.exit_status, result.iteration) == (Ending.STOPPED, 3, 2)

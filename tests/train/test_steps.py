@@ -15,9 +15,10 @@ from rldsl.data.load import load_data
 from rldsl.graph.spec import Amount
 from rldsl.passes import compile_objective
 from rldsl.rewarding import RewardError
+from rldsl.rewards.handled import handled_calls
 from rldsl.rewards.run import HostCalls
 from rldsl.train.engine import load_models
-from rldsl.train.failures import FailureBook, handled_calls
+from rldsl.train.failures import FailureBook
 from rldsl.train.micro import check_micro_batch
 from rldsl.train.needs import NeedFinder
 from rldsl.train.values import Scalars, Values

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from rldsl.graph.spec import ModelSpec
-from rldsl.rewards.judging.keep import Keep
+from rldsl.rewards.judging.keep import Keep, note
 from rldsl.rewards.judging.limits import Budget, Most
 from rldsl.rewards.judging.question import Answered, Question, question_key
 from rldsl.rewards.judging.settings import JudgeError, JudgeSettings, endpoint_of
@@ -46,9 +46,11 @@ class Source(Protocol):
 class Judge:
     """One judge of a run. Safe to be used by several threads: what it spends is counted together."""
 
-    def __init__(self, name: str, source: Source, budget: Budget, keep: Keep | None) -> None:
+    def __init__(self, name: str, source: Source, budget: Budget, keep: Keep | None, say: Callable[[str], None] = note) -> None:
+        """`say` tells the user, once and before anything is sent, that the budget may not last."""
         self.name, self.budget = name, budget
-        self._source, self._keep = source, keep
+        self._source, self._keep, self._say = source, keep, say
+        self._has_said = False
         self._lock = threading.Lock()
         self._under_way: dict[str, Future[Answered | Failure]] = {}
 
@@ -63,14 +65,17 @@ class Judge:
         kept = self._kept(keys)
         asked = dict(zip(keys, questions, strict=True))
         mine, pending = self._claim({key: question for key, question in asked.items() if key not in kept})
-        self._run(mine, pending)
+        try:
+            self._foretell(mine)
+        finally:
+            self._run(mine, pending)
         found: list[Answered | Failure] = []
         charged = set(mine)  # one of several equal questions bears the cost
         for key in keys:
             result = kept[key] if key in kept else pending[key].result()
             is_charged = key in charged
             charged.discard(key)
-            found.append(result if is_charged or not isinstance(result, Answered) else replace(result, cost=Cost()))
+            found.append(result if is_charged else replace(result, cost=Cost()))
         return found
 
     def estimate(self, questions: Sequence[Question]) -> Cost:
@@ -104,6 +109,14 @@ class Judge:
             mine = {key: question for key, question in wanted.items() if key not in self._under_way}
             self._under_way |= {key: Future() for key in mine}
             return mine, {key: self._under_way[key] for key in wanted}
+
+    def _foretell(self, mine: Mapping[str, Question]) -> None:
+        if self._has_said or not self.budget.most.is_limited:
+            return
+        found = self.budget.shortfall(sum((self._source.bound(question) for question in mine.values()), Cost()))
+        if found is not None:
+            self._has_said = True
+            self._say(f"judge `{self.name}`: {found}")
 
     def _run(self, mine: Mapping[str, Question], pending: Mapping[str, _Pending]) -> None:
         """Ask them. Whatever happens, every future of theirs has a result afterwards: other threads may wait for it."""

@@ -30,14 +30,15 @@ def default_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "rldsl" / "rewards"
 
 
-def _say(message: str) -> None:
+def note(message: str) -> None:
+    """Tell the user, beside what is printed."""
     print(f"note: {message}", file=sys.stderr)
 
 
 class Keep:
     """The cache on disk. Safe to be used by several threads and processes; what a crash cuts off is only not kept."""
 
-    def __init__(self, folder: Path | None = None, *, patience: float = 5.0, say: Callable[[str], None] = _say) -> None:
+    def __init__(self, folder: Path | None = None, *, patience: float = 5.0, say: Callable[[str], None] = note) -> None:
         """`patience` is how long another process's lock is waited for, in seconds. `say` tells the user what is wrong."""
         self.path = (folder or default_folder()) / "kept.sqlite"
         self.problem: str | None = None

@@ -80,6 +80,11 @@ class Most:
         """Those of a judge."""
         return Most(settings.most_calls, settings.most_tokens, settings.most_money)
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything is limited."""
+        return self != Most()
+
     def exceeded(self, cost: Cost) -> str | None:
         """Which setting is passed."""
         tokens = cost.tokens_in + cost.tokens_out

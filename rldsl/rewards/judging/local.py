@@ -163,7 +163,7 @@ class Local:
                     elif self._may_draw_again(entry, attempt):
                         reserved.append(entry)
                     else:
-                        yield entry.place, Failure(FailureKind.MALFORMED, found)
+                        yield entry.place, Failure(FailureKind.MALFORMED, found, costs[entry.place])
                 if not reserved:
                     return
         finally:

@@ -126,7 +126,7 @@ def read_response(status: int, content: bytes, wait: float | None, question: Que
         return _read_completion(content, question, settings)
     said = _said(content, endpoint)
     free = Cost(calls=1)
-    if status in (400, 422):
+    if status in (400, 422, 500, 501):  # some servers call it a fault of theirs
         other = _other_dialect(said, settings, dialect)
         if other is not None:
             refused = Failure(FailureKind.REFUSED, f"the server does not take `{dialect.form.value}` replies: {said}")

@@ -11,7 +11,7 @@ import random
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from rldsl.rewards.judging.connections import BrokenOff, Connections, NotConnected
@@ -65,7 +65,8 @@ class Remote:
         self._dialect = first_dialect(settings)
         self._pace = Pace(settings, budget)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._unanswered = 0  # questions in a row without an answer
+        self._unanswered = 0        # questions in a row without an answer
+        self._silent: list[float] = []  # when calls in a row ended without one
         self._given_up: Failure | None = None
         self._loop = LoopThread(f"judge-{endpoint.judge}")
         self._connections = Connections(settings.connections, _headers(endpoint))
@@ -100,6 +101,7 @@ class Remote:
     async def _batch(self, questions: Sequence[Question], results: queue.SimpleQueue[_Item]) -> None:
         if not self._tasks:
             self._unanswered, self._given_up = 0, None
+            self._silent.clear()
         room = asyncio.Semaphore(_ALIVE * self.settings.connections)
         mine: set[asyncio.Task[None]] = set()
         try:
@@ -117,8 +119,9 @@ class Remote:
             results.put(None)
 
     async def _one(self, place: int, question: Question, results: queue.SimpleQueue[_Item]) -> None:
+        asked = _Asked(question, self.bound(question))
         try:
-            result = self._given_up or await self._ask(question)
+            result = self._given_up or await self._ask(asked)
         except asyncio.CancelledError:
             if self._given_up is None:
                 raise
@@ -126,7 +129,7 @@ class Remote:
         except Exception as fault:  # a fault of ours: the caller's thread raises it
             results.put(fault)
             return
-        results.put((place, result))
+        results.put((place, replace(result, cost=asked.cost)))
         self._note(result)
 
     def _note(self, result: Answered | Failure) -> None:
@@ -136,25 +139,35 @@ class Remote:
             self._unanswered += 1
         elif kind not in (FailureKind.GIVEN_UP, FailureKind.BUDGET, FailureKind.WRONG_TYPE):
             self._unanswered = 0
-        if self._unanswered < PATIENCE or self._given_up is not None or not isinstance(result, Failure):
-            return
-        self._given_up = Failure(FailureKind.GIVEN_UP, f"not asked to the end: {PATIENCE} questions in a row got no answer; "
-                                                       f"the last: {result.message}")
-        for task in self._tasks:
-            task.cancel()
+        if self._unanswered >= PATIENCE and isinstance(result, Failure):
+            self._give_up(f"{PATIENCE} questions in a row got no answer", result)
 
-    async def _ask(self, question: Question) -> Answered | Failure:
+    def _note_call(self, result: Result) -> None:
+        """Counts calls without an answer: as many in a row, over a whole deadline, say the same where few go out at a time."""
+        if not isinstance(result, Trouble) or result.again is not Again.UNREACHABLE:
+            self._silent.clear()
+            return
+        self._silent.append(time.monotonic())
+        if len(self._silent) >= PATIENCE and self._silent[-1] - self._silent[0] >= self.settings.deadline:
+            self._give_up(f"{len(self._silent)} calls in a row got no answer", result.failure)
+
+    def _give_up(self, why: str, last: Failure) -> None:
+        if self._given_up is None:
+            self._given_up = Failure(FailureKind.GIVEN_UP, f"not asked to the end: {why}; the last: {last.message}")
+            for task in self._tasks:
+                task.cancel()
+
+    async def _ask(self, asked: _Asked) -> Answered | Failure:
         """Calls until there is an answer, or a reason to stop."""
-        half = _half_character(question)
+        half = _half_character(asked.question)
         if half is not None:
             return half
-        asked = _Asked(question, self.bound(question))
         while True:
             result = await self._try(asked)
             if isinstance(result, Failure):
                 return result
             if isinstance(result, Reply):
-                return Answered(result.value, result.text, asked.cost, time.monotonic() - asked.started)
+                return Answered(result.value, result.text, seconds=time.monotonic() - asked.started)
             stopped = await self._after(asked, result)
             if stopped is not None:
                 return stopped
@@ -173,8 +186,9 @@ class Remote:
             cost = result.cost
         finally:
             self._pace.leave(asked.bound, cost)
-        asked.cost += cost
+            asked.cost += cost
         asked.attempt += 1
+        self._note_call(result)
         if isinstance(result, Trouble) and result.dialect is not None and self._dialect == used:
             self._dialect = result.dialect
         return result

@@ -39,6 +39,10 @@ _BUDGET: Final = _table(
     Argument("most_tokens", Kind.WHOLE, "tokens both ways that a run may take", low=0),
     Argument("most_money", Kind.REAL, "money that a run may spend, in the currency of the prices", low=0),
 )
+_FAILING: Final = _table(
+    Argument("most_failures", Kind.REAL,
+             "the share of an iteration's verdicts above which failures stop a run (default: 0.1, from 4 on)", low=0, high=1),
+)
 _NETWORK: Final = _table(
     Argument("timeout", Kind.DURATION, "how long one call may take", 60.0, low=0, low_open=True),
     Argument("connections", Kind.WHOLE, "calls at the same time", 16, low=1, high=4096),
@@ -47,12 +51,12 @@ _NETWORK: Final = _table(
 )
 
 REMOTE_SETTINGS: Final[Table] = {
-    **_NETWORK, **_ASKING, **_BUDGET,
+    **_NETWORK, **_ASKING, **_BUDGET, **_FAILING,
     **_table(Argument("structured", Kind.WORD, "how replies are held to their form", "auto",
                       words=tuple(form.value for form in Structured))),
 }
 LOCAL_SETTINGS: Final[Table] = {
-    **MODEL_SETTINGS, **_ASKING, **_BUDGET,
+    **MODEL_SETTINGS, **_ASKING, **_BUDGET, **_FAILING,
     **_table(Argument("structured", Kind.WORD, "how replies are held to their form", "auto", words=("auto", "schema", "none"))),
 }
 OPENAI_ARGUMENTS: Final = _table(

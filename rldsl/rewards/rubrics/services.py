@@ -313,7 +313,7 @@ def _answers(asked: Asked, votes: Sequence[Sequence[Vote]], evidence: Mapping[in
 
 
 def _cost(replies: Sequence[Answered | Failure]) -> Cost:
-    return sum((reply.cost for reply in replies if isinstance(reply, Answered)), Cost())
+    return sum((reply.cost for reply in replies), Cost())
 
 
 def _evidence(votes: Sequence[Vote]) -> dict[str, Any]:

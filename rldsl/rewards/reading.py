@@ -19,9 +19,9 @@ from rldsl.rewards.engine.run import HostRun
 from rldsl.rewards.models import load_named
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.prompts import check_fits, encode_prompts
+from rldsl.rollouts.reads import Scored, score_plain
 from rldsl.rollouts.signatures import ModelError
 from rldsl.rollouts.tokens import Longs, ResponseTokens, Truths, offsets_of
-from rldsl.train.scoring import Scored, score_plain
 
 
 @dataclass(frozen=True, slots=True, eq=False)
