@@ -1,6 +1,6 @@
 """The watch over rewards: what shows that a reward is being gamed, of every reward, at every iteration, without being asked for.
 
-Changes nothing that is trained. Of a reward NAME, over all that the iteration drew:
+Changes nothing that is trained, and asks nobody: of a reward NAME, over all that the iteration drew and somebody was asked for:
 
 - `watch/NAME/length_correlation`: Pearson's correlation of its value with the tokens of the answer, over the answers of a rollout
   (a value finer than an answer: its mean over the answer);
@@ -48,7 +48,7 @@ def watch_metrics(values: Values, rewards: Mapping[str, NamedValue], baseline: B
 
 
 def _of_one(values: Values, reward: NamedValue) -> Iterator[tuple[str, float]]:
-    node, numbers = values.world.spec.graph[reward.key], values.numbers(reward.key)
+    node, numbers = values.world.spec.graph[reward.key], values.seen_numbers(reward.key)
     yield "length_correlation", _length_correlation(values, node, numbers)
     interval = node.type.interval
     yield "saturation", saturation(numbers, interval.low, interval.high)
@@ -118,14 +118,14 @@ def _ensembles(values: Values, reward: NamedValue) -> Sequence[int]:
 def _members(values: Values, key: int) -> tuple[Numbers, npt.NDArray[np.int64], int]:
     axis = values.world.spec.graph[key].type.axis
     assert axis.parent is not None
-    return values.numbers(key), values.layout.owners(axis.name, axis.parent.name), values.layout.size(axis.parent.name)
+    return values.seen_numbers(key), values.layout.owners(axis.name, axis.parent.name), values.layout.size(axis.parent.name)
 
 
 # ------------------------------------------------------------------ over iterations
 def _drifts(values: Values, rewards: Sequence[NamedValue], baseline: Baseline) -> dict[str, float]:
     if not any(reward.held_out for reward in values.world.spec.rewards):
         return {}
-    moved = {reward.name: _moved(values.numbers(reward.key), baseline, reward.name) for reward in rewards}
+    moved = {reward.name: _moved(values.seen_numbers(reward.key), baseline, reward.name) for reward in rewards}
     apart = mean_of([moved[reward.name] for reward in rewards if reward.held_out])
     found = {f"watch/{reward.name}/drift": moved[reward.name] - apart for reward in rewards if not reward.held_out}
     return {name: value for name, value in found.items() if not math.isnan(value)}

@@ -79,6 +79,8 @@ class Box:
         """Start a keeper unless there is one. Raises `NoBox`."""
         if self._process is not None:
             return
+        if self.level not in ("process", "namespace") and not self.level.startswith("container:"):
+            raise NoBox("there is no such level of isolation")
         container = self.level.partition(":")[2].strip() if self.level.startswith("container") else ""
         python = "python3" if container else sys.executable
         command = [*_words(container), python, "-s", "-S", "-B", "-u", "-c", _LOADER]

@@ -138,10 +138,12 @@ class _Paper:
     def _in_order(self, remote: frozenset[str]) -> Iterable[Test]:
         """Statement by statement: each `assert` is a test, and what stands before it belongs to it."""
         before: list[ast.stmt] = []
+        reads = False  # what follows on something of the code may hold it
         for node in self.trees[0].body:
             before.append(node)
+            reads = reads or _reads([node], remote)
             if isinstance(node, ast.Assert):
-                yield Test(_shown([node]), _reads(before, remote), _executor(before, self.space))
+                yield Test(_shown([node]), reads, _executor(before, self.space))
                 before = []
 
     def _functions(self, remote: frozenset[str]) -> Iterable[Test]:

@@ -14,11 +14,9 @@ from typing import Any, NoReturn
 from . import plain
 from .wire import Raised, Wire
 
-_NO_EXCEPTIONS = (SystemExit, KeyboardInterrupt, GeneratorExit)
-
 
 class CodeEnded(Exception):
-    """The code tried to end the process, or raised something that no test may catch by name."""
+    """The code tried to end the process, or raised an exception that has no name among the builtin ones."""
 
 
 class BrokenTests(Exception):
@@ -222,19 +220,12 @@ def _change(value: Any, after: Any) -> None:
 
 
 def _raise_here(raised: Raised) -> NoReturn:
-    """The nearest builtin exception of what the code raised."""
-    for name in raised.classes:
-        kind = getattr(builtins, name, None)
-        if not isinstance(kind, type) or not issubclass(kind, BaseException):
-            continue
-        if issubclass(kind, _NO_EXCEPTIONS) or not issubclass(kind, Exception):
-            raise CodeEnded(f"{name}: {raised.said}" if raised.said else name) from None
-        try:
-            fault = kind(raised.said)
-        except TypeError:
-            continue
+    """The nearest builtin exception of what the code raised; one that ends processes is no exception that a test can expect."""
+    fault = raised.as_builtin()
+    if isinstance(fault, Exception) and type(fault) is not Exception:
         raise fault from None
-    raise CodeEnded(raised.said) from None
+    kind = type(fault).__name__ if fault is not None else "Exception"
+    raise CodeEnded(f"{kind}: {raised.said}" if raised.said else kind) from None
 
 
 class _Short(reprlib.Repr):

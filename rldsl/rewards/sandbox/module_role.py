@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import plain
-from .wire import Closed, Wire
+from .wire import Closed, Raised, Wire
 
 _MUTABLE = (list, dict, set, bytearray)
 _OPERATORS: dict[str, Callable[..., Any]] = {
@@ -121,6 +121,9 @@ class _Theirs:
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         wire = self._wire
-        return wire.decode(wire.ask("call", {
-            "to": self._number, "arguments": [wire.encode(part) for part in arguments],
-            "named": {name: wire.encode(part) for name, part in named.items()}})["value"])
+        question = {"to": self._number, "arguments": [wire.encode(part) for part in arguments],
+                    "named": {name: wire.encode(part) for name, part in named.items()}}
+        try:
+            return wire.decode(wire.ask("call", question)["value"])
+        except Raised as raised:
+            raise (raised.as_builtin() or raised) from None

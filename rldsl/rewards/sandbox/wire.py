@@ -5,6 +5,7 @@ Either side may be asked while it waits for an answer. What is no plain data sta
 
 from __future__ import annotations
 
+import builtins
 import json
 import os
 from collections.abc import Callable
@@ -27,6 +28,17 @@ class Raised(Exception):
         super().__init__(said)
         self.classes = classes
         self.said = said
+
+    def as_builtin(self) -> BaseException | None:
+        """The nearest of its classes that is a builtin exception, made here; None where there is none."""
+        for name in self.classes:
+            kind = getattr(builtins, name, None)
+            if isinstance(kind, type) and issubclass(kind, BaseException):
+                try:
+                    return kind(self.said)
+                except TypeError:  # one that takes more than a text
+                    continue
+        return None
 
 
 class Wire:
