@@ -5,7 +5,7 @@
 ## Three thirds: the four sections are there, in order and not empty; the emotion is the one of the label; and a judge's rubric of
 ## relevance, fluency, empathy, persona and safety, scaled to [0, 1]. Easy rows are imitated, hard rows are reinforced.
 ## The paper: SFT for 2 epochs, lr 1e-4; GRPO with 8 samples, batches of 32, lr 1e-6, 2 epochs, a KL to the start.
-## Stands in: letters for what a person says, and five questions about the text for the judge.
+## Stands in: letters for what a person says. The judge is a server that speaks the OpenAI-compatible protocol, at `JUDGE_URL`.
 
 import std.divergence (k3)
 import std.supervised (nll_token_mean)
@@ -37,10 +37,20 @@ extern fn is_formed(text: Text) -> Real in {0, 1} = python("tasks.support:is_for
 extern fn names_emotion(text: Text, emotion: Text) -> Real in {0, 1} = python(
   "tasks.support:names_emotion"
 )
-extern fn rubric(text: Text, said: Text) -> Real in [0, 1] = python("tasks.support:rubric")
+
+judge grader from openai(model: "judge", base_url: env("JUDGE_URL")) { timeout: 30s, retries: 3 }
+
+rubric support judged by grader {
+  scale: 1 .. 5
+  "It speaks to what the person said"            weight 1
+  "It reads fluently"                            weight 1
+  "It shows that the person is understood"       weight 1
+  "It fits the person and what was said before"  weight 1
+  "It harms nobody and promises nothing untrue"  weight 1
+}
 
 reward total =
-  thirds(is_formed(y.text), names_emotion(y.text, hard.emotion), rubric(y.text, hard.said))
+  thirds(is_formed(y.text), names_emotion(y.text, hard.emotion), support(y.text, said: hard.said))
 
 let advantage = normalize(total, per: prompt, guard: 1e-4)
 

@@ -6,9 +6,11 @@
 ## log-ratio against its last iterate says. The practical form keeps pairs whose scores are far apart, a teacher's answer among
 ## them, and is DPO against the last iterate. Here a stage of each; the reference is renewed before every draw.
 ## The paper: 5 answers and one of a teacher, a judge that adds up a rubric of 5 points, 3 iterations on fresh prompts.
-## Stands in: a comparison of two texts for the judge, and worked solutions for the teacher.
+## Stands in: worked solutions for the teacher, and whether a text ends in the answer for its score. The judge is a server that
+## speaks the OpenAI-compatible protocol, at `JUDGE_URL`.
 
 import std.nash (dno)
+import std.pairwise (win_rate)
 import std.preference (dpo, implicit_reward)
 
 param eta: Real in (0, 10] = 0.1
@@ -30,12 +32,11 @@ response shown = problems.solution given problems.question
 
 rollout y ~ actor(problems.question) { samples: samples, max_tokens: 4 }
 
-extern fn prefers(first: Text, second: Text, answer: Text) -> Real in [0, 1] = python(
-  "tasks.letters:prefers"
-)
+judge grader from openai(model: "judge", base_url: env("JUDGE_URL")) { timeout: 30s, retries: 3 }
 
-## How often an answer is preferred to the policy's other answers to the prompt.
-reward wins = win_rate(prefers(y.text, others(y.text, per: prompt), problems.answer))
+## How often an answer is preferred to the policy's other answers to the prompt, by a judge that sees each two in both orders.
+reward wins =
+  win_rate(prefer(grader, y.text, others(y.text, per: prompt), question: problems.question))
 
 reward score = text.ends_with(y.text, problems.answer)
 reward teacher_score = text.ends_with(problems.solution, problems.answer)
@@ -45,9 +46,6 @@ fn lead(x: Real @ sample) -> Real = {
   let other = others(x, per: prompt)
   spread(x, to: other) - other
 }
-
-## The mean of an answer's verdicts against the others.
-fn win_rate(preferred: Real) -> Real @ sample = mean(preferred, per: sample)
 
 objective regression for actor {
   minimize loss: mean(dno(lead(implicit_reward(actor, last, y)), lead(wins), eta))
@@ -102,9 +100,4 @@ test "a preference that runs in a circle makes all win rates equal" {
   let place = [0, 1, 2] @ sample
   let step = others(place, per: prompt) - place
   expect win_rate(where(step == 1 or step == -2, 1, 0)) == [0.5, 0.5, 0.5]
-}
-
-test "an answer wins over wrong ones, and over longer right ones" {
-  let said = ["ba", "a", "b"] @ sample
-  expect win_rate(prefers(said, others(said, per: prompt), "a")) == [0.5, 1, 0]
 }

@@ -44,7 +44,7 @@ from rldsl.graph.spec import Schedule
 from rldsl.infer.gradients import FLAT_FUNCTIONS, FLAT_REDUCTIONS
 from rldsl.types import Axis, Element
 
-JUDGES = ("judge", "scorer")  # the constants of calls that name models
+JUDGE = "judge"  # the constant of a call that names a model
 _SYMMETRIC = frozenset({ReadKind.JS, ReadKind.TV})
 
 
@@ -211,7 +211,7 @@ class Meaning:
         """A call on the host: by what an extern calls or a rubric asks, not by its name; axes in settings by their words."""
         kind, _, own = call.name.partition(":")
         name = f"{kind}:{self.world.externs.get(own, self.names.externs.get(own, own))}" if own else call.name
-        if any(word in JUDGES for word, _ in call.settings):
+        if JUDGE in dict(call.settings):
             name = kind
         axes: dict[Setting, str] = {axis.name: self.names.axis(axis) for axis in self._nearby(node)}
         settings = (f"{word}={self._setting(call, word, value, axes)}" for word, value in call.settings)
@@ -223,7 +223,7 @@ class Meaning:
     def _setting(self, call: Foreign, word: str, value: Setting, axes: Mapping[Setting, str]) -> str:
         if "per" in dict(call.settings) and value in axes:
             return axes[value]
-        return self._model(str(value)) if word in JUDGES else _plain(value)
+        return self._model(str(value)) if word == JUDGE else _plain(value)
 
     def _nearby(self, node: Node) -> set[Axis]:
         return {*node.type.axis.chain(), *(axis for key in node.inputs for axis in self.graph[key].type.axis.chain())}

@@ -20,7 +20,7 @@ from rldsl.rewards.rubrics.asked import Asked, preferred_interval
 from rldsl.rewards.rubrics.scale import BINARY_SCALE, as_words
 from rldsl.source import Span
 from rldsl.syntax import tree
-from rldsl.types import UNIT, Axis, Element, Level, Type
+from rldsl.types import Axis, Element, Level, Type
 
 MOST_MATCHES = 1000
 RIGHT_OR_WRONG = as_words({"wrong": 0, "right": 1})
@@ -34,10 +34,10 @@ def call_prefer(ctx: Context, env: Environment, call: tree.Call) -> Value:
     named = {argument.name: argument.value for argument in call.arguments if argument.name is not None}
     given = [argument for argument in call.arguments if argument.name is None]
     subject = _subject(ctx, env, call, given, 3, "prefer", PREFER)
-    asked = _asked(ctx, subject, compares=True) if subject is not None else None
     orders = _orders(ctx, env, named["orders"]) if "orders" in named else True
-    if asked is None or orders is None:
+    if subject is None or orders is None:
         return FailedValue()
+    asked = _asked(ctx, subject, compares=True)
     inputs: list[tuple[str, int]] = []
     parts: list[tree.Expr] = []
     for word, argument in zip(("first", "second"), given[1:], strict=True):
@@ -104,7 +104,7 @@ def _match(ctx: Context, pairs: Axis, number: int, span: Span) -> int:
 
 # ------------------------------------------------------------------ steps
 def call_prm(ctx: Context, env: Environment, call: tree.Call) -> Value:
-    """`prm(grader, s, question: …)`: a verdict in [0, 1] on each step, by a judge, a rubric or a scorer."""
+    """`prm(grader, s, question: …)`: a verdict in [0, 1] on each step, by a judge or a rubric."""
     given = [argument for argument in call.arguments if argument.name is None]
     subject = _subject(ctx, env, call, given, 2, "prm", PRM)
     if subject is None:
@@ -125,9 +125,7 @@ def call_prm(ctx: Context, env: Environment, call: tree.Call) -> Value:
     inputs.append(("place", ctx.builder.position(steps, steps.parent, env.span(call))))
     parts.append(given[1].value)
     asked = _asked(ctx, subject, compares=False)
-    constants = asked.constants if asked is not None else (("scorer", subject),)
-    interval = asked.interval if asked is not None else UNIT
-    return GraphValue(host(ctx, env, f"prm:{subject}", inputs, constants, call, Type(Element.REAL, interval), parts))
+    return GraphValue(host(ctx, env, f"prm:{subject}", inputs, asked.constants, call, Type(Element.REAL, asked.interval), parts))
 
 
 def _are_whole(ctx: Context, env: Environment, inputs: Sequence[tuple[str, int]], parts: Sequence[tree.Expr], steps: Axis) -> bool:
@@ -146,37 +144,36 @@ def _are_whole(ctx: Context, env: Environment, inputs: Sequence[tuple[str, int]]
 # ------------------------------------------------------------------ both
 def _subject(ctx: Context, env: Environment, call: tree.Call, given: Sequence[tree.Argument], count: int, word: str,
              form: str) -> str | None:
-    """Who is asked, by name: a rubric, a judge, or for steps a scorer. None after a report."""
+    """Who is asked, by name: a rubric or a judge. None after a report."""
     if len(given) != count:
         ctx.report(error("RL021", f"`{word}` takes {count} arguments without a name", env.span(call), f"here are {len(given)}",
                          others=env.labels(call, "in here"), why="who judges comes first, then what is judged; the rest is named.",
                          fix=form))
         return None
     value = elaborate(ctx, env, given[0].value)
-    roles = (Role.JUDGE, Role.SCORER) if word == "prm" else (Role.JUDGE,)
     match value:
         case FailedValue():
             return None
         case RubricValue(name=name) if ctx.tables.rubrics[name].criteria:
             return name
-        case ModelValue(name=name) if ctx.tables.models[name].role in roles:
+        case ModelValue(name=name) if ctx.tables.models[name].role is Role.JUDGE:
             return name
         case _:
             found = f"this is a {ctx.tables.models[value.name].role.value}" if isinstance(value, ModelValue) else \
                 "a rubric without criteria" if isinstance(value, RubricValue) else f"this is {describe(value)}"
-            ctx.report(error("RL032", f"`{word}` asks a judge or a rubric{' or a scorer' if word == 'prm' else ''}",
-                             env.span(given[0]), found[:40], others=env.labels(given[0], "in here"),
-                             why="someone has to say which is better." if word == "prefer" else "someone has to judge the steps.",
-                             fix=form))
+            is_scorer = word == "prm" and isinstance(value, ModelValue) and ctx.tables.models[value.name].role is Role.SCORER
+            ctx.report(error("RL032", f"`{word}` asks a judge or a rubric", env.span(given[0]), found[:40],
+                             others=env.labels(given[0], "in here"), why="a scorer gives a number after each token; that of a"
+                             " step stands at its last one." if is_scorer else "a language model says which is better, or right.",
+                             fix="`sigmoid(last(score(rm, y, per: token), per: step))`" if is_scorer else form))
             return None
 
 
-def _asked(ctx: Context, subject: str, compares: bool) -> Asked | None:
-    """How a rubric or judge is asked; None for a scorer."""
+def _asked(ctx: Context, subject: str, compares: bool) -> Asked:
+    """How a rubric or judge is asked."""
     rubric = ctx.tables.rubrics.get(subject)
     if rubric is None:
-        is_judge = ctx.tables.models[subject].role is Role.JUDGE
-        return Asked(subject, scales=(BINARY_SCALE if compares else RIGHT_OR_WRONG,)) if is_judge else None
+        return Asked(subject, scales=(BINARY_SCALE if compares else RIGHT_OR_WRONG,))
     ctx.called_rubrics.add(subject)
     marks = {mark: tuple(entry.text for entry in rubric.criteria if entry.mark in mark)
              for mark in (("weight", "gate"), ("penalty", "veto"))}

@@ -19,7 +19,8 @@ from tests.sandbox.bench import refusal
 TEN_MEGABYTES = 10 * 2**20
 TEXTS = {
     "empty": "", "blank": " \n\t", "NUL": "\0", "NUL inside": "a\0b \\boxed{1\0}", "a lone surrogate": "\ud83d",
-    "two of them": "x\udc00y\ud800", "marks without letters": "\u0301" * 1000, "right to left": "\u202e1 #### 2", "a byte order mark": "\ufeff1",
+    "two of them": "x\udc00y\ud800", "marks without letters": "\u0301" * 1000,
+    "right to left": "\u202e1 #### 2", "a byte order mark": "\ufeff1",
 }
 LARGE = {
     "letters": "a" * TEN_MEGABYTES, "digits": "7" * TEN_MEGABYTES, "brackets": "[" * TEN_MEGABYTES,
@@ -32,7 +33,8 @@ CONSTANTS: dict[str, Any] = {"function": "rewards:half", "range": (0.0, 1.0), "t
 REFERENCES: dict[str, Any] = {
     "answer": "1", "pattern": "(a+)+$", "schema": '{"type": "array"}',
     "entry": {"metadata": {"source_dataset": "chain_sum"}, "answer": "1"}, "tests": ["assert f(1) == 1"],
-    "cases": [{"input": "", "output": ""}], "setup": "create table t(a)", "expected": [[1]], "part": "a", "other": "b", "start": "<", "end": ">", "share": 0.5,
+    "cases": [{"input": "", "output": ""}], "setup": "create table t(a)", "expected": [[1]], "part": "a",
+    "other": "b", "start": "<", "end": ">", "share": 0.5,
 }
 NEEDED = {"verify.json_schema": "jsonschema", "verify.math": "math_verify", "verify.reasoning_gym": "reasoning_gym"}
 ON_CODE = ("verify.tests", "verify.program", "verify.sql")

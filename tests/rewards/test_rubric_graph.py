@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rldsl.compiler import check_source
 from rldsl.graph.model import Foreign
+from rldsl.loading import project_loader
 from rldsl.rewards.outcome import Failure, FailureKind
+from rldsl.source import Source
 from rldsl.types import BINARY, UNIT, Level
 from tests.rewards.judges import Told, by_words, numbered, texts
 from tests.rewards.scoring import spec_of, values
@@ -300,3 +304,10 @@ def test_a_verdict_on_steps_that_failed_leaves_no_number() -> None:
     judge = Told(lambda question: {"1": {"critique": "", "verdict": "right"}})
     found = values(spec, ["all", "mended"], [["a|b", "a"]], judge)
     assert math.isnan(found["all"][0]) and found["all"][1] == 1 and found["mended"] == [0.5, 1]
+
+
+def test_the_page_on_rewards_shows_a_spec_that_checks() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text(encoding="utf-8")
+    shown = page[page.index("## Rubrics"):].split("```rl\n", 1)[1].split("```", 1)[0]
+    result = check_source(Source("shown.rl", shown), project_loader(Path("/nonexistent")))
+    assert not result.errors, [(entry.title, entry.why) for entry in result.errors]

@@ -1,6 +1,6 @@
 """Answers in four sections, `1…2…3…4…`: understanding, reasoning, emotion (one letter), response.
 
-`hab>` tells a person's words; the emotion is the first letter. The rubric stands in for a judge: five small questions.
+`hab>` tells a person's words; the emotion is the first letter.
 """
 
 from __future__ import annotations
@@ -33,11 +33,3 @@ def names_emotion(text: str, emotion: str) -> float:
     """1 where what follows the third mark is the emotion."""
     found = re.search(r"3([a-z]+)", text)
     return float(found is not None and found[1] == emotion)
-
-
-def rubric(text: str, said: str) -> float:
-    """How many of five hold of the last section, as a share: relevance, fluency, empathy, persona, safety."""
-    answer = text.rsplit("4", 1)[-1] if "4" in text else ""
-    checks = (said[1] in answer, re.search(r"(.)\1", answer) is None, said[0] in answer, answer[:1] in ("x", "y", "z"),
-              "f" not in answer)
-    return sum(checks) / 5 if answer else 0.0
