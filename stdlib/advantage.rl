@@ -42,6 +42,10 @@ fn sign_balanced(x: Real, per: Level) -> Real =
 fn without_outliers(x: Real, most: Real, per: Level) -> Real =
   where(abs(centre(x, per: per)) <= most * std(x, per: per), x, 0)
 
+## `normalize` of each of several rewards by itself: `normalize_each(each(correct, style), per: prompt, guard: 1e-4)`.
+fn normalize_each(x: Real @ member, per: Level, guard: Real) -> Real @ member =
+  (x - spread(mean(x, per: per, keep: member), to: x)) / (std(x, per: per, keep: member) + guard)
+
 ## The smallest value of a group that at least the share `level` of the group does not exceed; `quantile` interpolates instead.
 fn lower_quantile(x: Real, level: Real, per: Level) -> Real =
   min(x, per: per, where: rank(x, per: per) + 1 >= level * count(x, per: per) - 1e-9)
@@ -116,4 +120,17 @@ test "a tracked quantile rises while too few values lie below" {
   expect tracked_quantile(1.5, x, 0.75, 0.5) == 1.75 within 1e-12
   expect tracked_quantile(3, x, 0.75, 0.5) == 3
   expect tracked_mean(1.5, x, 0.1) == 1.6 within 1e-12
+}
+
+test "each of two rewards is normalised by itself, whatever the range of the other" {
+  let first = [[1, 0], [1, 3]] @ sample
+  let second = [[10, 30], [5, 5]] @ sample
+  let found = normalize_each(each(first, second), per: prompt, guard: 1e-12)
+  expect found
+    == each(
+      normalize(first, per: prompt, guard: 1e-12),
+      normalize(second, per: prompt, guard: 1e-12)
+    ) within 1e-9
+  expect sum(found * each(1, 0), over: member)
+    == [[0.7071067812, -0.7071067812], [-0.7071067812, 0.7071067812]] within 1e-9
 }

@@ -5,7 +5,7 @@
 ## the same; verl's GRPO and RLOO keep the raw reward: `… else reward` (in GRPO over 1 + 1e-6). Where an advantage is centred alone
 ## it is 0 in a group of one, here and in TRL; verl keeps the reward: `where(count(x, per: prompt) > 1, centre(x, per: prompt), x)`.
 
-import std.advantage (centre, leave_one_out, lower_quantile, whiten)
+import std.advantage (centre, leave_one_out, lower_quantile, normalize_each, whiten)
 import std.returns (returns)
 
 ## `(reward - mean) / (std + guard)` of the prompt. Shao et al. 2024 (GRPO), section 4.1.2. Guards: TRL 1e-4, verl 1e-6.
@@ -51,18 +51,12 @@ fn reinforce_plus_plus_baseline_token_advantage(
   guard: Real
 ) -> Real @ token = whiten(spread(centre(reward, per: prompt), to: like), per: batch, guard: guard)
 
-## GDPO with two rewards: each is normalised by prompt, then their weighted sum over the batch, so that the one with the
-## larger spread does not drown the other. More rewards: add their `grpo_advantage` in the same way and `normalize` the sum.
+## GDPO: each of any number of rewards is normalised by prompt, then their weighted sum over the batch, so that the one with the
+## larger spread does not drown the others: `gdpo_advantage(each(correct, style, brief), each(1, 0.5, 0.5), 1e-4)`.
 ## Liu et al. 2026, "GDPO"; TRL: `multi_objective_aggregation="normalize_then_sum"`, guard 1e-4. verl whitens over tokens.
-fn gdpo_advantage(
-  first: Real @ sample,
-  first_weight: Real,
-  second: Real @ sample,
-  second_weight: Real,
-  guard: Real
-) -> Real @ sample =
+fn gdpo_advantage(rewards: Real @ member, weights: Real, guard: Real) -> Real @ sample =
   normalize(
-    first_weight * grpo_advantage(first, guard) + second_weight * grpo_advantage(second, guard),
+    sum(weights * normalize_each(rewards, per: prompt, guard: guard), per: sample),
     per: batch,
     guard: guard
   )
@@ -199,8 +193,12 @@ test "GDPO: the range of a reward does not matter, its weight does" {
   let first = [1, 0] @ sample
   let second = [0, 10] @ sample
   # +-0.707 - 2 (+-0.707) = -+0.707, whose deviation is 1
-  expect gdpo_advantage(first, 1, second, 2, 0) == [-0.7071067812, 0.7071067812] within 1e-9
-  expect gdpo_advantage(first, 1, 0.1 * second, 2, 0) == [-0.7071067812, 0.7071067812] within 1e-9
+  expect gdpo_advantage(each(first, second), each(1, 2), 0)
+    == [-0.7071067812, 0.7071067812] within 1e-9
+  expect gdpo_advantage(each(first, 0.1 * second), each(1, 2), 0)
+    == [-0.7071067812, 0.7071067812] within 1e-9
+  expect gdpo_advantage(each(first, second, 7), each(1, 2, 100), 1e-9)
+    == [-0.7071067812, 0.7071067812] within 1e-8
 }
 
 test "MaxRL divides by the success rate" {

@@ -4,6 +4,9 @@
 ## `prm(grader, s, question: …)`; of a scorer, `sigmoid(last(score(rm, y, per: token), per: step))`; of a policy, the implicit one, a
 ## sigmoid of `beta sum(log p - log p_ref, per: step)`. What is @ step may be used beside token values: each token lies in one step.
 
+import std.group (process_advantage)
+import std.returns (gae, returns)
+
 ## The chance that all steps are right, if they are independent: the product. Lightman et al. 2023, "Let's Verify Step by Step".
 fn product(right: Real @ step) -> Real @ sample = exp(sum(log(right), per: sample))
 
@@ -33,6 +36,17 @@ fn redistributed(total: Real @ sample, weight: Real @ step) -> Real @ step = {
 ## al. 2025, "CAPO": whole 2, process 1.
 fn capo(outcome: Real @ sample, right: Real @ step, whole: Real, process: Real) -> Real @ step =
   whole * outcome - process * where(right < 0.5, 1, 0)
+
+## A value per step at the last token of its step, 0 at all others; that of a step without a token stands nowhere. `like` is any
+## value per token of the answers.
+fn at_step_ends(x: Real @ step, like: Real @ token) -> Real @ token = {
+  let place = spread(position(x), to: like)
+  where(next(place, fill: -1) != place, x, 0)
+}
+
+## The importance ratio of each step: `exp(mean of the log-ratio)` over its tokens. GSPO's ratio (Zheng et al. 2025), of steps instead
+## of answers; its coupling level is the step.
+fn step_ratio(log_ratio: Real @ token) -> Real @ step = exp(mean(log_ratio, per: step))
 
 test "products, the weakest step, progress" {
   let right = [[1, 0.5, 0.8], [0.25]] @ step
@@ -65,4 +79,34 @@ test "CAPO: right and clean, right with a wrong step, wrong and clean, wrong wit
   let outcome = [1, 0] @ sample
   let right = [[1, 0], [1, 0]] @ step
   expect capo(outcome, right, 2, 1) == [[2, 1], [0, -1]]
+}
+
+test "returns, errors and advantages of steps are those of tokens, step by step" {
+  let r = [[1, 2], [3, 0]] @ step
+  let v = [[0.5, 1], [2, 4]] @ step
+  expect returns(r, 0.5) == [[2, 2], [3, 0]]
+  # 1 + 1 - 0.5 and 2 - 1; 3 + 4 - 2 and 0 - 4
+  expect gae(r, v, discount: 1, lambda: 0) == [[1.5, 1], [5, -4]]
+  expect gae(r, v, discount: 1, lambda: 1) == [[2.5, 1], [1, -4]]
+  # (r - 1.5) / sqrt(5/3), summed from the end
+  expect process_advantage(r, 0) == [[0, 0.3872983346], [0, -1.1618950039]] within 1e-9
+}
+
+test "three steps of five tokens: their values stand at their last tokens" {
+  let like = [[[[0, 0], [0], [0, 0]]]] @ token
+  let x = [[[5, 7, 9]]] @ step
+  expect at_step_ends(x, like) == [[0, 5, 7, 0, 9]]
+}
+
+test "a step without a token has no place among them" {
+  let like = [[[[0, 0], [], [0]]]] @ token
+  expect at_step_ends([[[5, 7, 9]]] @ step, like) == [[0, 5, 9]]
+}
+
+test "a ratio of steps is the geometric mean of its tokens'" {
+  let l = live([[[[0.2, 0.4], [-0.1]]]] @ token)
+  expect step_ratio(l) == [[[1.3498588076, 0.9048374180]]] within 1e-9
+  # each token of the first step carries half of exp(0.3), the one of the second all of exp(-0.1)
+  expect gradient(sum(step_ratio(l)), of: l)
+    == [[0.6749294038, 0.6749294038, 0.9048374180]] within 1e-9
 }

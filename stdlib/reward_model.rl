@@ -82,60 +82,26 @@ fn implicit_prm_loss(process: Real @ token, label: Real @ sample) -> Real @ samp
   binary_cross_entropy(sum(process, per: sample), label)
 
 # ------------------------------------------------------------------ of several models
-## How many of two to five scores are there; `absent` ones are left out.
-fn ensemble_size(a: Real, b: Real, c: Real = absent, d: Real = absent, e: Real = absent) -> Real =
-  present(a) + present(b) + present(c) + present(d) + present(e)
+## The mean of the members of an ensemble: `ensemble_mean(each(score(a, y), score(b, y), score(c, y)))`. A member that is absent is
+## left out, here and below.
+fn ensemble_mean(scores: Real @ member) -> Real = mean(scores, over: member)
 
-## The mean of two to five scores.
-fn ensemble_mean(a: Real, b: Real, c: Real = absent, d: Real = absent, e: Real = absent) -> Real =
-  ((a else 0) + (b else 0) + (c else 0) + (d else 0) + (e else 0)) / ensemble_size(a, b, c, d, e)
-
-## The least of two to five scores: no member is trusted where another doubts. Coste et al. 2023, "Reward Model Ensembles Help
+## The least of the scores: no member is trusted where another doubts. Coste et al. 2023, "Reward Model Ensembles Help
 ## Mitigate Overoptimization", worst-case optimisation (WCO).
-fn worst_case(a: Real, b: Real, c: Real = absent, d: Real = absent, e: Real = absent) -> Real =
-  lesser(lesser(lesser(lesser(a, b), c), d), e)
+fn worst_case(scores: Real @ member) -> Real = min(scores, over: member)
 
-## The mean squared distance of two to five scores from their mean: divided by how many they are.
-fn ensemble_variance_population(
-  a: Real,
-  b: Real,
-  c: Real = absent,
-  d: Real = absent,
-  e: Real = absent
-) -> Real = {
-  let m = ensemble_mean(a, b, c, d, e)
-  let squares =
-    ((a - m) ^ 2 else 0)
-    + ((b - m) ^ 2 else 0)
-    + ((c - m) ^ 2 else 0)
-    + ((d - m) ^ 2 else 0)
-    + ((e - m) ^ 2 else 0)
-  squares / ensemble_size(a, b, c, d, e)
-}
+## The mean squared distance of the scores from their mean: divided by how many they are.
+fn ensemble_variance_population(scores: Real @ member) -> Real =
+  var_population(scores, over: member)
 
 ## The same, divided by one less. Absent for one score.
-fn ensemble_variance(
-  a: Real,
-  b: Real,
-  c: Real = absent,
-  d: Real = absent,
-  e: Real = absent
-) -> Real = {
-  let n = ensemble_size(a, b, c, d, e)
-  where(n > 1, ensemble_variance_population(a, b, c, d, e) * n / (n - 1), absent)
-}
+fn ensemble_variance(scores: Real @ member) -> Real = var(scores, over: member)
 
 ## Uncertainty-weighted optimisation (UWO): the mean less `weight` times the members' variance.
-## `uncertainty_weighted(ensemble_mean(a, b, c), ensemble_variance_population(a, b, c), 0.5)`. The paper's variance is the
+## `uncertainty_weighted(ensemble_mean(scores), ensemble_variance_population(scores), 0.5)`. The paper's variance is the
 ## population's; its code takes `ensemble_variance` for PPO. Weights there: 0.5 for best-of-n, 0.1 for PPO. Coste et al. 2023.
 fn uncertainty_weighted(average: Real, variance: Real, weight: Real) -> Real =
   average - weight * variance
-
-## 1 where a value is there, 0 where it is absent.
-fn present(x: Real) -> Real = where(is_missing(x), 0, 1)
-
-## The smaller of two values; of one that is absent, the other.
-fn lesser(a: Real, b: Real) -> Real = min(a, b) else (a else b)
 
 test "equal scores cost ln 2, with or without smoothing" {
   expect bradley_terry(0.3, 0.3) == 0.6931471806 within 1e-9
@@ -210,21 +176,33 @@ test "an implicit process reward model learns from the outcome alone" {
 }
 
 test "three members: the mean, the worst, the uncertain" {
-  expect ensemble_mean(1, 2, 3) == 2
-  expect worst_case(1, 2, 3) == 1
-  expect worst_case(3, 2) == 2
+  let scores = each(1, 2, 3)
+  expect ensemble_mean(scores) == 2
+  expect worst_case(scores) == 1
+  expect worst_case(each(3, 2)) == 2
   # variance 2/3, and 1 with n - 1
-  expect uncertainty_weighted(ensemble_mean(1, 2, 3), ensemble_variance_population(1, 2, 3), 0.5)
+  expect uncertainty_weighted(ensemble_mean(scores), ensemble_variance_population(scores), 0.5)
     == 1.6666666667 within 1e-9
-  expect uncertainty_weighted(ensemble_mean(1, 2, 3), ensemble_variance(1, 2, 3), 0.1)
+  expect uncertainty_weighted(ensemble_mean(scores), ensemble_variance(scores), 0.1)
     == 1.9 within 1e-12
 }
 
+test "seven members, at each answer" {
+  let scores = [[1, 2, 3, 4, 5, 6, 7], [7, 7, 7, 7, 7, 7, 0]] @ member
+  expect ensemble_mean(scores) == [4, 6]
+  expect worst_case(scores) == [1, 0]
+  expect ensemble_variance_population(scores) == [4, 6]
+  expect ensemble_variance(scores) == [4.6666666667, 7] within 1e-9
+}
+
 test "a member that said nothing is left out" {
-  let a = [1, 1, absent] @ sample
-  let b = [3, absent, absent] @ sample
-  let c = [5, 2, 4] @ sample
-  expect ensemble_mean(a, b, c) == [3, 1.5, 4]
-  expect worst_case(a, b, c) == [1, 1, 4]
-  expect (ensemble_variance(a, b, c) else -9) == [4, 0.5, -9]
+  let scores = each([1, 1, absent] @ sample, [3, absent, absent] @ sample, [5, 2, 4] @ sample)
+  expect ensemble_mean(scores) == [3, 1.5, 4]
+  expect worst_case(scores) == [1, 1, 4]
+  expect (ensemble_variance(scores) else -9) == [4, 0.5, -9]
+}
+
+test "only the worst member learns from the worst case" {
+  let first = live([1, 5] @ sample)
+  expect gradient(sum(worst_case(each(first, 3, 4))), of: first) == [1, 0]
 }

@@ -56,25 +56,21 @@ response lose = pairs.rejected given pairs.question
 
 rollout y ~ actor(pairs.question) { samples: samples, max_tokens: 4 }
 
-let a = score(first, y)
-let b = score(second, y)
-let c = score(third, y)
-let d = score(fourth, y)
-let e = score(fifth, y)
-let average = ensemble_mean(a, b, c, d, e)
+let scores =
+  each(score(first, y), score(second, y), score(third, y), score(fourth, y), score(fifth, y))
 
 reward cautious =
   where(
     worst > 0,
-    worst_case(a, b, c, d, e),
-    uncertainty_weighted(average, ensemble_variance(a, b, c, d, e), weight)
+    worst_case(scores),
+    uncertainty_weighted(ensemble_mean(scores), ensemble_variance(scores), weight)
   )
 reward gold = text.ends_with(y.text, pairs.answer)
 
-let proxy = uncertainty_weighted(average, ensemble_variance_population(a, b, c, d, e), 0.5)
-let each = at_last(cautious, y) - kl_weight * k1(actor, ref, y)
+let proxy = uncertainty_weighted(ensemble_mean(scores), ensemble_variance_population(scores), 0.5)
+let paid = at_last(cautious, y) - kl_weight * k1(actor, ref, y)
 let before = value(v, y)
-let raw = gae(each, before, discount: 1.0, lambda: 0.95)
+let raw = gae(paid, before, discount: 1.0, lambda: 0.95)
 let advantage = normalize(raw, per: batch, guard: 1e-8)
 let target = raw + before
 
@@ -134,11 +130,13 @@ train {
 }
 
 test "scores 1, 2 and 3 of one answer" {
-  expect worst_case(1, 2, 3) == 1
-  expect ensemble_mean(1, 2, 3) == 2
-  expect uncertainty_weighted(2, ensemble_variance_population(1, 2, 3), 0.5)
+  let three = each(1, 2, 3)
+  expect worst_case(three) == 1
+  expect ensemble_mean(three) == 2
+  expect uncertainty_weighted(ensemble_mean(three), ensemble_variance_population(three), 0.5)
     == 1.6666666667 within 1e-9
-  expect uncertainty_weighted(2, ensemble_variance(1, 2, 3), 0.1) == 1.9 within 1e-12
+  expect uncertainty_weighted(ensemble_mean(three), ensemble_variance(three), 0.1)
+    == 1.9 within 1e-12
 }
 
 test "the best of 2 of three answers worth 1, 2 and 3" {

@@ -6,7 +6,7 @@
 ## `votes` of 4 say so (4: their intersection, 2: the majority, 1: the union). Advantages are normalised by prompt.
 ## The paper: weights 2 and 1, 4 votes, 16 answers, steps at blank lines, PPO's clip. It does not say over what mean and
 ## deviation are taken; here they are those of the answers' means, so that without the process term it is GRPO.
-## Stands in: a function of text and place for the critic, `|` for the blank line.
+## Stands in: a function of a step and its place for the critic, `|` for the blank line.
 
 import std.surrogate (clipped)
 
@@ -26,21 +26,22 @@ policy actor from tiny(layers: 2, width: 48, heads: 4, tokenizer: characters("ab
 
 rollout y ~ actor(problems.question) { samples: samples, max_tokens: 5 }
 
-extern fn in_wrong_step(text: Text, token: Int, question: Text, vote: Int) -> Int in {0, 1} = python(
-  "tasks.steps:in_wrong_step"
+extern fn votes_wrong(step: Text, place: Int, question: Text, vote: Int) -> Int in {0, 1} = python(
+  "tasks.steps:votes_wrong"
 )
 
 reward correct = text.ends_with(y.text, problems.answer)
 
+let step = split(y.text, at: "|")
 let flagged =
   (
-    in_wrong_step(y.text, position(y), problems.question, 0)
-      + in_wrong_step(y.text, position(y), problems.question, 1)
-      + in_wrong_step(y.text, position(y), problems.question, 2)
-      + in_wrong_step(y.text, position(y), problems.question, 3)
+    votes_wrong(step, position(step), problems.question, 0)
+      + votes_wrong(step, position(step), problems.question, 1)
+      + votes_wrong(step, position(step), problems.question, 2)
+      + votes_wrong(step, position(step), problems.question, 3)
   )
-let each = token_reward(correct, flagged >= votes, whole, process)
-let advantage = by_answers(each, 1e-4)
+let paid = token_reward(correct, spread(flagged >= votes, to: y), whole, process)
+let advantage = by_answers(paid, 1e-4)
 
 ## What a token earns: by the outcome, less where it stands in a wrong step.
 fn token_reward(correct: Real, wrong: Bool @ token, whole: Real, process: Real) -> Real @ token =
@@ -85,7 +86,7 @@ test "what all votes flag the majority flags, and what that flags the union" {
 }
 
 test "the votes of the critic on an answer whose second step names a letter that is not there" {
-  let place = position([0, 0, 0, 0, 0] @ token)
-  expect in_wrong_step("ab|c", place, "ab>", 0) == [0, 0, 0, 1, 1]
-  expect in_wrong_step("ab|c", place, "ab>", 2) == [0, 0, 0, 0, 0]
+  let step = split(["ab|c"] @ sample, at: "|")
+  expect votes_wrong(step, position(step), "ab>", 0) == [[0, 1]]
+  expect votes_wrong(step, position(step), "ab>", 2) == [[0, 0]]
 }

@@ -43,9 +43,11 @@ rollout y ~ actor(pairs.question) { samples: samples, max_tokens: 4 }
 
 let strength =
   ensemble_mean(
-    score(a, win) - score(a, lose),
-    score(b, win) - score(b, lose),
-    score(c, win) - score(c, lose)
+    each(
+      score(a, win) - score(a, lose),
+      score(b, win) - score(b, lose),
+      score(c, win) - score(c, lose)
+    )
   )
 
 reward quality = score(rm, y)

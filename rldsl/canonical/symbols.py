@@ -13,7 +13,7 @@ from rldsl.elaborate.values import BoundsValue, BuiltinValue, GraphValue, LevelV
 from rldsl.graph.model import SourceKind
 from rldsl.graph.spec import ModelSpec, ResponseSpec, Role
 from rldsl.syntax import tree
-from rldsl.types import BATCH, BINARY, EVERYTHING, Axis, Element, Level, Stage, Type
+from rldsl.types import BATCH, BINARY, EVERYTHING, Axis, Element, Level, Stage, Type, parts_axis
 
 ROWS = Axis("#", Level.PROMPT, "#", BATCH)
 ELEMENTS = {"Real": Element.REAL, "Int": Element.INT, "Bool": Element.BOOL, "Text": Element.TEXT, "Json": Element.JSON}
@@ -57,6 +57,8 @@ class Symbols:
         self.callees = list(arrangement.callees)
         self.sample = Axis("#.sample", Level.SAMPLE, "#", ROWS) if arrangement.is_sampled else ROWS
         self.token = Axis("#.token", Level.TOKEN, "#", self.sample)
+        self.step = Axis("#.step", Level.STEP, "#", self.sample, over=self.token)
+        ctx.written_steps[:] = [self.step]
         self.trained: str | None = None
         self._responses = 0
 
@@ -127,8 +129,12 @@ class Symbols:
                 return BATCH
             case Level.PROMPT:
                 return ROWS
-            case Level.SAMPLE | Level.TURN | Level.STEP:
+            case Level.SAMPLE | Level.TURN:
                 return self.sample
+            case Level.STEP:
+                return self.step
+            case Level.CRITERION | Level.MEMBER:
+                return parts_axis(self.sample, level, 3)
             case _:
                 return self.token
 

@@ -19,8 +19,8 @@ TWO_MODELS = DIVERGENCES
 
 SIGNATURES: dict[str, tuple[Slot, ...]] = {
     **{name: slots("x") for name in UNARY},
-    **{name: slots("x, per:?, where:?, keep:?") for name in REDUCTIONS},
-    "quantile": slots("x, q, per:?, where:?, keep:?"),
+    **{name: slots("x, per:?, over:?, where:?, keep:?") for name in REDUCTIONS},
+    "quantile": slots("x, q, per:?, over:?, where:?, keep:?"),
     "logp": slots("model, response, temperature:?, within:?"),
     "entropy": slots("model, response, temperature:?, within:?"),
     "logz": slots("model, response, temperature:?, within:?"),

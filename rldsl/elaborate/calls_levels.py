@@ -85,14 +85,16 @@ def _masked(ctx: Context, env: Environment, bound: Bound, key: int, call: tree.C
 
 
 def call_reduction(ctx: Context, env: Environment, call: tree.Call, bound: Bound, reduction: Reduction) -> Value:
-    """`mean(x, per: prompt, where: mask)` and its kind; with `keep: member` one value for each member of a prompt."""
+    """`mean(x, per: prompt, where: mask)` and its kind; with `keep: member` one value for each member of a prompt.
+    `over: member` reduces the members of each place."""
     x = condition(ctx, env, bound["x"]) if reduction in (Reduction.ANY, Reduction.ALL) else \
         numeric(ctx, env, bound["x"], vectors=reduction in OF_VECTORS)
     mask, x, fine = _masked(ctx, env, bound, x, call)
     argument = numeric(ctx, env, bound["q"]) if "q" in bound else None
     if ctx.type_of(x).is_error or (argument is not None and ctx.type_of(argument).is_error):
         return FailedValue()
-    to = target_axis(ctx, env, bound.get("per"), ctx.type_of(x).axis)
+    to = _away(ctx, env, bound, ctx.type_of(x).axis) if "over" in bound else \
+        target_axis(ctx, env, bound.get("per"), ctx.type_of(x).axis)
     if not fine or to is None:
         return FailedValue()
     if argument is not None and not _level_of_quantile(ctx, env, bound["q"], argument):
@@ -105,6 +107,27 @@ def call_reduction(ctx: Context, env: Environment, call: tree.Call, bound: Bound
         ctx.builder.reduce_keeping(reduction, x, parts, mask, argument, env.span(call))
     ctx.builder.stage = earlier
     return GraphValue(key)
+
+
+def _away(ctx: Context, env: Environment, bound: Bound, axis: Axis) -> Axis | None:
+    """The axis right above the level that `over:` names, on which the values stand; None after a report."""
+    expr = bound["over"]
+    value = elaborate(ctx, env, expr)
+    if isinstance(value, FailedValue):
+        return None
+    other = next((word for word in ("per", "keep") if word in bound), None)
+    if isinstance(value, LevelValue) and axis.level is value.level and axis.parent is not None and other is None:
+        return axis.parent
+    if other is not None:
+        title, said = f"`over:` and `{other}:` are one too many", "this says where the values go already"
+        why, fix = "`over: member` reduces the members of each place, whatever it is.", f"leave `{other}:` out"
+    else:
+        word = value.level.words if isinstance(value, LevelValue) else "places"
+        title, said = f"there are no {word} to reduce here", f"the value is @ {axis}"
+        why = "`over:` names the level on which the values stand."
+        fix = f"`over: {axis.level.word}`, or `per:` the level of the result"
+    ctx.report(error("RL104", title[:60], env.span(expr), said[:40], others=env.labels(expr, "in here"), why=why, fix=fix))
+    return None
 
 
 def _kept_parts(ctx: Context, env: Environment, expr: tree.Expr, axis: Axis, to: Axis) -> Axis | None:

@@ -88,6 +88,7 @@ class Context:
     test_axes: dict[Level, Axis] = field(default_factory=dict)
     test: object = None
     found_axes: dict[str, object] = field(default_factory=dict)  # by name, what makes each
+    written_steps: list[Axis] = field(default_factory=list)  # steps of tokens that no call makes: of a test, of a symbol
 
     def report(self, diagnostic: Diagnostic) -> None:
         """Keep a finding; of findings that say the same of the same text, the first."""
@@ -153,7 +154,8 @@ class Context:
         above = [step for step in axis.chain() if step.level is Level.STEP]
         if above:
             return above[:1]
-        return [step for step in self.builder.axes_of(Level.STEP, BATCH) if axis.is_within(step)]
+        every = dict.fromkeys([*self.builder.axes_of(Level.STEP, BATCH), *self.written_steps])
+        return [step for step in every if axis.is_within(step)]
 
     def found_axis(self, name: str, maker: object) -> str:
         """The name of an axis that a call makes: `name`, with a number behind it where another call has that."""

@@ -40,7 +40,7 @@ class Written:
 def declare_test(ctx: Context, env: Environment, item: tree.Test) -> TestSpec:
     """A test with its own builder; findings go to the common list."""
     written = Written()
-    own = replace(ctx, builder=Builder(stage=Stage.UPDATE), values={}, in_test=True, test=written, found_axes={},
+    own = replace(ctx, builder=Builder(stage=Stage.UPDATE), values={}, in_test=True, test=written, found_axes={}, written_steps=[],
                   test_axes={Level.PROMPT: PROMPT, Level.SAMPLE: SAMPLE, Level.STEP: STEP, Level.TOKEN: TOKEN},
                   tables=replace(ctx.tables, params={}), calls=Calls(called=ctx.calls.called))
     check_doubled(ctx, [(entry.name, entry.span) for entry in item.items if isinstance(entry, tree.Let)], "`let`")
@@ -104,10 +104,24 @@ def _other_side(ctx: Context, env: Environment, expr: tree.Expr, left: int) -> i
             return ctx.failed()
         axis = ctx.type_of(left).axis
         level = axis.level
+        if level is Level.STEP and axis != STEP:
+            return _on_found_steps(ctx, expr, axis)
         if level.word in DEPTHS and (not level.is_of_parts or axis.parent == SAMPLE):
             value = written_value(ctx, env, replace(expr, level=level.word), live=False)
             return value.key if isinstance(value, GraphValue) else ctx.failed()
     return numeric(ctx, env, expr)
+
+
+def _on_found_steps(ctx: Context, expr: tree.ListOf, axis: Axis) -> int:
+    """A list of values for the steps that a `split` finds: how many there are is seen when the test runs."""
+    counts, values = _flatten(_wrap(expr, 3), 3)
+    numbers = tuple(value for value in values if not isinstance(value, str))
+    if counts is None or len(numbers) < len(values):
+        ctx.report(error("RL040", "this list does not fit `step`", expr.span, "its nesting or its entries",
+                         why="a value per step is a list of numbers, nested 3 deep at most (prompts, samples, steps).",
+                         fix="`[[1, 0], [1]]`: two answers, one of two steps, one of one"))
+        return ctx.failed()
+    return _given(ctx, expr, axis, numbers, False)
 
 
 def written_value(ctx: Context, env: Environment, expr: tree.ListOf, *, live: bool) -> Value:
@@ -137,6 +151,7 @@ def written_value(ctx: Context, env: Environment, expr: tree.ListOf, *, live: bo
         return FailedValue()
     if depth == 4:
         counts = _of_samples(written, counts)
+        ctx.written_steps[:] = [STEP]
     for axis, count in zip(axes, counts, strict=True):
         if axis.size is None and written.counts.setdefault(axis, count) != count:
             ctx.report(error("RL040", f"two lists differ in their {axis.name}s"[:60], expr.span, "this list",

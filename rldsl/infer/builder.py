@@ -204,8 +204,9 @@ class Builder:
     def reduce_keeping(self, reduction: Reduction, x: int, parts: Axis, mask: int | None = None, argument: int | None = None,
                        span: Span | None = None) -> int:
         """One value for each place of `parts`: of fixed parts of the same kind as those that `x` stands on, each by itself."""
-        assert parts.parent is not None
-        taken = self._taken_apart(x, span)
+        above = self[x].type.axis.parent
+        assert parts.parent is not None and above is not None
+        taken = [self.spread(key, above, span) for key in self._taken_apart(x, span)]
         masks = [None] * len(taken) if mask is None else self._taken_apart(self.spread(mask, self[x].type.axis, span), span)
         return self.parts([self.reduce(reduction, key, parts.parent, only, argument, span)
                            for key, only in zip(taken, masks, strict=True)], parts, span)

@@ -25,7 +25,7 @@ from rldsl.scores.what_if import parse_what_if
 from rldsl.scores.writing import write_jsonl
 from rldsl.train.durable import StorageError
 
-FAULT, USAGE = 1, 2
+FAULT, USAGE, INTERRUPTED = 1, 2, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,9 @@ def score_file(asked: Asked) -> int:
     except (ScoreError, StorageError, DataErrors) as fault:
         print(f"error: {fault}", file=sys.stderr)
         return fault.exit_status if isinstance(fault, ScoreError) else FAULT
+    except KeyboardInterrupt:
+        print("interrupted: what was scored is kept; the same command with --resume goes on", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _score(asked: Asked) -> int:

@@ -48,7 +48,8 @@ def _print_nodes(nodes: Sequence[NodeReport], title: str, console: Console) -> N
             found.mean, found.sd, found.minimum, *(found.quartiles or (None, None, None)), found.maximum)]
         kind = "" if entry.kind in ("reward", "call") else f" ({entry.kind})"
         counts = (str(count) for count in (there, entry.absent, entry.failed, entry.not_asked))
-        table.add_row(entry.name + kind, entry.level, *counts, *numbers, "" if found is None else _bars(found.histogram))
+        bars = "" if found is None else _bars(found.histogram)
+        table.add_row(_short(entry.name, 60) + kind, entry.level, *counts, *numbers, bars)
     console.print(table)
 
 
@@ -70,7 +71,7 @@ def _print_shares(report: ScoreReport, console: Console) -> None:
         return
     table = _table("what decides a reward", "reward", "part", "as", "of its variance", "of its range")
     for entry in report.shares:
-        table.add_row(entry.reward, entry.part, entry.kind, _percent(entry.variance), _percent(entry.range))
+        table.add_row(entry.reward, _short(entry.part, 60), entry.kind, _percent(entry.variance), _percent(entry.range))
     console.print(table)
 
 
@@ -81,7 +82,7 @@ def _print_correlations(report: ScoreReport, console: Console) -> None:
     if not ordered:
         return
     for entry in ordered[:MOST_CORRELATIONS]:
-        table.add_row(entry.first, entry.second, _number(entry.spearman), _number(entry.pearson))
+        table.add_row(_short(entry.first, 60), _short(entry.second, 60), _number(entry.spearman), _number(entry.pearson))
     console.print(table)
     if len(ordered) > MOST_CORRELATIONS:
         console.print(Text(f"and {len(ordered) - MOST_CORRELATIONS} weaker ones (`--json` has all)"))

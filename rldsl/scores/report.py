@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from rldsl.graph.spec import NamedValue
 from rldsl.scores.comparing import Comparison
 from rldsl.scores.kept import Kept, Numbers, Recomputed
 from rldsl.scores.names import Names
+from rldsl.scores.parts import part_names
 from rldsl.scores.plan import Plan, Refused, is_number
 from rldsl.scores.shares import Share, shares_of
 from rldsl.scores.states import State, States
@@ -25,7 +26,8 @@ LENGTH = "completion length"  # in characters, among the values that are correla
 class NodeReport:
     """One node. `kind` is `reward`, `held out`, `let` or `call`; `level` where its values stand (`y.sample`). `places` is how
     many there are, of which `absent`, `failed` and `not_asked` have no value. `seconds` is wall time of its own calls and of
-    those below it, `calls`, tokens and money what went out to judges."""
+    those below it, `calls`, tokens and money what went out to judges. A node
+    of fixed parts is followed by each of them, as `NAME: PART`, without what it took."""
 
     name: str
     kind: str
@@ -122,7 +124,8 @@ def make_report(found: Recomputed, told: Told) -> ScoreReport:
     plan, names, kept = found.plan, found.names, found.kept
     values = found.values([entry.key for entry in plan.values])
     numeric = [entry for entry in plan.values if is_number(plan.spec.graph[entry.key].type.element)]
-    nodes = (*(_value_node(found, entry, values[entry.key], told) for entry in plan.values), *_call_nodes(found, told))
+    nodes = (*chain.from_iterable(_value_nodes(found, entry, values[entry.key], told) for entry in plan.values),
+             *_call_nodes(found, told))
     return ScoreReport(
         plan.spec.source.name, told.completions, str(kept.path), kept.count, kept.layout.size(plan.response.prompt_axis.name),
         nodes, _correlations(found, numeric, values), _shares(found, numeric, values), _signals(found, numeric, values),
@@ -130,23 +133,32 @@ def make_report(found: Recomputed, told: Told) -> ScoreReport:
         plan)
 
 
-def _value_node(found: Recomputed, entry: NamedValue, values: Any, told: Told) -> NodeReport:
+def _value_nodes(found: Recomputed, entry: NamedValue, values: Any, told: Told) -> Iterator[NodeReport]:
     kind = "held out" if entry.held_out else "reward" if entry.name in found.plan.rewards else "let"
     took = [told.took.get(found.names.digests[key], {}) for key in found.names.calls_of[entry.key]]
-    return _node(found, entry.key, entry.name, kind, values, found.states(entry.key, values), took)
+    return _nodes(found, entry.key, entry.name, kind, values, found.states(entry.key, values), took)
 
 
 def _call_nodes(found: Recomputed, told: Told) -> tuple[NodeReport, ...]:
     """The calls that are no named values themselves."""
     named = {entry.key for entry in found.plan.values}
-    nodes = []
+    nodes: list[NodeReport] = []
     for node in found.plan.calls:
         digest = found.names.digests[node.key]
         if node.key not in named and digest in found.kept:
             values = found.kept.numbers.get(digest)
             took = [told.took.get(digest, {})]
-            nodes.append(_node(found, node.key, found.names.labels[node.key], "call", values, found.kept.states[digest], took))
+            nodes += _nodes(found, node.key, found.names.labels[node.key], "call", values, found.kept.states[digest], took)
     return tuple(nodes)
+
+
+def _nodes(found: Recomputed, key: int, name: str, kind: str, values: Any, states: States,
+           took: list[Mapping[str, float]]) -> Iterator[NodeReport]:
+    """A node, and of one of fixed parts each of them: a rubric's verdicts by criterion."""
+    yield _node(found, key, name, kind, values, states, took)
+    parts = part_names(found.plan.spec, found.plan.spec.graph[key].type.axis) if isinstance(values, np.ndarray) else ()
+    for place, part in enumerate(parts):
+        yield _node(found, key, f"{name}: {part}", kind, values[place::len(parts)], states[place::len(parts)], [])
 
 
 def _node(found: Recomputed, key: int, name: str, kind: str, values: Any, states: States,
@@ -172,6 +184,10 @@ def per_completion(found: Recomputed, key: int, values: Any) -> Numbers | None:
 
 def _correlations(found: Recomputed, numeric: list[NamedValue], values: Mapping[int, Any]) -> tuple[Correlation, ...]:
     every = {entry.name: per_completion(found, entry.key, values[entry.key]) for entry in numeric}
+    named = {entry.key for entry in numeric}
+    every |= {found.names.labels[node.key]: per_completion(found, node.key, kept) for node in found.plan.calls
+              if node.key not in named and (kept := found.kept.numbers.get(found.names.digests[node.key])) is not None
+              and is_number(node.type.element)}
     columns = {name: column for name, column in every.items() if column is not None}
     pairs = [*((first, second) for first, second in combinations(columns, 2)), *((name, LENGTH) for name in columns)]
     columns[LENGTH] = found.kept.lengths()

@@ -8,8 +8,8 @@ Where nobody was asked for a part, because it decides nothing there, it counts w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from rldsl.graph.model import Elementwise, Foreign, Freeze, Function, Leaf, Node
 from rldsl.graph.spec import NamedValue, Spec
 from rldsl.rewards.engine.asked import Mask
 from rldsl.scores.kept import Numbers, Recomputed
+from rldsl.scores.parts import part_names
 from rldsl.scores.plan import is_inline, is_number
 from rldsl.types import BATCH
 
@@ -47,11 +48,11 @@ class Share:
 def shares_of(found: Recomputed, reward: NamedValue, base: Numbers) -> tuple[Share, ...]:
     """The share of each part of a reward; none where it is a single call."""
     parts = parts_of(found.plan.spec, reward.key, _labels(found))
-    if len(parts) < 2:
+    if len(parts) < 2 and not any(_names(found, part) for part in parts):
         return ()
     held = {key: np.asarray(values, np.float64) for key, values in found.values([part.key for part in parts]).items()}
-    filled = {key: _filled(values, found.open_places(key)) for key, values in held.items()}
-    return tuple(_share(found, reward, part, base, filled) for part in parts)
+    filled = {part.key: _filled(held[part.key], found.open_places(part.key), len(_names(found, part)) or 1) for part in parts}
+    return tuple(share for part in parts for share in _shares(found, reward, part, base, filled))
 
 
 def _labels(found: Recomputed) -> dict[int, str]:
@@ -59,9 +60,16 @@ def _labels(found: Recomputed) -> dict[int, str]:
     return {**found.names.labels, **named}
 
 
-def _filled(values: Numbers, open_: Mask | None) -> Numbers:
-    """With the mean of what was asked where nobody was."""
-    return values if open_ is None else np.where(open_, _mean(values), values)
+def _names(found: Recomputed, part: Part) -> tuple[str, ...]:
+    return part_names(found.plan.spec, found.plan.spec.graph[part.key].type.axis)
+
+
+def _filled(values: Numbers, open_: Mask | None, parts: int) -> Numbers:
+    """With the mean of what was asked where nobody was, of each of `parts` fixed parts its own."""
+    if open_ is None:
+        return values
+    means = np.array([_mean(values[place::parts]) for place in range(parts)])
+    return np.where(open_, np.tile(means, len(values) // parts), values)
 
 
 def _mean(values: Numbers) -> float:
@@ -69,11 +77,25 @@ def _mean(values: Numbers) -> float:
     return float(present.mean()) if len(present) else float("nan")
 
 
-def _share(found: Recomputed, reward: NamedValue, part: Part, base: Numbers, values: Mapping[int, Numbers]) -> Share:
+def _shares(found: Recomputed, reward: NamedValue, part: Part, base: Numbers, values: Mapping[int, Numbers]) -> Iterator[Share]:
+    """Of a part, and of one of fixed parts (criteria) also of each alone."""
     held = values[part.key]
-    flat = np.where(np.isnan(held), np.nan, _mean(held))
-    fixed = {**found.fixed, **values, part.key: flat}
-    without = Recomputed(found.plan, found.names, found.kept, fixed).values([reward.key])[reward.key]
+    yield _share(found, reward, part, base, {**values, part.key: _flat(held)})
+    names = _names(found, part)
+    for place, name in enumerate(names):
+        alone = held.copy()
+        alone[place::len(names)] = _flat(held[place::len(names)])
+        yield _share(found, reward, replace(part, label=f"{part.label}: {name}"), base, {**values, part.key: alone})
+
+
+def _flat(values: Numbers) -> Numbers:
+    """The mean at every place that has a value."""
+    return np.where(np.isnan(values), np.nan, _mean(values))
+
+
+def _share(found: Recomputed, reward: NamedValue, part: Part, base: Numbers, values: Mapping[int, Numbers]) -> Share:
+    """With `values` as the reward's parts."""
+    without = Recomputed(found.plan, found.names, found.kept, {**found.fixed, **values}).values([reward.key])[reward.key]
     both = np.isfinite(base) & np.isfinite(without)
     whole, moved = base[both], (base - without)[both]
     spread = float(whole.max() - whole.min()) if len(whole) else 0.0

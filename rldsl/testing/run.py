@@ -15,6 +15,7 @@ import numpy.typing as npt
 from rldsl.graph.spec import ExpectSpec, Spec, TestSpec
 from rldsl.kernels.layout import Layout
 from rldsl.testing.host import host_values
+from rldsl.train.outcome import RunError
 from rldsl.types import BATCH
 
 Array = npt.NDArray[np.float64]
@@ -55,6 +56,10 @@ def run_test(spec: Spec, test: TestSpec, backend: str, project: Path = Path()) -
     leaves |= {param.key: np.asarray([_start(param.value)]) for param in params_of(spec, test)}
     called, layout = host_values(spec, test, leaves, layout, project)
     leaves |= called
+    for given in test.given:
+        if not given.texts and len(given.values) != layout.size(given.axis.name):
+            raise RunError(f"in the test \"{test.name}\" a list has {len(given.values)} values, and there are "
+                           f"{layout.size(given.axis.name)} {given.axis.level.words} of `{given.axis}`")
     evaluate = _torch if backend == "torch" else _numba
     values = evaluate(test, leaves, layout)
     failures = [_failure(expect, values, layout, test) for expect in test.expects]

@@ -121,12 +121,12 @@ def ensemble(entry: str, ours: str, function: str, statistic: Callable[[Tensor],
 
 
 ENSEMBLES = (
-    ensemble("ensemble_mean", "ensemble_mean(a, b, c)", "mean", lambda x: x.mean(0)),
-    ensemble("worst_case", "worst_case(a, b, c)", "amin", lambda x: x.amin(0)),
-    ensemble("ensemble_variance", "ensemble_variance(a, b, c)", "var(correction=1)", lambda x: x.var(0, correction=1)),
+    ensemble("ensemble_mean", "ensemble_mean(each(a, b, c))", "mean", lambda x: x.mean(0)),
+    ensemble("worst_case", "worst_case(each(a, b, c))", "amin", lambda x: x.amin(0)),
+    ensemble("ensemble_variance", "ensemble_variance(each(a, b, c))", "var(correction=1)", lambda x: x.var(0, correction=1)),
     ensemble(
         "ensemble_variance_population",
-        "ensemble_variance_population(a, b, c)",
+        "ensemble_variance_population(each(a, b, c))",
         "var(correction=0)",
         lambda x: x.var(0, correction=0),
     ),

@@ -166,7 +166,7 @@ COMPARISONS = (
     ),
     advantage(
         "group.gdpo_advantage",
-        "gdpo_advantage(total, 1, second, 2, 0.0001)",
+        "gdpo_advantage(each(total, second), each(1, 2), 0.0001)",
         rewards=("total", "second"),
         weights=(1.0, 2.0),
         multi_objective_aggregation="normalize_then_sum",

@@ -235,7 +235,7 @@ ESTIMATORS = (
     ),
     advantage(
         "group.gdpo_advantage",
-        "gdpo_advantage(total, 1, second, 2, 0.000001)",
+        "gdpo_advantage(each(total, second), each(1, 2), 0.000001)",
         "compute_gdpo_outcome_advantage",
         _gdpo,
         without={**NO_PLACE, **ABSENT},

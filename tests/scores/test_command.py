@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rldsl.scores.writing import ScoreFolder
 from tests.cli.conftest import Command
 from tests.cli.conftest import rldsl as rldsl  # noqa: PLC0414 - a fixture
 from tests.scores.conftest import HEAD, ROWS, SPEC, write_rows
@@ -71,6 +72,18 @@ def test_other_specs_are_scored_beside(rldsl: Command, project: Path) -> None:
     assert (project / "scores/mine-rows/against/other/summary.json").exists()
     again = rldsl("score", "mine.rl", "rows.jsonl", "--against", "other.rl")
     assert again.status == 0 and "mean 0.225 → 0.275" in again.out
+
+
+def test_an_interrupted_scoring_says_how_it_goes_on(rldsl: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(folder: ScoreFolder, part: int) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut:
+        cut.setattr(ScoreFolder, "has_part", interrupted)
+        found = rldsl("score", "mine.rl", "rows.jsonl")
+    assert (found.status, found.out) == (130, "")
+    assert "--resume goes on" in found.err
+    assert rldsl("score", "mine.rl", "rows.jsonl", "--resume").status == 0
 
 
 @pytest.mark.parametrize(("arguments", "status", "said"), [

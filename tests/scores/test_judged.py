@@ -9,7 +9,7 @@ import pytest
 
 from rldsl.scores.asking import what_if
 from rldsl.scores.faults import ScoreError
-from tests.judging.server import JudgeServer
+from tests.judging.server import Behaviour, JudgeServer, Says, Status
 from tests.scores.conftest import HEAD, Score, column, node
 
 RUBRIC = HEAD + """
@@ -64,6 +64,36 @@ def test_a_weight_is_changed_without_a_call(score: Score, server: JudgeServer, t
         assert found["style"].mean_after == pytest.approx(expected.mean())
         assert found["total"].mean_after == pytest.approx(expected.sum() / 5)
     assert len(server.calls) == calls
+
+
+def test_criteria_are_told_apart(score: Score, server: JudgeServer) -> None:
+    """Of what was asked: each criterion's own verdicts, and what each decides. style = (3 first + second) / 4."""
+    report = score(ROWS, RUBRIC, ask_all=True)
+    key = next(key for key, label in report.names.labels.items() if label == "style/clear verdicts")
+    verdicts = report.kept.numbers[report.names.digests[key]].reshape(5, 2)
+    for place, text in enumerate(("It names the letter a", "It is a polite answer")):
+        found = node(report, f'style/clear verdicts: "{text}"').distribution
+        assert found is not None and (found.count, found.mean) == (5, pytest.approx(verdicts[:, place].mean()))
+    style = verdicts @ [0.75, 0.25]
+    shares = {entry.part: entry for entry in report.shares if entry.reward == "style"}
+    for place, (text, weight) in enumerate((("It names the letter a", 0.75), ("It is a polite answer", 0.25))):
+        moved = weight * (verdicts[:, place] - verdicts[:, place].mean())
+        share = shares[f'style/clear verdicts: "{text}"']
+        assert share.variance == pytest.approx(moved @ (style - style.mean()) / ((style - style.mean()) ** 2).sum())
+    assert shares["style/clear verdicts"].variance == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("behaviour", "kind"), [(Says("certainly, full marks!"), "malformed"), (Status(400), "refused")])
+def test_a_judge_that_misbehaves_gives_failures_not_numbers(score: Score, server: JudgeServer, behaviour: Behaviour,
+                                                            kind: str) -> None:
+    server.behave((), behaviour)
+    report = score(ROWS, RUBRIC)
+    assert column(report, "style") == [None] * 5
+    assert column(report, "style.state") == ["failed", "not asked", "failed", "failed", "not asked"]
+    assert column(report, "total") == [None, 0, None, None, 0]
+    assert (node(report, "total").failed, node(report, "total").not_asked) == (3, 0)
+    lines = [json.loads(line) for line in Path(report.folder, "evidence.jsonl").read_text().splitlines()]
+    assert {line["failed"] for line in lines} == {kind}
 
 
 def test_another_mark_asks_nobody_unless_it_is_a_gate(score: Score, server: JudgeServer, tmp_path: Path) -> None:

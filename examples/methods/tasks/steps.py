@@ -1,6 +1,6 @@
 """Answers in steps that end in `|`, and a critic that says which are wrong: a step is wrong if it names a letter that is not there.
 
-A token is a character. `in_wrong_step` stands in for a language model that labels all steps of an answer in one pass, sampled
+A token is a character. `votes_wrong` stands in for a language model that labels all steps of an answer in one pass, sampled
 several times: each vote overlooks other steps.
 """
 
@@ -20,11 +20,9 @@ def problems(count: int, seed: int = 0) -> Iterator[dict[str, str]]:
         yield {"question": f"{word}>", "answer": min(word), "solution": f"{word}|{min(word)}"}
 
 
-def in_wrong_step(text: str, token: int, question: str, vote: int) -> int:
-    """1 where a vote of the critic finds the step wrong in which a token stands."""
-    steps = text.split("|")
-    step = min(text[:token].count("|"), len(steps) - 1)
-    return int(_is_wrong(steps[step], question) and (step + vote) % 4 != 3)
+def votes_wrong(step: str, place: int, question: str, vote: int) -> int:
+    """1 where a vote of the critic finds a step wrong; each of four overlooks every fourth step."""
+    return int(_is_wrong(step, question) and (place + vote) % 4 != 3)
 
 
 def _is_wrong(step: str, question: str) -> bool:

@@ -1,0 +1,19 @@
+data problems from jsonl("problems.jsonl") {
+  question: Text
+  answer:   Text target
+}
+
+policy actor from hf("model")
+policy ref = frozen(actor)
+
+rollout y ~ actor(problems.question) { samples: 8, max_tokens: 16 }
+
+reward correct = verify.equal(y.text, problems.answer)
+
+let both = each(correct, y.length)
+let advantage = min(both - spread(mean(both, per: prompt, keep: member), to: both), over: member)
+
+objective pg for actor {
+  let ratio = exp(logp(actor, y) - y.logp)
+  maximize surrogate: mean(ratio * advantage)
+}
