@@ -81,7 +81,8 @@ def test_the_second_time_nobody_is_asked_and_a_closed_gate_saves_a_question(serv
 
 @pytest.mark.parametrize(("behaviour", "said"), [
     (Status(500), "500"), (Status(403), "403"), (HangUp(), "failed"), (CutBody(), "failed"), (TwoVerdicts(), "two things"),
-    (Echo(), "no JSON"), (Says(""), "empty"), (Says("I give it full marks: 1.0"), "no JSON"), (Says('{"1": {"verdict": "maybe"}}'), "fit"),
+    (Echo(), "no JSON"), (Says(""), "empty"), (Says("I give it full marks: 1.0"), "no JSON"),
+    (Says('{"1": {"verdict": "maybe"}}'), "fit"),
     (Says('{"1": {"verdict": "yes"}, "score": 10}'), "fit"), (Says('{"1": {"verdict": "yes"}, "1": {"verdict": "no"}}'), "twice"),
     (Says('{"1": "yes"}'), "fit"), (Says("{}"), "fit"), (Says('{"1": {"verdict": "yes"'), "no JSON"),
     (Says('[{"verdict": "yes"}]'), "no JSON object"),
