@@ -42,7 +42,7 @@ check: setup  ## check and format-check every example and library module
 test: setup  ## the tests that CI runs
 	$(PYTEST)
 
-fast: setup  ## the tests without the slow ones, about four minutes
+fast: setup  ## some of each kind of test, under a minute on two quiet cores
 	$(PYTEST) -m "not slow"
 
 lint: setup  ## ruff

@@ -171,6 +171,10 @@ class _Finder:
         inner = list(_inner(self.rows))
         same = [path for path in inner if path.rpartition(".")[2] == name]
         near = next(iter(same), None) or nearest(name, self.names)
+        if "prompt_index" in self.names and "rollout" in self.names:
+            return ScoreError(f"{self.origin} has no column `{name}`",
+                              f"the spec reads `{owner}.{name}`; the log of a run keeps the prompt and the target fields.",
+                              f"declare `{name}` as `target` in a further run, or score a file that has it")
         readers = [entry.name for entry in self.plan.values if entry.name in self.plan.rewards]
         return ScoreError(f"{self.origin} has no column `{name}`",
                           f"the spec reads `{owner}.{name}` for {listed(readers)}; the file has {listed(self.names)}.",

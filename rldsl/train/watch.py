@@ -1,6 +1,6 @@
 """The watch over rewards: what shows that a reward is being gamed, of every reward, at every iteration, without being asked for.
 
-Changes nothing that is trained. Of a reward NAME, over all that the iteration drew:
+Changes nothing that is trained, and asks nobody: of a reward NAME, over all that the iteration drew and somebody was asked for:
 
 - `watch/NAME/length_correlation`: Pearson's correlation of its value with the tokens of the answer, over the answers of a rollout
   (a value finer than an answer: its mean over the answer);
@@ -10,8 +10,9 @@ Changes nothing that is trained. Of a reward NAME, over all that the iteration d
 - `watch/NAME/disagreement`: where it is made of an ensemble (`each`), the standard deviation (over n) of the members of a place,
   averaged over the places, in the reward's own unit; of several ensembles the largest;
 - `watch/NAME/drift`: where the spec has rewards that are held out: how far its mean has moved since the first `BASELINE` iterations
-  in standard deviations (over n) of its values then, less the mean of the same over the held-out rewards. What is optimised rises
-  and what is held out does not: that is the picture of a reward that is gamed. A held-out reward has no drift itself.
+  in standard deviations, less the mean of the same over the held-out rewards. The deviation is that of Cohen's d: the root of the
+  mean of the variances (over n) then and now; what has not moved at all has moved by 0. What is optimised rises and what is held
+  out does not: that is the picture of a reward that is gamed. A held-out reward has no drift itself.
 
 A number that is not defined (a constant reward, one answer) is left out.
 """
@@ -48,7 +49,7 @@ def watch_metrics(values: Values, rewards: Mapping[str, NamedValue], baseline: B
 
 
 def _of_one(values: Values, reward: NamedValue) -> Iterator[tuple[str, float]]:
-    node, numbers = values.world.spec.graph[reward.key], values.numbers(reward.key)
+    node, numbers = values.world.spec.graph[reward.key], values.seen_numbers(reward.key)
     yield "length_correlation", _length_correlation(values, node, numbers)
     interval = node.type.interval
     yield "saturation", saturation(numbers, interval.low, interval.high)
@@ -118,14 +119,14 @@ def _ensembles(values: Values, reward: NamedValue) -> Sequence[int]:
 def _members(values: Values, key: int) -> tuple[Numbers, npt.NDArray[np.int64], int]:
     axis = values.world.spec.graph[key].type.axis
     assert axis.parent is not None
-    return values.numbers(key), values.layout.owners(axis.name, axis.parent.name), values.layout.size(axis.parent.name)
+    return values.seen_numbers(key), values.layout.owners(axis.name, axis.parent.name), values.layout.size(axis.parent.name)
 
 
 # ------------------------------------------------------------------ over iterations
 def _drifts(values: Values, rewards: Sequence[NamedValue], baseline: Baseline) -> dict[str, float]:
     if not any(reward.held_out for reward in values.world.spec.rewards):
         return {}
-    moved = {reward.name: _moved(values.numbers(reward.key), baseline, reward.name) for reward in rewards}
+    moved = {reward.name: _moved(values.seen_numbers(reward.key), baseline, reward.name) for reward in rewards}
     apart = mean_of([moved[reward.name] for reward in rewards if reward.held_out])
     found = {f"watch/{reward.name}/drift": moved[reward.name] - apart for reward in rewards if not reward.held_out}
     return {name: value for name, value in found.items() if not math.isnan(value)}
@@ -142,5 +143,7 @@ def _moved(x: Numbers, baseline: Baseline, name: str) -> float:
         squares += float(((there - own) ** 2).sum()) + (own - average) ** 2 * count * len(there) / total
         baseline[name] = [iterations + 1, total, average + (own - average) * len(there) / total, squares]
         return math.nan
-    deviation = math.sqrt(squares / count)
-    return (float(there.mean()) - average) / deviation if deviation > ZERO else math.nan
+    moved, deviation = float(there.mean()) - average, math.sqrt((squares / count + float(there.var())) / 2)
+    if deviation <= ZERO:
+        return 0.0 if abs(moved) <= ZERO else math.nan
+    return moved / deviation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,7 @@ def part_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported(path: Path) -> Iterator[str]:
-    """The parts of rldsl that a module imports, wherever it does."""
+def _imported(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = [node.module] if isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0 else \
             [entry.name for entry in node.names] if isinstance(node, ast.Import) else []
@@ -43,6 +43,12 @@ def imported(path: Path) -> Iterator[str]:
             elif first == "rldsl":
                 yield from (entry.name if (PACKAGE / entry.name).exists() or (PACKAGE / f"{entry.name}.py").exists() else "__init__"
                             for entry in node.names)  # type: ignore[attr-defined]
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
+    """The parts of rldsl that a module imports, wherever it does."""
+    return frozenset(_imported(path))
 
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -140,6 +140,7 @@ def test_two_projects_of_one_process_may_name_their_modules_alike(rldsl: Command
 
 
 # ------------------------------------------------------------------ new
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("like", sorted(examples()))
 def test_a_project_from_any_example_checks(rldsl: Command, project: Path, like: str) -> None:
     assert rldsl("new", "demo", "--like", like).status == 0

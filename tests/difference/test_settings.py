@@ -58,6 +58,7 @@ def formatted(text: str) -> str:
     return text.replace("every 20 {\n        evaluate heldout\n        save\n      }", "every 20 { evaluate heldout save }")
 
 
+@pytest.mark.wide(8)
 @pytest.mark.parametrize(("base", "old", "new", "expected"), CHANGES,
                          ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "")
 def test_a_setting_that_changed_is_said(base: str, old: str, new: str, expected: tuple[str, str, str | None, str | None]) -> None:

@@ -72,7 +72,7 @@ def test_the_kernels_of_an_example_agree_with_the_reference(path: Path) -> None:
         assert report.passed, str(report)
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("path", TRAINING, ids=lambda path: path.stem)
 def test_an_example_trains_two_iterations(path: Path, tmp_path: Path) -> None:
     spec = spec_at(path, {"steps": "2"})

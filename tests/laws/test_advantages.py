@@ -62,6 +62,7 @@ def test_leave_one_out_is_centred_times_n_over_n_minus_one(seed: int) -> None:
     assert close(computed("let x = rloo_advantage(score)", seed), wanted)
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("form", [
     "centre(score, per: prompt)", "grpo_advantage(score, 1e-4)", "whiten(score, per: prompt, guard: 1e-4)",
     "l1_normalize(score, per: prompt, guard: 0)", "sign_balanced(centre(score, per: prompt), per: prompt)",

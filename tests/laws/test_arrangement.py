@@ -43,6 +43,7 @@ def test_permuting_the_answers_of_each_prompt_permutes_the_gradient(name: str) -
     assert same_values(found, wanted) and distance(found.gradients, gathered(scene, wanted, old)) <= SAME
 
 
+@pytest.mark.wide(6)
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_relabelling_the_groups_permutes_the_gradient(name: str) -> None:
     """A group is known by what stands in it, not by its number."""
@@ -56,6 +57,7 @@ def test_relabelling_the_groups_permutes_the_gradient(name: str) -> None:
 
 
 # ------------------------------------------------------------------ pieces
+@pytest.mark.wide(6)
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_a_batch_may_be_cut_where_its_values_allow_it(name: str) -> None:
     """Each piece is computed while nothing is known of those before it in the batch; or everything is read first."""

@@ -106,6 +106,7 @@ def test_an_absent_value_gives_its_gradient_to_the_alternative() -> None:
 REDUCTIONS = [r for r in Reduction if r not in (Reduction.COUNT, Reduction.ANY, Reduction.ALL)]
 
 
+@pytest.mark.wide(20)
 @pytest.mark.parametrize("to", [SAMPLE, PROBLEM, BATCH])
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("masked", [False, True])

@@ -142,6 +142,7 @@ def test_a_sum_of_no_copies_of_infinity_is_zero() -> None:
         np.testing.assert_array_equal(found, [6.0, 0.0, 5.0])
 
 
+@pytest.mark.wide(8)
 @pytest.mark.parametrize("reduction", list(Reduction))
 @pytest.mark.parametrize("element", [Element.REAL, Element.BOOL])
 def test_expanded_reductions_mean_what_the_composite_ones_do(reduction: Reduction, element: Element) -> None:

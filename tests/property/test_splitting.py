@@ -61,6 +61,7 @@ def test_every_micro_batch_gives_the_same_gradient(name: str, shape: Lengths, se
         assert is_same(in_runs(objective, batch, runs, order=shuffled(len(runs), seed)), wanted)
 
 
+@pytest.mark.wide(3)
 @every_objective
 @seeded(6)
 @given(shape=lengths, seed=seeds)
@@ -74,6 +75,7 @@ def test_from_logits_every_micro_batch_gives_the_same_bits(name: str, shape: Len
         assert all(torch.equal(found.rows[response], gradient) for response, gradient in wanted.rows.items())
 
 
+@pytest.mark.wide(3)
 @every_objective
 @seeded(2)
 @given(shape=lengths, seed=seeds)
@@ -86,6 +88,7 @@ def test_in_torch_every_micro_batch_gives_the_same_gradient(name: str, shape: Le
         assert is_same(in_runs(objective, batch, runs, order=shuffled(len(runs), seed)), wanted)
 
 
+@pytest.mark.wide(3)
 @every_objective
 def test_every_order_of_the_pieces_gives_the_same_gradient(name: str) -> None:
     """All of them, of up to four pieces."""

@@ -185,6 +185,7 @@ def test_absent_inputs_are_not_handed_to_a_function(calls: HostCalls) -> None:
     assert [outcome.values[0], outcome.values[2]] == [1, 1]
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(("reward", "message"), [
     (function("smae"), "there is no function `smae` in `rewards`"),
     (operation("verify.python", "text", function="reward:same", range=(0.0, 1.0)),
@@ -278,6 +279,7 @@ def test_in_this_process_exceptions_and_missing_functions_are_failures_too(calls
     assert kinds(calls.call(function("smae", isolate="none"), [["a"]])) == [FailureKind.SETUP]
 
 
+@pytest.mark.slow
 def test_in_this_process_a_late_call_is_reported_and_said_to_go_on(calls: HostCalls) -> None:
     outcome = calls.call(function("slow", isolate="none", timeout=0.01), [["a"]])
     assert kinds(outcome) == [FailureKind.TIMEOUT]

@@ -40,6 +40,7 @@ def text_of(model: LoadedModel, tokens: ResponseTokens, sample_place: int) -> st
     return model.codec.decode(own, np.array([0, len(own)]))[0]
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("arguments", [
     {}, {"family": "llama"}, {"kv_heads": 2}, {"family": "llama", "kv_heads": 1, "tied": False, "layers": 3},
     {"width": 48, "heads": 2, "inner": 20, "layers": 1}, {"heads": 1},
@@ -66,6 +67,7 @@ def other_models() -> dict[str, tuple[Any, Any]]:
     }
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(("name", "is_fast"), [("gpt2", False), ("phi", False), ("sliding", False), ("mistral", True),
                                                ("qwen3", True)])
 def test_other_architectures_are_sampled_exactly(tmp_path: Path, name: str, is_fast: bool) -> None:

@@ -47,6 +47,7 @@ FORBIDDEN = {
 }
 
 
+@pytest.mark.wide(10)
 @pytest.mark.parametrize("name", GREEDY)
 def test_what_takes_too_much_is_stopped_and_named(bench: Bench, name: str) -> None:
     code, kinds = GREEDY[name]
@@ -125,6 +126,7 @@ def test_code_does_not_kill_its_parent(walled: Bench) -> None:
     assert walled.program("print('here')", ("", "here")).value == 1.0
 
 
+@pytest.mark.slow
 def test_code_does_not_have_its_parent_signalled_by_the_kernel(near: Bench) -> None:
     code = ("import fcntl, os\nends = os.pipe()\nfcntl.fcntl(ends[0], fcntl.F_SETOWN, os.getppid())")
     assert "PermissionError" in near.program(code, ("", "")).said

@@ -167,6 +167,7 @@ def answer(x): return True""",
 }
 
 
+@pytest.mark.wide(24)
 @pytest.mark.parametrize("name", [*OBJECTS, *LOOKING, *LEAVING, *FORGING, *SHADOWING])
 def test_a_trick_is_worth_nothing(bench: Bench, name: str) -> None:
     code = {**OBJECTS, **LOOKING, **LEAVING, **FORGING, **SHADOWING}[name]
@@ -224,6 +225,7 @@ def answer(x): return Any()"""
     assert near.tests(code, [test]).value == 0.0
 
 
+@pytest.mark.slow
 def test_what_an_objects_methods_are_told_is_never_what_is_expected(near: Bench) -> None:
     code = """
 seen = []

@@ -21,6 +21,7 @@ def read(path: Path) -> Source:
     return Source(path.name, path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.wide(40)
 @pytest.mark.parametrize("path", sources(FOLDER), ids=lambda path: path.stem)
 def test_a_mistake_gets_its_message(path: Path, update_golden: bool) -> None:
     source = read(path)

@@ -83,7 +83,8 @@ def test_drift_is_measured_against_what_is_held_out_and_goes_on_after_a_stop(tmp
         squares = [(count - 1) * early[f"rewards/{name}/std"] ** 2 + count * early[f"rewards/{name}/mean"] ** 2
                    for early in lines[:BASELINE]]
         mean = float(np.mean(start[name]))
-        deviation = math.sqrt(sum(squares) / (BASELINE * count) - mean ** 2)
+        then, now = sum(squares) / (BASELINE * count) - mean ** 2, line[f"rewards/{name}/std"] ** 2 * (count - 1) / count
+        deviation = math.sqrt((then + now) / 2)
         return (line[f"rewards/{name}/mean"] - mean) / deviation
 
     for line in lines[BASELINE:]:
@@ -91,6 +92,12 @@ def test_drift_is_measured_against_what_is_held_out_and_goes_on_after_a_stop(tmp
     run(text, tmp_path, out="again", stop_after=2)
     run(text, tmp_path, out="again", resume=True)
     assert numbers_of(tmp_path / "again") == lines
+
+
+def test_what_is_held_out_and_never_moves_has_moved_by_nothing(tmp_path: Path) -> None:
+    run(MAIN + '\nreward never held out = text.contains(y.text, "?") * 1.0\n', tmp_path)
+    lines = numbers_of(tmp_path / "run")
+    assert all("watch/places/drift" in line for line in lines[BASELINE:])
 
 
 def test_an_ensemble_is_watched_for_disagreement(tmp_path: Path) -> None:
@@ -121,3 +128,11 @@ guard saturation(correct, 0, 1) < 0.01 else stop
     assert lines
     for line in lines:
         assert line["guard/correlation(places, y.length) <= 2"] == pytest.approx(line["watch/places/length_correlation"], abs=1e-6)
+
+
+def test_what_nobody_was_asked_for_is_left_out(tmp_path: Path) -> None:
+    run(MAIN + "\nreward strict = verify.regex(y.text, \"a.*\", match: whole) else 0\n"
+        "reward gated = text.starts_with(y.text, \"a\") * strict\n", tmp_path)
+    for line in numbers_of(tmp_path / "run"):
+        if "watch/strict/saturation" in line:
+            assert line["watch/strict/saturation"] == 1  # it is asked where it is sure to hold
