@@ -32,6 +32,38 @@ fn brier_skill(p: Real, outcome: Real) -> Real =
 ## (RLCR).
 fn calibrated_reward(correct: Real, confidence: Real) -> Real = correct - brier(confidence, correct)
 
+# ------------------------------------------------------------------ calibration
+## A score as a probability, by two numbers that were fitted outside on scores whose outcomes are known: `sigmoid(slope score + shift)`.
+## Platt 1999, "Probabilistic Outputs for Support Vector Machines". Isotonic regression is `curve(score, thresholds, values)` of the
+## language with the points that were fitted (scikit-learn: `X_thresholds_`, `y_thresholds_`, which it joins by straight lines too).
+fn platt(score: Real, slope: Real, shift: Real) -> Real = sigmoid(slope * score + shift)
+
+## A logit as a probability under a temperature that was fitted outside: `sigmoid(logit / temperature)`. Above 1 it is less sure of
+## itself. Guo et al. 2017, "On Calibration of Modern Neural Networks", for two classes.
+fn tempered(logit: Real, temperature: Real) -> Real = sigmoid(logit / temperature)
+
+## The expected calibration error with ten bins of equal width: `sum_bins |sum_bin (p - outcome)| / n`, in [0, 1], over all that is there.
+## 0 where in each bin as much comes true as was stated. Naeini et al. 2015; Guo et al. 2017, equation 3. A bin holds its upper end, the
+## first also 0.
+fn calibration_error(p: Real, outcome: Real) -> Real =
+  (
+    bin_gap(p, outcome, -1, 0.1)
+      + bin_gap(p, outcome, 0.1, 0.2)
+      + bin_gap(p, outcome, 0.2, 0.3)
+      + bin_gap(p, outcome, 0.3, 0.4)
+      + bin_gap(p, outcome, 0.4, 0.5)
+      + bin_gap(p, outcome, 0.5, 0.6)
+      + bin_gap(p, outcome, 0.6, 0.7)
+      + bin_gap(p, outcome, 0.7, 0.8)
+      + bin_gap(p, outcome, 0.8, 0.9)
+      + bin_gap(p, outcome, 0.9, 1)
+  )
+  / count(p - outcome)
+
+## By how much what was stated and what came true differ, added up over the statements above `low` and up to `high`.
+fn bin_gap(p: Real, outcome: Real, low: Real, high: Real) -> Real =
+  abs(sum(p - outcome, where: p > low and p <= high))
+
 test "the scores of a forecast of 3/4" {
   expect brier(0.75, 1) == 0.0625
   expect brier(0.75, 0) == 0.5625
@@ -85,4 +117,22 @@ test "the right answer with the right confidence earns most" {
   expect calibrated_reward(1, 0.5) == 0.75
   expect calibrated_reward(0, 0) == 0
   expect calibrated_reward(0, 1) == -1
+}
+
+test "a fitted slope and shift, and a temperature" {
+  expect platt(2, 1.5, -1.9013877113) == 0.75 within 1e-9
+  expect tempered(2.1972245773, 2) == 0.75 within 1e-9
+}
+
+test "stated 0.85 twice and 0.25 twice, right once each" {
+  let p = [0.85, 0.85, 0.25, 0.25] @ sample
+  let right = [1, 0, 1, 0] @ sample
+  # (|1.7 - 1| + |0.5 - 1|) / 4
+  expect calibration_error(p, right) == 0.3 within 1e-12
+  expect calibration_error(right, right) == 0
+  expect calibration_error(0 * p + 0.5, right) == 0 within 1e-12
+}
+
+test "isotonic points are a curve" {
+  expect curve([0, 0.5, 3] @ sample, [0, 1, 2], [0.1, 0.5, 0.9]) == [0.1, 0.3, 0.9] within 1e-12
 }

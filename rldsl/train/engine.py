@@ -131,13 +131,13 @@ class NotFinite(Exception):
 
 def load_models(spec: Spec, project: Path, seed: int) -> dict[str, LoadedModel]:
     """Every policy, critic, scorer and embedder of the spec. A judge is loaded where it is first asked, unless answers are drawn
-    from it or it is another role of weights that are here: then it is here too, as the policy that it is."""
+    from it or it is made from a model that is here: then it is here too, as the policy that it is, and kept in checkpoints."""
     models: dict[str, LoadedModel] = {}
     drawn = {response.model for response in spec.responses}
     for entry in spec.models:
         if entry.role is not Role.JUDGE:
             models[entry.name] = _load(spec, entry, models, project, seed)
-        elif entry.name in drawn or (entry.shares_weights and entry.base in models):
+        elif entry.name in drawn or entry.base in models:
             models[entry.name] = _load(spec, as_policy(entry), models, project, seed)
     return models
 

@@ -10,8 +10,9 @@ Changes nothing that is trained, and asks nobody: of a reward NAME, over all tha
 - `watch/NAME/disagreement`: where it is made of an ensemble (`each`), the standard deviation (over n) of the members of a place,
   averaged over the places, in the reward's own unit; of several ensembles the largest;
 - `watch/NAME/drift`: where the spec has rewards that are held out: how far its mean has moved since the first `BASELINE` iterations
-  in standard deviations (over n) of its values then, less the mean of the same over the held-out rewards. What is optimised rises
-  and what is held out does not: that is the picture of a reward that is gamed. A held-out reward has no drift itself.
+  in standard deviations, less the mean of the same over the held-out rewards. The deviation is that of Cohen's d: the root of the
+  mean of the variances (over n) then and now; what has not moved at all has moved by 0. What is optimised rises and what is held
+  out does not: that is the picture of a reward that is gamed. A held-out reward has no drift itself.
 
 A number that is not defined (a constant reward, one answer) is left out.
 """
@@ -142,5 +143,7 @@ def _moved(x: Numbers, baseline: Baseline, name: str) -> float:
         squares += float(((there - own) ** 2).sum()) + (own - average) ** 2 * count * len(there) / total
         baseline[name] = [iterations + 1, total, average + (own - average) * len(there) / total, squares]
         return math.nan
-    deviation = math.sqrt(squares / count)
-    return (float(there.mean()) - average) / deviation if deviation > ZERO else math.nan
+    moved, deviation = float(there.mean()) - average, math.sqrt((squares / count + float(there.var())) / 2)
+    if deviation <= ZERO:
+        return 0.0 if abs(moved) <= ZERO else math.nan
+    return moved / deviation

@@ -19,6 +19,7 @@ JUDGES = '''
 judge far from openai(model: "m", base_url: env("JUDGE_URL"), key: env("JUDGE_KEY"))
 judge own = actor with { max_tokens: 8, system: "ab" }
 judge old = frozen(actor) { max_tokens: 8 }
+judge slow = ema(actor, rate: 0.1) { max_tokens: 8 }
 judge apart from hf("models/judge")
 '''
 
@@ -30,7 +31,7 @@ def test_judges_that_nobody_asks_change_nothing_and_need_no_server(tmp_path: Pat
     run(WHOLE + JUDGES, tmp_path, out="with", seed=3)
     assert lines_of(tmp_path / "with")[1:] == lines_of(tmp_path / "without")[1:]
     names = {path.name for path in tmp_path.glob("with/checkpoints/*/models/*")}
-    assert names == {"actor"}
+    assert names == {"actor", "old", "slow"}  # made from what is trained: a resumed run needs them as they were
     assert all(KEY.encode() not in path.read_bytes() for path in (tmp_path / "with").rglob("*") if path.is_file())
 
 
@@ -38,13 +39,14 @@ def test_a_judge_of_trained_weights_is_the_policy_itself(tmp_path: Path) -> None
     project = project_of(tmp_path / "project")
     spec = spec_of(WHOLE + JUDGES, project)
     models = load_models(spec, project, 0)
-    assert set(models) == {"actor", "own"}
+    assert set(models) == {"actor", "own", "old", "slow"}
     with Judges(spec.models, keep=None, load=loader({entry.name: entry for entry in spec.models}, seed=0, root=project,
                                                     loaded=models)) as judges:
-        own, old = judges.of("own")._source, judges.of("old")._source
+        own, old, slow = (judges.of(name)._source for name in ("own", "old", "slow"))
     assert own.model.module is models["actor"].module  # type: ignore[attr-defined]
+    assert old.model is models["old"]  # type: ignore[attr-defined]
     assert old.model.module is not models["actor"].module  # type: ignore[attr-defined]
-    assert (own.identity is None, old.identity is None) == (True, False)
+    assert [judge.identity is None for judge in (own, old, slow)] == [True, False, True]
 
 
 GATED = '''

@@ -268,3 +268,14 @@ def test_weights_that_are_trained_are_asked_anew(tmp_path: Path) -> None:
             [found] = judge.ask([question("3")])
             assert isinstance(found, Answered)
             assert found.kept is is_kept
+
+
+def test_a_snapshot_that_is_given_other_weights_is_asked_anew(tmp_path: Path) -> None:
+    with Keep(tmp_path) as keep, judges(spec(), keep) as opened:
+        judge = opened.of("local")
+        source: Any = judge._source
+        first = [entry.kept for entry in judge.ask([question("3")]) + judge.ask([question("3")]) if isinstance(entry, Answered)]
+        with torch.no_grad():
+            next(iter(source.model.module.parameters())).mul_(1.5)
+        then = [entry.kept for entry in judge.ask([question("3")]) + judge.ask([question("3")]) if isinstance(entry, Answered)]
+    assert (first, then) == ([False, True], [False, True])

@@ -60,7 +60,6 @@ def test_every_reward_is_watched_without_being_asked_for(tmp_path: Path) -> None
         assert line["watch/places/no_signal"] == pytest.approx(line["frac_reward_zero_std"])
 
 
-@pytest.mark.slow
 def test_a_reward_that_is_the_length_correlates_with_it(tmp_path: Path) -> None:
     run(MAIN + "\nreward long held out = y.length / 3\nreward short held out = where(y.length > 0, 1 / y.length, 1)\n", tmp_path)
     seen = [line for line in numbers_of(tmp_path / "run") if "watch/long/length_correlation" in line]
@@ -84,7 +83,8 @@ def test_drift_is_measured_against_what_is_held_out_and_goes_on_after_a_stop(tmp
         squares = [(count - 1) * early[f"rewards/{name}/std"] ** 2 + count * early[f"rewards/{name}/mean"] ** 2
                    for early in lines[:BASELINE]]
         mean = float(np.mean(start[name]))
-        deviation = math.sqrt(sum(squares) / (BASELINE * count) - mean ** 2)
+        then, now = sum(squares) / (BASELINE * count) - mean ** 2, line[f"rewards/{name}/std"] ** 2 * (count - 1) / count
+        deviation = math.sqrt((then + now) / 2)
         return (line[f"rewards/{name}/mean"] - mean) / deviation
 
     for line in lines[BASELINE:]:
@@ -94,7 +94,12 @@ def test_drift_is_measured_against_what_is_held_out_and_goes_on_after_a_stop(tmp
     assert numbers_of(tmp_path / "again") == lines
 
 
-@pytest.mark.slow
+def test_what_is_held_out_and_never_moves_has_moved_by_nothing(tmp_path: Path) -> None:
+    run(MAIN + '\nreward never held out = text.contains(y.text, "?") * 1.0\n', tmp_path)
+    lines = numbers_of(tmp_path / "run")
+    assert all("watch/places/drift" in line for line in lines[BASELINE:])
+
+
 def test_an_ensemble_is_watched_for_disagreement(tmp_path: Path) -> None:
     run(MAIN + "\nreward worst = min(each(correct, places, 0.5 * places), per: sample)\n", tmp_path)
     for line in numbers_of(tmp_path / "run"):
@@ -110,7 +115,6 @@ def test_the_report_has_a_chapter_for_it(tmp_path: Path) -> None:
     assert "watch/places/length_correlation" in report
 
 
-@pytest.mark.slow
 def test_guards_read_the_same_as_expressions(tmp_path: Path) -> None:
     text = "import std.watch (correlation, saturation)\n" + MAIN + """
 guard correlation(places, y.length) <= 1 else warn
@@ -124,3 +128,11 @@ guard saturation(correct, 0, 1) < 0.01 else stop
     assert lines
     for line in lines:
         assert line["guard/correlation(places, y.length) <= 2"] == pytest.approx(line["watch/places/length_correlation"], abs=1e-6)
+
+
+def test_what_nobody_was_asked_for_is_left_out(tmp_path: Path) -> None:
+    run(MAIN + "\nreward strict = verify.regex(y.text, \"a.*\", match: whole) else 0\n"
+        "reward gated = text.starts_with(y.text, \"a\") * strict\n", tmp_path)
+    for line in numbers_of(tmp_path / "run"):
+        if "watch/strict/saturation" in line:
+            assert line["watch/strict/saturation"] == 1  # it is asked where it is sure to hold

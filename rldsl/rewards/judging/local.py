@@ -65,7 +65,9 @@ class Local:
         self.model, self.settings, self.budget = model, settings, budget
         self._seed = settings.seed if settings.seed is not None else seed
         moves = spec.follows is not None or (spec.shares_weights and model.trainable)
-        self._weights = None if moves else digest(model)
+        self._moves = moves
+        self._weights = ""
+        self._stamp: tuple[tuple[int, int], ...] | None = None
         self._between = "" if model.chat else "\n\n"  # a chat form sets texts apart by itself
         self._lock = threading.Lock()
         self._alphabet: Alphabet | None = None
@@ -73,8 +75,11 @@ class Local:
     @property
     def identity(self) -> Mapping[str, Any] | None:
         """What answers depend on, beside the question; None for weights that are trained or follow trained ones."""
-        if self._weights is None:
+        if self._moves:
             return None
+        stamp = tuple((tensor.data_ptr(), tensor._version) for tensor in self.model.module.state_dict().values())
+        if stamp != self._stamp:  # at first, and where `reset` gave a snapshot other weights
+            self._weights, self._stamp = digest(self.model), stamp
         asking = {**self.settings.asking, "seed": self._seed if self.settings.temperature > 0 else None}
         return {"weights": self._weights, "system": self.model.system, "chat": self.model.chat, **asking}
 
