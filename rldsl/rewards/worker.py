@@ -58,7 +58,7 @@ def _enter_namespace() -> str:
     project = os.getcwd()
     readable = [*confine.SYSTEM_TREES, sys.base_prefix, sys.prefix, *filter(os.path.isdir, sys.path), project]
     try:
-        confine.enter_namespaces(readable)
+        confine.enter_namespaces(readable, as_nobody=False)
         first = confine.fork_as_first()
         if first is not None:
             os.closerange(0, 1024)

@@ -14,7 +14,7 @@ from rldsl.scores.comparing import Comparison
 from rldsl.scores.kept import Kept, Numbers, Recomputed
 from rldsl.scores.names import Names
 from rldsl.scores.parts import part_names
-from rldsl.scores.plan import Plan, Refused, is_number
+from rldsl.scores.plan import Plan, Refused, below, is_number
 from rldsl.scores.shares import Share, shares_of
 from rldsl.scores.states import State, States
 from rldsl.scores.statistics import Distribution, distribution_of, pearson, spearman
@@ -129,8 +129,22 @@ def make_report(found: Recomputed, told: Told) -> ScoreReport:
     return ScoreReport(
         plan.spec.source.name, told.completions, str(kept.path), kept.count, kept.layout.size(plan.response.prompt_axis.name),
         nodes, _correlations(found, numeric, values), _shares(found, numeric, values), _signals(found, numeric, values),
-        plan.refused, told.notes, int(sum(entry.get("stopped", 0) for entry in told.took.values())), told.seconds, kept, names,
-        plan)
+        plan.refused, (*told.notes, *_undefined(found, numeric, values)),
+        int(sum(entry.get("stopped", 0) for entry in told.took.values())), told.seconds, kept, names, plan)
+
+
+def _undefined(found: Recomputed, numeric: list[NamedValue], values: Mapping[int, Any]) -> Iterator[str]:
+    """Values that are infinite, or none although their type promises one and no call below them failed or was not asked."""
+    for entry in numeric:
+        column = np.asarray(values[entry.key], np.float64)
+        if infinite := int(np.isinf(column).sum()):
+            yield f"`{entry.name}` is infinite at {infinite} of {len(column)} places"
+        nodes = (found.plan.spec.graph[key] for key in below(found.plan.spec, [entry.key]))
+        may_be_absent = any(node.type.optional for node in nodes)
+        absent = 0 if may_be_absent else int((found.states(entry.key, values[entry.key]) == State.ABSENT).sum())
+        if absent:
+            yield (f"`{entry.name}` is not defined at {absent} of {len(column)} places, where its type promises a number: "
+                   "a division by 0, or a logarithm of what is below 0")
 
 
 def _value_nodes(found: Recomputed, entry: NamedValue, values: Any, told: Told) -> Iterator[NodeReport]:
