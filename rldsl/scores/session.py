@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from rldsl.graph.model import Read
 from rldsl.graph.spec import Spec
+from rldsl.reporting import counted
 from rldsl.rewards.kept_calls import Kept
 from rldsl.scores.asking import against, what_if
 from rldsl.scores.groups import Survey, batches, survey
@@ -129,9 +130,9 @@ def _notes(plan: Plan, reader: Reader, found: Survey) -> tuple[str, ...]:
     """What was assumed of the file, in sentences."""
     notes = []
     if reader.mended:
-        notes.append(f"{reader.mended} texts have half of a surrogate pair, which no file can hold: U+FFFD stands for it")
+        notes.append(f"{counted(reader.mended, 'text')} with half of a surrogate pair, which no file holds: U+FFFD stands for it")
     if found.scattered:
-        notes.append(f"{found.scattered} groups are not together in the file: all completions are held and brought together")
+        notes.append(f"{counted(found.scattered, 'group')} not together in the file: all completions are held and brought together")
     if plan.whole is not None:
         notes.append(f"`{plan.whole}` reads completions of all prompts: they are held at once")
     says_groups = reader.columns.prompt is not None or reader.columns.group is not None

@@ -217,7 +217,7 @@ def test_a_what_if_says_where_it_needs_what_was_not_asked(score: Score, tmp_path
     (found,) = what_if(score(ROWS, GATED), "total = style", tmp_path, {})
     assert (found.compared, found.mean_after) == (1, 0.5)
     assert found.notes == (
-        "4 completions lose their value: what it then needs was not asked there (`--ask-all` asks everywhere)",)
+        "4 completions without the value then: what it needs was not asked there (`--ask-all` asks everywhere)",)
     (found,) = what_if(score(ROWS, GATED), "total = 1 - open * style", tmp_path, {})
     assert (found.compared, found.mean_after) == (5, pytest.approx(4.5 / 5))
 
