@@ -61,12 +61,12 @@ def score_spec(request: Request) -> ScoreReport:
             found = survey(reader)
             notes = _notes(plan, reader, found)
             count = _score_batches(request, plan, reader, found, folder)
-            took = folder.took(count)
+            took, failed = folder.took(count), folder.failures(count)
             folder.join(count)
-            told = Told(str(request.given.path), notes, took, time.perf_counter() - started)
+            told = Told(str(request.given.path), notes, took, time.perf_counter() - started, failed)
             report = make_report(Recomputed(plan, names, open_kept(request.out)), told)
             write_page(report)
-            folder.finish({**report.document(), "took": took})
+            folder.finish({**report.document(), "took": took, "failed": failed})
             return report
     return read_report(request.out, plan, names)
 
@@ -102,7 +102,7 @@ def read_report(path: Path, plan: Plan, names: Names) -> ScoreReport:
     """Of a folder that is complete."""
     with explained("read", path / SUMMARY):
         summary: dict[str, Any] = json.loads((path / SUMMARY).read_bytes())
-    told = Told(summary["completions"], tuple(summary["notes"]), summary["took"], summary["seconds"])
+    told = Told(summary["completions"], tuple(summary["notes"]), summary["took"], summary["seconds"], summary["failed"])
     return make_report(Recomputed(plan, names, open_kept(path)), told)
 
 

@@ -111,6 +111,8 @@ reward number = verify.number(y.text) else stop
     lines = [json.loads(line) for line in Path(report.folder, "evidence.jsonl").read_text().splitlines()]
     assert [(line["row"], line["failed"]) for line in lines] == [(2, "exception"), (4, "exception")]
     assert "no b" in lines[0]["message"]
+    (failed,) = report.failures
+    assert (failed.name, failed.kind, failed.count) == ("said", "exception", 2) and "no b" in failed.message
 
 
 def test_the_folder_says_of_what_it_is(score: Score) -> None:
