@@ -265,7 +265,10 @@ def _beyond(ctx: Context, verdicts: int, bounds: Sequence[int], reduction: Reduc
     """Whether any, or all, verdicts reach their bounds."""
     axis = ctx.type_of(verdicts).axis
     assert axis.parent is not None
-    reached = ctx.builder.elementwise(Function.GREATER_EQUAL, verdicts, ctx.builder.parts(bounds, axis, span), span=span)
+    amounts = ctx.builder.parts(bounds, axis, span)
+    if len(bounds) > 1:
+        ctx.builder.rename(amounts, f"{axis.maker} bounds")
+    reached = ctx.builder.elementwise(Function.GREATER_EQUAL, verdicts, amounts, span=span)
     return ctx.builder.reduce(reduction, reached, axis.parent, span=span)
 
 

@@ -16,7 +16,7 @@ from rldsl.elaborate.staging import read_stage, version_of
 from rldsl.elaborate.supports import read_within
 from rldsl.elaborate.values import FailedValue, GraphValue, ModelValue, ResponseValue, Value, describe
 from rldsl.graph.model import Function, Read, ReadKind, Reduction
-from rldsl.graph.spec import Role
+from rldsl.graph.spec import Invocation, Role
 from rldsl.syntax import tree
 from rldsl.types import Axis, Element, Version, format_number
 
@@ -48,14 +48,27 @@ def call_read(ctx: Context, env: Environment, call: tree.Call, bound: Bound, kin
 
 
 def call_embed(ctx: Context, env: Environment, call: tree.Call, bound: Bound) -> Value:
-    """`embed(enc, y)`: the mean of the hidden states of each answer, a vector @ sample."""
+    """`embed(enc, y)`: the mean of the hidden states of each answer, a vector @ sample; the last of them for an embedder that
+    pools so."""
     hidden = call_read(ctx, env, call, bound, ReadKind.HIDDEN)
     if not isinstance(hidden, GraphValue):
         return hidden
     operation = ctx.node(hidden.key).operation
     assert isinstance(operation, Read)
     to = ctx.tables.responses[operation.response].sample_axis
-    return GraphValue(ctx.builder.reduce(Reduction.MEAN, hidden.key, to, span=env.span(call)))
+    pooled = Reduction.LAST if _pools_last(ctx, operation.model) else Reduction.MEAN
+    return GraphValue(ctx.builder.reduce(pooled, hidden.key, to, span=env.span(call)))
+
+
+def _pools_last(ctx: Context, name: str | None) -> bool:
+    """Whether an embedder, or the one that it is made from, says `pooling: last`."""
+    while name is not None:
+        spec = ctx.tables.models[name]
+        for word, value in spec.settings:
+            if word == "pooling":
+                return (value.name if isinstance(value, Invocation) else value) == "last"
+        name = spec.base
+    return False
 
 
 def call_product(ctx: Context, env: Environment, call: tree.Call, bound: Bound, function: Function) -> Value:

@@ -32,6 +32,8 @@ from rldsl.graph.model import (
 )
 from rldsl.types import BATCH, Axis, Version, format_number
 
+PLACES = ("place", "match")  # inputs of calls that say what belongs together, and which pairs are asked about
+
 
 class Style(Enum):
     """How an equation is written."""
@@ -110,9 +112,20 @@ class Writer:
             case Freeze():
                 return self.call("sg" if self.style is Style.LATEX else "frozen", [self.expression(node.inputs[0])]), 9
             case Foreign(name=name):
-                return self.call(name, [self.expression(entry) for entry in node.inputs]), 9
+                return self.call(name, [self.expression(entry) for entry in self._told(node, node.operation)]), 9
             case _:
                 assert_never(node.operation)
+
+    def _told(self, node: Node, call: Foreign) -> Sequence[int]:
+        """The inputs of a call but those that only say which question an item belongs to."""
+        if len(call.names) != len(node.inputs):
+            return node.inputs
+        return [key for word, key in zip(call.names, node.inputs, strict=True)
+                if word not in PLACES and not isinstance(self._copied(key).operation, Position)]
+
+    def _copied(self, key: int) -> Node:
+        node = self.graph[key]
+        return self._copied(node.inputs[0]) if isinstance(node.operation, Spread) else node
 
     # ------------------------------------------------------------ leaves
     def _constant(self, value: float | bool | str) -> str:

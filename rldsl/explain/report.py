@@ -10,6 +10,7 @@ from rldsl.canonical.uses import LibraryUses
 from rldsl.explain.cost import Cost, cost_of
 from rldsl.explain.equation import Equation, Style, equation_of
 from rldsl.explain.followers import follower_lines
+from rldsl.explain.rubrics import rubric_lines
 from rldsl.graph.model import Constant, Graph, Leaf, Node
 from rldsl.graph.spec import ObjectiveSpec, Spec
 from rldsl.graph.staged import StagedObjective
@@ -36,6 +37,8 @@ def text(spec: Spec) -> str:
     parts = [f"{spec.source.name}  sha256 {spec.source.digest[:16]}"]
     if followers := follower_lines(spec):
         parts.append("models that follow\n" + indent("\n".join(followers), "  "))
+    if rubrics := rubric_lines(spec):
+        parts.append("rubrics\n" + indent("\n".join(rubrics), "  "))
     if spec.rewards:
         parts.append("rewards\n" + indent(_table(_value_lines(spec.graph, [(entry.name, entry.key) for entry in spec.rewards])),
                                           "  "))

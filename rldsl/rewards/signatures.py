@@ -275,7 +275,7 @@ def check_constant(primitive: str, parameter: str, value: Setting) -> str | None
             return code.check_limit(parameter, value)
         case "unit", str():
             from rldsl.rewards.units import unit_of
-            return None if unit_of(value) else f"the table of units does not have `{value}`"
+            return None if unit_of(value) else f"the table of units has `km`, `kg m^-3`, `%` and many more, and not `{value}`"
     return None
 
 

@@ -63,21 +63,33 @@ class Evaluator:
 
     def run(self, batch: Batch) -> Evaluated:
         """Everything that is scored, of one batch."""
-        layouts = [batch_layout(self.plan, batch.counts, self.lengths.of(batch.completions) if self.lengths is not None else None)]
+        layouts = [batch_layout(self.plan, batch.counts)]
         heard = _Heard({})
 
         def grow(node: Node, outcome: Outcome) -> None:
             layouts.append(extended(layouts[-1], node.type.axis, Expanded.of(outcome)))
 
         run = HostRun(self.plan.spec.graph, self.host, heard, lambda: layouts[-1], dict(leaves_of(self.plan, batch)), grow)
+        self._take_given(run, batch)
+        lengths = self.lengths.of(batch.completions) if self.lengths is not None else None
         if self.models is not None:
-            lengths = self._read(self.models, run, batch)
-            layouts += [] if lengths is None else [batch_layout(self.plan, batch.counts, lengths)]
+            read = self._read(self.models, run, batch)
+            lengths = lengths if read is None else read
+        if lengths is not None:
+            layouts.append(extended(layouts[-1], self.plan.response.token_axis, Expanded([], lengths)))
         keys = [entry.key for entry in self.plan.values]
         made = [node.key for node in self.plan.calls if not isinstance(node.operation, Foreign)]
         run.run(self.demanded, [*keys, *made])
         calls = {**run.asked, **{key: _asked(run, key) for key in made}}
         return Evaluated(run.layout(), {key: run.known[key] for key in keys}, run.open, calls, heard.stops)
+
+    def _take_given(self, run: HostRun, batch: Batch) -> None:
+        """The texts of a response from the data are its completions."""
+        text = self.plan.response.text
+        if text is not None:
+            run.run([text])
+            for completion, given in zip(batch.completions, run.known[text], strict=True):
+                completion.text = given or ""
 
     def _read(self, models: Models, run: HostRun, batch: Batch) -> Indices | None:
         """The reads of models into what the run knows; the lengths of the texts, where anything stands at tokens."""
@@ -132,15 +144,12 @@ def _leaf(plan: Plan, batch: Batch, leaf: Leaf, heads: Sequence[Any]) -> Any:
             return np.array(scalar_leaf(plan, leaf))
 
 
-def batch_layout(plan: Plan, counts: Indices, lengths: Indices | None) -> Layout:
-    """Prompts below the batch, completions below prompts (of a response from the data they are the same), their tokens
-    below those where their number is known."""
+def batch_layout(plan: Plan, counts: Indices) -> Layout:
+    """Prompts below the batch, completions below prompts (of a response from the data they are the same)."""
     rows, sample = plan.response.prompt_axis, plan.response.sample_axis
     parents, sizes = {rows.name: BATCH.name}, {rows.name: np.array([len(counts)])}
     if sample != rows:
         parents[sample.name], sizes[sample.name] = rows.name, counts
-    if lengths is not None:
-        parents[plan.response.token_axis.name], sizes[plan.response.token_axis.name] = sample.name, lengths
     return Layout.of(parents, sizes)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import chain, combinations
 from typing import Any
 
@@ -14,7 +14,7 @@ from rldsl.scores.comparing import Comparison
 from rldsl.scores.kept import Kept, Numbers, Recomputed
 from rldsl.scores.names import Names
 from rldsl.scores.parts import part_names
-from rldsl.scores.plan import Plan, Refused, is_number
+from rldsl.scores.plan import Plan, Refused, below, is_number
 from rldsl.scores.shares import Share, shares_of
 from rldsl.scores.states import State, States
 from rldsl.scores.statistics import Distribution, distribution_of, pearson, spearman
@@ -56,6 +56,16 @@ class Correlation:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """Calls of one node that failed in one way: `kind` as in `rewards.outcome.FailureKind`, `message` of the first of them."""
+
+    name: str
+    kind: str
+    count: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """Of the groups of at least two completions with values, how many have equal ones: they teach nothing."""
 
@@ -92,6 +102,7 @@ class ScoreReport:
     names: Names
     plan: Plan
     comparisons: tuple[Comparison, ...] = ()
+    failures: tuple[Failed, ...] = ()
 
     @property
     def exit_status(self) -> int:
@@ -105,18 +116,20 @@ class ScoreReport:
             "seconds": self.seconds, "notes": list(self.notes), "nodes": [asdict(entry) for entry in self.nodes],
             "correlations": [asdict(entry) for entry in self.correlations], "shares": [asdict(entry) for entry in self.shares],
             "signals": [{**asdict(entry), "share": entry.share} for entry in self.signals],
-            "not_scored": [asdict(entry) for entry in self.refused]}
+            "failures": [asdict(entry) for entry in self.failures], "not_scored": [asdict(entry) for entry in self.refused]}
         return found | ({"comparisons": [entry.document() for entry in self.comparisons]} if self.comparisons else {})
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a report takes from the command: names, notes, what calls took by digest, seconds in all."""
+    """What a report takes from the command: names, notes, what calls took by digest, seconds in all, and by digest and kind how
+    many calls failed and what the first one said."""
 
     completions: str
     notes: tuple[str, ...]
     took: Mapping[str, Mapping[str, float]]
     seconds: float
+    failed: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
 
 
 def make_report(found: Recomputed, told: Told) -> ScoreReport:
@@ -129,8 +142,29 @@ def make_report(found: Recomputed, told: Told) -> ScoreReport:
     return ScoreReport(
         plan.spec.source.name, told.completions, str(kept.path), kept.count, kept.layout.size(plan.response.prompt_axis.name),
         nodes, _correlations(found, numeric, values), _shares(found, numeric, values), _signals(found, numeric, values),
-        plan.refused, told.notes, int(sum(entry.get("stopped", 0) for entry in told.took.values())), told.seconds, kept, names,
-        plan)
+        plan.refused, (*told.notes, *_undefined(found, numeric, values)),
+        int(sum(entry.get("stopped", 0) for entry in told.took.values())), told.seconds, kept, names, plan,
+        failures=tuple(_failures(found, told)))
+
+
+def _failures(found: Recomputed, told: Told) -> Iterator[Failed]:
+    for node in found.plan.calls:
+        for kind, (count, message) in sorted(told.failed.get(found.names.digests[node.key], {}).items()):
+            yield Failed(found.names.labels[node.key], kind, int(count), str(message))
+
+
+def _undefined(found: Recomputed, numeric: list[NamedValue], values: Mapping[int, Any]) -> Iterator[str]:
+    """Values that are infinite, or none although their type promises one and no call below them failed or was not asked."""
+    for entry in numeric:
+        column = np.asarray(values[entry.key], np.float64)
+        if infinite := int(np.isinf(column).sum()):
+            yield f"`{entry.name}` is infinite at {infinite} of {len(column)} places"
+        nodes = (found.plan.spec.graph[key] for key in below(found.plan.spec, [entry.key]))
+        may_be_absent = any(node.type.optional for node in nodes)
+        absent = 0 if may_be_absent else int((found.states(entry.key, values[entry.key]) == State.ABSENT).sum())
+        if absent:
+            yield (f"`{entry.name}` is not defined at {absent} of {len(column)} places, where its type promises a number: "
+                   "a division by 0, or a logarithm of what is below 0")
 
 
 def _value_nodes(found: Recomputed, entry: NamedValue, values: Any, told: Told) -> Iterator[NodeReport]:

@@ -55,3 +55,16 @@ def test_what_cannot_be_compared_is_refused_in_words(text: str, code: str, title
     errors = checked(text + "\n").errors
     assert [entry.code for entry in errors] == [code], [(entry.title, entry.primary.text) for entry in errors]
     assert label is None or (errors[0].title, errors[0].primary.text) == (title, label)
+
+
+def test_embed_pools_as_the_embedder_says() -> None:
+    result = checked("embedder own from hf(\"encoder\")\nembedder again = frozen(enc)\n"
+                     "let last = dot(embed(enc, y), embed(enc, y))\nlet mean_of = dot(embed(own, y), embed(own, y))\n"
+                     "let follows = dot(embed(again, y), embed(again, y))\n")
+    assert result.spec is not None and not result.errors
+    graph = result.spec.graph
+    found = {}
+    for entry in result.spec.lets:
+        product = graph[entry.key]
+        found[entry.name] = graph[product.inputs[0]].operation.reduction  # type: ignore[union-attr]
+    assert found == {"last": "last", "mean_of": "mean", "follows": "last"}

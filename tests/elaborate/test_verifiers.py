@@ -43,7 +43,7 @@ def test_what_is_said_of_a_text_has_a_type(expression: str, wanted: str) -> None
 
 @pytest.mark.parametrize(("expression", "code", "said"), [
     ('verify.number(y.text, 5, unit: "m")', "RL021", "no units are read: write `units: optional` or `units: required`"),
-    ('verify.number(y.text, 5, units: optional, unit: "furlong")', "RL028", "the table of units does not have `furlong`"),
+    ('verify.number(y.text, 5, units: optional, unit: "furlong")', "RL028", "and not `furlong`"),
     ("verify.equal(y.text, problems.answer, ignore_case: 3)", "RL028", "it is Bool"),
     ('text.repetition(y.text, n: "three")', "RL028", "it is how many words a run has: a whole number from 1 on"),
     ("text.repetition(y.text, n: mean(y.length))", "RL028", "it must be known when the spec is compiled"),

@@ -41,13 +41,22 @@ class Told:
 
 def numbered(question: Question) -> list[str]:
     """What is asked about by number: criteria, or steps."""
-    return [json.loads(found) for found in re.findall(r'^\d+\. ("(?:[^"\\]|\\.)*")', question.user, re.MULTILINE)]
+    return numbered_in(question.user)
+
+
+def numbered_in(user: str) -> list[str]:
+    """The same of the user's text."""
+    return [json.loads(found) for found in re.findall(r'^\d+\. ("(?:[^"\\]|\\.)*")', user, re.MULTILINE)]
 
 
 def texts(question: Question) -> dict[str, Any]:
     """The texts that are shown."""
-    opening = question.user.index("{")
-    found: dict[str, Any] = json.JSONDecoder().raw_decode(question.user[opening:])[0]
+    return texts_in(question.user)
+
+
+def texts_in(user: str) -> dict[str, Any]:
+    """The same of the user's text."""
+    found: dict[str, Any] = json.JSONDecoder().raw_decode(user[user.index("{"):])[0]
     return found
 
 

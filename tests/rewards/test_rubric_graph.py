@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from rldsl.compiler import check_source
+from rldsl.explain.equation import Style, equation_of
+from rldsl.explain.rubrics import rubric_lines
 from rldsl.graph.model import Foreign
 from rldsl.loading import project_loader
 from rldsl.rewards.outcome import Failure, FailureKind
@@ -311,3 +313,19 @@ def test_the_page_on_rewards_shows_a_spec_that_checks() -> None:
     shown = page[page.index("## Rubrics"):].split("```rl\n", 1)[1].split("```", 1)[0]
     result = check_source(Source("shown.rl", shown), project_loader(Path("/nonexistent")))
     assert not result.errors, [(entry.title, entry.why) for entry in result.errors]
+
+
+def test_an_explanation_says_what_each_criterion_counts() -> None:
+    spec = spec_of(CLEAR.replace("weight 3", "weight w").replace("rubric", "param w: Real in (0, 10] = 3\nrubric")
+                   + "rubric own judged by grader { scale: 1 .. 5, votes: 3, votes_by: median, ask: each }\n"
+                   + "reward fair = own(y.text, criteria: problems.rubrics)")
+    assert rubric_lines(spec) == [
+        "clear, judged by grader: one question for an answer",
+        '  +w  "follows"  on no 0, yes 1', '  +1  "is short"  on no 0, yes 1', '  -2  "invents"  on no 0, yes 1',
+        '  0 from 1 on  "refuses"  on no 0, yes 1', '  0 below 1  "is on the question"  on no 0, yes 1',
+        "own, judged by grader: a question for each criterion, 3 votes by median", "  criteria come with each call, on 1 .. 5"]
+    equation = equation_of(spec.graph, "style", spec.rewards[0].key, Style.TEXT)
+    written = dict(equation.definitions)
+    assert written["clear verdicts"] == "rubric:clear(y.text, problems.question)"
+    share = "sum_{y.sample.criterion(clear: 4) in y.sample}(clear weights * clear verdicts) / (w + 1)"
+    assert f"clip({share}, 0, 1)" in written["style"]

@@ -111,6 +111,8 @@ reward number = verify.number(y.text) else stop
     lines = [json.loads(line) for line in Path(report.folder, "evidence.jsonl").read_text().splitlines()]
     assert [(line["row"], line["failed"]) for line in lines] == [(2, "exception"), (4, "exception")]
     assert "no b" in lines[0]["message"]
+    (failed,) = report.failures
+    assert (failed.name, failed.kind, failed.count) == ("said", "exception", 2) and "no b" in failed.message
 
 
 def test_the_folder_says_of_what_it_is(score: Score) -> None:
@@ -217,7 +219,7 @@ def test_a_what_if_says_where_it_needs_what_was_not_asked(score: Score, tmp_path
     (found,) = what_if(score(ROWS, GATED), "total = style", tmp_path, {})
     assert (found.compared, found.mean_after) == (1, 0.5)
     assert found.notes == (
-        "4 completions lose their value: what it then needs was not asked there (`--ask-all` asks everywhere)",)
+        "4 completions without the value then: what it needs was not asked there (`--ask-all` asks everywhere)",)
     (found,) = what_if(score(ROWS, GATED), "total = 1 - open * style", tmp_path, {})
     assert (found.compared, found.mean_after) == (5, pytest.approx(4.5 / 5))
 
@@ -235,6 +237,36 @@ reward scaled = scale * usual
     assert column(report, "common") == ["b", "b", "b"]
     (found,) = what_if(report, "scale = 3", tmp_path, {})
     assert found.mean_after == pytest.approx(2)
+
+
+def test_what_is_infinite_or_not_defined_is_said(score: Score) -> None:
+    spec = HEAD + """
+reward size = text.length(y.text)
+reward inverse = 1 / (size - 1)
+reward ratio = (size - 1) / (size - 1)
+"""
+    report = score([{"completions": ["a", "bb", "ccc"], "answer": ""}], spec)
+    assert column(report, "inverse")[1:] == [1, 0.5] and column(report, "ratio") == [None, 1, 1]
+    assert "`inverse` is infinite at 1 of 3 places" in report.notes
+    assert any(note.startswith("`ratio` is not defined at 1 of 3 places") for note in report.notes)
+    found = node(report, "inverse").distribution
+    assert found is not None and (found.count, found.mean) == (2, 0.75)
+
+
+def test_a_response_of_the_data_needs_no_completions(score: Score) -> None:
+    spec = """
+data pairs from jsonl("pairs.jsonl") { prompt: Text  chosen: Text  rejected: Text }
+policy actor from hf("model")
+response win = pairs.chosen given pairs.prompt for actor
+response lose = pairs.rejected given pairs.prompt for actor
+reward margin = text.length(win.text) - text.length(lose.text)
+"""
+    rows = [{"prompt": "p", "chosen": "aaa", "rejected": "b"}, {"prompt": "p", "chosen": "c", "rejected": "dd"}]
+    report = score(rows, spec, rollout="win")
+    assert (column(report, "margin"), column(report, "completion")) == ([2, -1], ["aaa", "c"])
+    assert column(report, "group") == [0, 1]
+    with pytest.raises(ScoreError, match="the rewards read the texts of `win`, `lose`"):
+        score(rows, spec)
 
 
 def test_the_share_of_a_gate_counts_what_it_closes(score: Score, tmp_path: Path) -> None:

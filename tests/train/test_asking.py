@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from rldsl.data.load import load_data
+from rldsl.graph.model import Foreign
+from rldsl.rewards.outcome import Cost
+from rldsl.rewards.run import Answers, HostCalls
+from rldsl.rewards.signatures import Result
+from rldsl.train.engine import load_models
+from rldsl.train.failures import FailureBook
+from rldsl.train.host import call_measures
+from rldsl.train.needs import NeedFinder
 from rldsl.train.rollout_log import Sample, read_rollouts
-from tests.train.specs import GRPO, HEAD, TASKS, TRAIN, lines_of, numbers_of, run, weights_of
+from rldsl.train.values import Scalars, Values
+from rldsl.train.world import World
+from rldsl.types import UNIT, Element
+from tests.train.specs import (
+    GRPO,
+    HEAD,
+    TASKS,
+    TRAIN,
+    lines_of,
+    numbers_of,
+    project_of,
+    run,
+    spec_of,
+    weights_of,
+)
 
 COUNTED = TASKS + '''
 def graded(text):
@@ -56,11 +81,45 @@ def test_the_mean_is_over_those_that_were_asked_and_their_share_is_logged(tmp_pa
 
 
 def test_a_reward_that_is_held_out_or_that_nothing_is_made_of_is_asked_everywhere(tmp_path: Path) -> None:
-    for name, rewards in (("out", REWARDS.replace("reward style", "reward style held out")),
+    looked_at = REWARDS.replace(" + 0.5 * style", "") + "reward seen = right * style\n"
+    for name, rewards in (("out", looked_at.replace("reward style", "reward style held out")),
                           ("free", REWARDS.replace("+ 0.5 * style", ""))):
         samples, asked = trained(tmp_path / name, rewards)
         assert all(not sample.not_asked for sample in samples)
         assert set(asked) == {sample.response for sample in samples}
+    samples, _ = trained(tmp_path / "part", looked_at)
+    assert all(bool(sample.not_asked) == (sample.rewards["right"] == 0) for sample in samples)
+
+
+class Paid:
+    """Answers every function of the project, for money."""
+
+    def result(self, operation: Foreign) -> Result:
+        """A share."""
+        return Result(Element.REAL, UNIT)
+
+    def answer(self, operation: Foreign, columns: Sequence[list[Any]]) -> Answers:
+        """Half of everything: a call, 30 tokens and a quarter for each item."""
+        count = len(columns[0])
+        return Answers([0.5] * count, {}, Cost(count, 20 * count, 10 * count, 0.25 * count), count)
+
+
+def test_what_was_paid_is_logged_by_name_and_in_all(tmp_path: Path) -> None:
+    project = project_of(tmp_path)
+    other = "extern fn other(text: Text) -> Real in [0, 1] = python(\"tasks:other\")\nreward more = other(y.text)\n"
+    spec = spec_of(HEAD + REWARDS + other, project)
+    rows = load_data(spec.data[0], project=project, seed=0).select(np.arange(4))
+    with HostCalls(spec.externs, project, services={"extern": Paid()}) as host:
+        world = World(spec, project, 0, {}, load_models(spec, project, 0), host, NeedFinder(spec), FailureBook(frozenset()))
+        values = Values(world, {"problems": rows}, {"problems": np.arange(4)}, Scalars({}, {}, 0), ("test",))
+        values.compute_with((), spec.rewards)
+        style = int((values.column(spec.rewards[0].key) == 1).sum())  # 16 answers
+        found = call_measures(values)
+    costs = {name: value for name, value in found.items() if name.startswith("judge/")}
+    assert costs == {"judge/style/calls": style, "judge/style/tokens": 30 * style, "judge/style/money": 0.25 * style,
+                     "judge/more/calls": 16, "judge/more/tokens": 480, "judge/more/money": 4,
+                     "judge/calls": 16 + style, "judge/tokens": 480 + 30 * style, "judge/money": 4 + 0.25 * style}
+    assert {name for name in found if name.startswith("reward_time/")} == {"reward_time/style", "reward_time/more"}
 
 
 def test_a_run_that_was_stopped_goes_on_exactly_although_not_everything_is_asked(tmp_path: Path) -> None:

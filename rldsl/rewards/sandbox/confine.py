@@ -75,23 +75,23 @@ def hold_in_container(processes: bool) -> None:
 
 
 # ------------------------------------------------------------------ namespaces
-def enter_namespaces(readable: Sequence[str], folders: Sequence[str] = (BOX,)) -> None:
+def enter_namespaces(readable: Sequence[str], as_nobody: bool = True) -> None:
     """Namespaces of user, mounts, network and System V for this process, and a root that nobody can write, with `readable`
-    alone in it. `folders` are made for what is mounted later."""
+    alone in it and an empty /box. `as_nobody`: root becomes a user that owns nothing."""
     apart = system.CLONE_NEWUSER | system.CLONE_NEWNET | system.CLONE_NEWIPC | system.CLONE_NEWUTS
     try:
         own = os.open("/proc/self", os.O_PATH)
         if os.geteuid() == 0:  # it can show what the user that it becomes could not reach
             system.unshare(system.CLONE_NEWNS)
-            _new_root(readable, folders)
-            user, group = _become_nobody()
+            _new_root(readable)
+            user, group = _become_nobody() if as_nobody else (0, 0)
             system.unshare(apart)
             _map_user(own, user, group)
         else:
             user, group = os.geteuid(), os.getegid()
             system.unshare(apart | system.CLONE_NEWNS)
             _map_user(own, user, group)
-            _new_root(readable, folders)
+            _new_root(readable)
         os.close(own)
     except OSError as fault:
         raise Refused(f"namespaces are not available ({fault}); a kernel setting such as kernel.unprivileged_userns_clone, "
@@ -141,13 +141,12 @@ def _outermost(paths: Sequence[str]) -> list[str]:
     return found
 
 
-def _new_root(readable: Sequence[str], folders: Sequence[str]) -> None:
+def _new_root(readable: Sequence[str]) -> None:
     shown = [_Shown(path) for path in (*_outermost(readable), *DEVICES) if os.path.exists(path)]
     system.mount("none", "/", "none", system.MS_REC | system.MS_PRIVATE)
     root = "/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir()
     system.mount("box", root, "tmpfs", system.MS_NOSUID | system.MS_NODEV, "size=1m,mode=755")
-    for folder in folders:
-        os.makedirs(root + folder, exist_ok=True)
+    os.mkdir(root + BOX)
     for entry in shown:
         _show(root + entry.path, entry)
     if not os.path.lexists(root + "/tmp"):
