@@ -176,7 +176,8 @@ def test_xml_is_one_element_without_a_document_type(calls: HostCalls) -> None:
 
 # ------------------------------------------------------------------ constants
 @pytest.mark.parametrize(("primitive", "parameter", "value", "said"), [
-    ("verify.number", "unit", "furlongs", "the table of units has `km`, `kg m^-3`, `%` and many more, and not `furlongs`"), ("verify.number", "unit", "km/h", None),
+    ("verify.number", "unit", "furlongs", "the table of units has `km`, `kg m^-3`, `%` and many more, and not `furlongs`"),
+    ("verify.number", "unit", "km/h", None),
     ("verify.number", "relative", -0.1, "`relative` must not be below 0"),
     ("text.repetition", "n", 0, "it is how many words a run has: a whole number from 1 on"), ("text.repetition", "n", 2, None),
     ("verify.tags", "tags", "<think>", "it names tags, separated by spaces, without their brackets"),
