@@ -27,18 +27,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The cases of a `wide` test that the fast run leaves out are slow."""
+    """The cases of a test that the fast run leaves out are slow: of each test it takes `CASES`, or as many as `wide` says."""
     sweeps: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if item.get_closest_marker("wide") is not None:
-            sweeps.setdefault(item.nodeid.partition("[")[0], []).append(item)
+        sweeps.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for cases in sweeps.values():
         marker = cases[0].get_closest_marker("wide")
-        assert marker is not None
-        kept = spread_evenly(len(cases), *marker.args)
+        kept = spread_evenly(len(cases), CASES if marker is None else marker.args[0])
         for place, item in enumerate(cases):
             if place not in kept:
                 item.add_marker(pytest.mark.slow)
+
+
+CASES = 5  # of each test in the fast run
 
 
 def spread_evenly(count: int, kept: int) -> set[int]:

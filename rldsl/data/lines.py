@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, cast
@@ -25,7 +26,7 @@ def read_jsonl(path: Path, shown: str, problems: Problems) -> Iterator[tuple[dic
     """The objects of a file with one on each line. Blank lines are skipped; CRLF and a BOM are fine."""
     decoder = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_no_constant)
     with _open(path) as file:
-        for line, raw in enumerate(file, 1):
+        for line, raw in enumerate(_lines(file, shown, problems), 1):
             text = _text(raw, shown, line, problems)
             if text is None or not (text := text.strip()):
                 continue
@@ -69,6 +70,14 @@ def _csv_rows(reader: Any, shown: str, problems: Problems) -> Iterator[tuple[dic
             problems.add(f"{len(cells)} cells where the header has {len(header)}", shown, reader.line_num)
             continue
         yield dict(zip(header, cells, strict=True)), (shown, reader.line_num, None)
+
+
+def _lines(file: IO[bytes], shown: str, problems: Problems) -> Iterator[bytes]:
+    """The lines of a file that may be packed, and damaged."""
+    try:
+        yield from file
+    except (gzip.BadGzipFile, EOFError, zlib.error) as fault:
+        raise problems.stop(f"is not gzip data that can be read: {fault}", shown) from None
 
 
 def _open(path: Path) -> IO[bytes]:

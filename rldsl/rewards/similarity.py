@@ -6,8 +6,9 @@ stopped and goes on would not be the same run.
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -51,11 +52,30 @@ class Similarity:
         return Answers([failed.get(a) or failed.get(b) or next(cosines) for a, b in zip(first, second, strict=True)],
                        computed=len(texts))
 
+    def identity(self, operation: Foreign) -> Any:
+        """What a cosine follows from beside its texts: the weights as they are now, the tokenizer, how a text becomes a vector."""
+        try:
+            model = self._model(operation.name.partition(":")[2])
+        except ModelError:
+            return None
+        with self._lock:
+            weights = digest_of(model.module.state_dict())
+        return [weights, model.codec.digest, model.pooling, model.cut, model.system, model.chat]
+
     def _units(self, name: str, texts: Sequence[str]) -> dict[str, Vector]:
         try:
             return _units(self._model(name), texts)
         except ModelError as fault:  # it cannot be loaded
             return dict.fromkeys(texts, Failure(FailureKind.SETUP, f"embedder `{name}`: {fault.message}"))
+
+
+def digest_of(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of tensors by name, every bit of them."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def _units(model: LoadedModel, texts: Sequence[str]) -> dict[str, Vector]:

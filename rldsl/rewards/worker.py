@@ -123,11 +123,11 @@ def _watch(child: int, lifeline: int, starter: int, clean: Callable[[], None]) -
         ready, _, _ = select.select([lifeline, wakes], [], [], _POLL)
         if wakes in ready:
             os.read(wakes, 512)
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            _kill(child)
-            clean()
-            os._exit(_exit_code(status))
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:  # what others have left is reaped as well
+            if found[0] == child:
+                _kill(child)
+                clean()
+                os._exit(_exit_code(found[1]))
         if lifeline in ready or os.getppid() != starter:
             _kill(child)
             os.waitpid(child, 0)

@@ -11,6 +11,7 @@ import numpy as np
 
 from rldsl.graph.model import Foreign, Node
 from rldsl.graph.spec import NamedValue, Spec
+from rldsl.reporting import counted
 from rldsl.resolve.names import listed
 from rldsl.rewards.engine.asked import Mask
 from rldsl.scores.comparing import COMPLETION, PROMPT, Comparison, compare_values
@@ -55,7 +56,7 @@ def _unknown(before: Places, after: Places) -> tuple[str, ...]:
     if after is None:
         return ()
     count = int((after if before is None else after & ~before).sum())
-    said = f"{count} completions lose their value: what it then needs was not asked there (`--ask-all` asks everywhere)"
+    said = f"{counted(count, 'completion')} without the value then: what it needs was not asked there (`--ask-all` asks everywhere)"
     return (said,) if count else ()
 
 

@@ -26,6 +26,9 @@ def print_report(report: ScoreReport, console: Console) -> None:
         console.print(Text(f"not scored: `{entry.name}` {entry.reason}"))
     _print_nodes([entry for entry in report.nodes if entry.kind != "call"], "values", console)
     _print_nodes([entry for entry in report.nodes if entry.kind == "call"], "calls", console)
+    for failed in report.failures:
+        console.print(Text(f"failed: {_short(failed.name, 60)}, {_counted(failed.count, 'time')}: {failed.kind}: "
+                           f"{_short(failed.message, 160)}"), style="red")
     _print_cost(report, console)
     _print_shares(report, console)
     _print_correlations(report, console)

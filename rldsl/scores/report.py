@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import chain, combinations
 from typing import Any
 
@@ -56,6 +56,16 @@ class Correlation:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """Calls of one node that failed in one way: `kind` as in `rewards.outcome.FailureKind`, `message` of the first of them."""
+
+    name: str
+    kind: str
+    count: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """Of the groups of at least two completions with values, how many have equal ones: they teach nothing."""
 
@@ -92,6 +102,7 @@ class ScoreReport:
     names: Names
     plan: Plan
     comparisons: tuple[Comparison, ...] = ()
+    failures: tuple[Failed, ...] = ()
 
     @property
     def exit_status(self) -> int:
@@ -105,18 +116,20 @@ class ScoreReport:
             "seconds": self.seconds, "notes": list(self.notes), "nodes": [asdict(entry) for entry in self.nodes],
             "correlations": [asdict(entry) for entry in self.correlations], "shares": [asdict(entry) for entry in self.shares],
             "signals": [{**asdict(entry), "share": entry.share} for entry in self.signals],
-            "not_scored": [asdict(entry) for entry in self.refused]}
+            "failures": [asdict(entry) for entry in self.failures], "not_scored": [asdict(entry) for entry in self.refused]}
         return found | ({"comparisons": [entry.document() for entry in self.comparisons]} if self.comparisons else {})
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a report takes from the command: names, notes, what calls took by digest, seconds in all."""
+    """What a report takes from the command: names, notes, what calls took by digest, seconds in all, and by digest and kind how
+    many calls failed and what the first one said."""
 
     completions: str
     notes: tuple[str, ...]
     took: Mapping[str, Mapping[str, float]]
     seconds: float
+    failed: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
 
 
 def make_report(found: Recomputed, told: Told) -> ScoreReport:
@@ -130,7 +143,14 @@ def make_report(found: Recomputed, told: Told) -> ScoreReport:
         plan.spec.source.name, told.completions, str(kept.path), kept.count, kept.layout.size(plan.response.prompt_axis.name),
         nodes, _correlations(found, numeric, values), _shares(found, numeric, values), _signals(found, numeric, values),
         plan.refused, (*told.notes, *_undefined(found, numeric, values)),
-        int(sum(entry.get("stopped", 0) for entry in told.took.values())), told.seconds, kept, names, plan)
+        int(sum(entry.get("stopped", 0) for entry in told.took.values())), told.seconds, kept, names, plan,
+        failures=tuple(_failures(found, told)))
+
+
+def _failures(found: Recomputed, told: Told) -> Iterator[Failed]:
+    for node in found.plan.calls:
+        for kind, (count, message) in sorted(told.failed.get(found.names.digests[node.key], {}).items()):
+            yield Failed(found.names.labels[node.key], kind, int(count), str(message))
 
 
 def _undefined(found: Recomputed, numeric: list[NamedValue], values: Mapping[int, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from rldsl.graph.model import Read
 from rldsl.graph.spec import Spec
+from rldsl.reporting import counted
 from rldsl.rewards.kept_calls import Kept
 from rldsl.scores.asking import against, what_if
 from rldsl.scores.groups import Survey, batches, survey
@@ -60,12 +61,12 @@ def score_spec(request: Request) -> ScoreReport:
             found = survey(reader)
             notes = _notes(plan, reader, found)
             count = _score_batches(request, plan, reader, found, folder)
-            took = folder.took(count)
+            took, failed = folder.took(count), folder.failures(count)
             folder.join(count)
-            told = Told(str(request.given.path), notes, took, time.perf_counter() - started)
+            told = Told(str(request.given.path), notes, took, time.perf_counter() - started, failed)
             report = make_report(Recomputed(plan, names, open_kept(request.out)), told)
             write_page(report)
-            folder.finish({**report.document(), "took": took})
+            folder.finish({**report.document(), "took": took, "failed": failed})
             return report
     return read_report(request.out, plan, names)
 
@@ -101,7 +102,7 @@ def read_report(path: Path, plan: Plan, names: Names) -> ScoreReport:
     """Of a folder that is complete."""
     with explained("read", path / SUMMARY):
         summary: dict[str, Any] = json.loads((path / SUMMARY).read_bytes())
-    told = Told(summary["completions"], tuple(summary["notes"]), summary["took"], summary["seconds"])
+    told = Told(summary["completions"], tuple(summary["notes"]), summary["took"], summary["seconds"], summary["failed"])
     return make_report(Recomputed(plan, names, open_kept(path)), told)
 
 
@@ -129,9 +130,9 @@ def _notes(plan: Plan, reader: Reader, found: Survey) -> tuple[str, ...]:
     """What was assumed of the file, in sentences."""
     notes = []
     if reader.mended:
-        notes.append(f"{reader.mended} texts have half of a surrogate pair, which no file can hold: U+FFFD stands for it")
+        notes.append(f"{counted(reader.mended, 'text')} with half of a surrogate pair, which no file holds: U+FFFD stands for it")
     if found.scattered:
-        notes.append(f"{found.scattered} groups are not together in the file: all completions are held and brought together")
+        notes.append(f"{counted(found.scattered, 'group')} not together in the file: all completions are held and brought together")
     if plan.whole is not None:
         notes.append(f"`{plan.whole}` reads completions of all prompts: they are held at once")
     says_groups = reader.columns.prompt is not None or reader.columns.group is not None

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rldsl.rewards.engine.asked import Asked
+from rldsl.rewards.outcome import Failure
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.groups import Batch
 from rldsl.scores.host import Evaluated
@@ -129,17 +130,34 @@ class ScoreFolder:
         `money`; `stopped` where `else stop` had no value."""
         total: dict[str, dict[str, float]] = {}
         for number in range(count):
-            for digest, entry in json.loads(self._part(number, CALLS).read_bytes()).items():
+            for digest, entry in self._calls(number)["took"].items():
                 sums = total.setdefault(digest, {})
                 for name, value in entry.items():
                     sums[name] = sums.get(name, 0) + value
         return total
 
-    def _took(self, found: Evaluated) -> dict[str, dict[str, float]]:
+    def failures(self, count: int) -> dict[str, dict[str, tuple[int, str]]]:
+        """By the digests of calls and kinds of failures: how many, and what the first one said."""
+        total: dict[str, dict[str, tuple[int, str]]] = {}
+        for number in range(count):
+            for digest, kinds in self._calls(number)["failed"].items():
+                known = total.setdefault(digest, {})
+                for kind, (found, message) in kinds.items():
+                    before, first = known.get(kind, (0, message))
+                    known[kind] = before + found, first
+        return total
+
+    def _calls(self, number: int) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._part(number, CALLS).read_bytes())
+        return found
+
+    def _took(self, found: Evaluated) -> dict[str, Any]:
         took: dict[str, dict[str, float]] = {
             self.names.digests[key]: {"computed": called.computed, "seconds": called.seconds, **asdict(called.cost)}
             for key, called in found.calls.items()}
-        return took | {self.names.digests[key]: {"stopped": count} for key, count in found.stopped.items()}
+        took |= {self.names.digests[key]: {"stopped": count} for key, count in found.stopped.items()}
+        return {"took": took, "failed": {self.names.digests[key]: _kinds(called.failed) for key, called in found.calls.items()
+                                         if called.failed}}
 
     def _part(self, number: int, name: str) -> Path:
         return self.path / PARTS / f"{number:06d}.{name}"
@@ -274,6 +292,14 @@ def _where(batch: Batch, found: Evaluated, axis: str, sample: str, place: int) -
     entry = batch.completions[index]
     return {"row": entry.row, "completion": batch.first + index,
             **({"place": place - int(found.layout.bounds(axis, sample)[index])} if axis != sample else {})}
+
+
+def _kinds(failed: Mapping[int, Failure]) -> dict[str, tuple[int, str]]:
+    found: dict[str, tuple[int, str]] = {}
+    for _, failure in sorted(failed.items()):
+        count, first = found.get(failure.kind.value, (0, failure.message))
+        found[failure.kind.value] = count + 1, first
+    return found
 
 
 def _worst(states: States, bounds: Any) -> States:

@@ -24,6 +24,7 @@ def checked(path: Path) -> CheckResult:
     return check_source(Source(path.name, path.read_text(encoding="utf-8")), project_loader(FOLDER))
 
 
+@pytest.mark.wide(60)
 @pytest.mark.parametrize("path", [path for path in PROGRAMS if "_fires_" in path.stem], ids=lambda path: path.stem)
 def test_a_check_fires_where_it_should_and_says_what_the_golden_says(path: Path, update_golden: bool) -> None:
     result = checked(path)
@@ -32,6 +33,7 @@ def test_a_check_fires_where_it_should_and_says_what_the_golden_says(path: Path,
     check_golden(path.with_suffix(".out"), render_diagnostics(result.diagnostics, result.sources, color=False), update_golden)
 
 
+@pytest.mark.wide(40)
 @pytest.mark.parametrize("path", [path for path in PROGRAMS if "_silent_" in path.stem], ids=lambda path: path.stem)
 def test_a_twin_that_is_right_raises_no_alarm(path: Path) -> None:
     result = checked(path)

@@ -244,3 +244,10 @@ def test_many_rows_are_packed_and_read_in_reasonable_time(load: Load, jsonl: Wri
     assert len(rows) == 100_000
     assert rows.nbytes < 4_000_000
     assert rows.select([99_999])["q"] == ["question 99999"]
+
+
+@pytest.mark.parametrize("content", [b"{}", b"\x1f\x8b\x08\x00", gzip.compress(b'{"question": "a"}\n' * 50)[:-12]])
+def test_damaged_gzip_files_are_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "rows.jsonl.gz").write_bytes(content)
+    with pytest.raises(DataErrors, match=r"rows.jsonl.gz: is not gzip data that can be read"):
+        load_data(declare("jsonl", "question: Text", "rows.jsonl.gz"), project=tmp_path, seed=0)

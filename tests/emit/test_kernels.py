@@ -77,6 +77,7 @@ def test_edges(kernels: ModuleType) -> None:
         np.testing.assert_allclose(_applied(kernels, name, x), values, rtol=1e-15, atol=1e-300, err_msg=name)
 
 
+@pytest.mark.slow
 def test_selection_finds_quantiles(kernels: ModuleType) -> None:
     for size in (1, 2, 3, 10, 101):
         values = np.round(CHOSEN.normal(size=size), 1)

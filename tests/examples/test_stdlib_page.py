@@ -34,6 +34,7 @@ def test_a_function_is_shown_with_its_definition_meaning_hash_and_worked_values(
     assert "# a good answer gains no more beyond the upper bound\nclipped(1.5, 1, 0.8 .. 1.28) == 1.28\n" in text
 
 
+@pytest.mark.slow
 def test_values_that_a_test_names_are_shown_with_it(page: str) -> None:
     text = section(page, "std.prelude", "cumsum")
     assert "# cumsum starts anew in each sample\nlet x = [[1, 2, 3], [4]] @ token\ncumsum(x) == [[1, 3, 6], [4]]\n" in text

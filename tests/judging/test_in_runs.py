@@ -98,6 +98,7 @@ def test_a_rubric_is_judged_by_a_model_of_this_process(tmp_path: Path, monkeypat
         assert keep.count("judge") == 2
 
 
+@pytest.mark.slow
 def test_a_policy_in_training_judges_its_own_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     letters = "".join(map(chr, range(32, 127))).replace("\\", "\\\\").replace('"', '\\"') + "\\n"
     monkeypatch.setenv("RLDSL_CACHE", str(tmp_path / "cache"))

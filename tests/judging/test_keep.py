@@ -81,6 +81,7 @@ def _keep_many(folder: Path, worker: int) -> None:
             keep.put("test", {key_of("test", worker, number): number})
 
 
+@pytest.mark.slow
 def test_many_processes_keep_at_the_same_time(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_keep_many, args=(tmp_path, worker)) for worker in range(3)]

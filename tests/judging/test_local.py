@@ -129,6 +129,7 @@ schemas = st.dictionaries(st.sampled_from(["x", "y", "z"]), parts, max_size=3).m
     lambda entries: {"type": "object", "properties": entries, "required": list(entries), "additionalProperties": False})
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("name", ALPHABETS)
 @given(schema=schemas, data=st.data())
 @settings(max_examples=120, deadline=None)

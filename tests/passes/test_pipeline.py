@@ -95,6 +95,7 @@ def test_orders_are_orders() -> None:
         assert last in descendants(graph, [key])
 
 
+@pytest.mark.slow
 def test_an_objective_of_ten_thousand_nodes_is_compiled_in_seconds() -> None:
     case = Case().at_update()
     keys = [case.logp(), case.entropy(), case.recorded_logp()]

@@ -69,6 +69,7 @@ def test_a_signal_is_named(alone: HostCalls) -> None:
     assert "signal 11" in outcome.failed[0].message
 
 
+@pytest.mark.slow
 def test_crash_after_crash_is_given_up(alone: HostCalls) -> None:
     outcome = alone.call(function("always_crashes"), [[str(index) for index in range(200)]])
     found = [failure.kind for failure in outcome.failed.values()]

@@ -94,6 +94,7 @@ def test_an_answer_without_an_expression_has_failed(calls: HostCalls) -> None:
     assert '"there is none"' in outcome.failed[0].message
 
 
+@pytest.mark.slow
 def test_endless_mathematics_runs_into_the_deadline(calls: HostCalls) -> None:
     pytest.importorskip("math_verify")
     operation_ = operation("verify.math", timeout=0.5)
@@ -128,6 +129,7 @@ def test_an_entry_of_no_task_has_failed(calls: HostCalls) -> None:
     assert verdicts(outcome) == [FailureKind.REFERENCE] * 3
 
 
+@pytest.mark.slow
 def test_equal_items_are_computed_once(calls: HostCalls) -> None:
     outcome = calls.call(operation("verify.regex"), [["a", "b"] * 500, ["a"] * 1000])
     assert outcome.computed == 2

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from rldsl.graph.model import Foreign
 from rldsl.graph.spec import Invocation, ModelSpec, Role
+from rldsl.rewards.judging.keep import Keep
 from rldsl.rewards.outcome import Failure, FailureKind
+from rldsl.rewards.run import HostCalls
 from rldsl.rewards.similarity import Similarity
 from rldsl.rollouts import encode
 from rldsl.rollouts.encode import encode_texts
@@ -92,3 +96,21 @@ def test_what_stands_before_each_text_is_read_with_it() -> None:
 def test_a_policy_does_not_compare_texts() -> None:
     with pytest.raises(ModelError, match="`enc` is a policy; texts are compared by an embedder"):
         encode_texts(embedder(role=Role.POLICY), ["ab"])
+
+
+def test_what_was_compared_is_kept_until_the_weights_or_the_reading_change(tmp_path: Path) -> None:
+    model = embedder()
+
+    def asked(reader: LoadedModel, *texts: str) -> tuple[int, list[float]]:
+        """How many pairs had to be compared, and the cosines."""
+        with Keep(tmp_path) as keep:
+            calls = HostCalls((), tmp_path, services={"similarity": Similarity(lambda name: reader)}, keep=keep)
+            found = calls.call(CALL, [list(texts), ["abcd"] * len(texts)])
+            return found.computed, list(found.values)
+    first = asked(model, "ab", "d")
+    assert (first[0], asked(model, "d", "ab", "dd")[0]) == (2, 1)
+    assert asked(model, "ab", "d") == (0, first[1])
+    assert asked(embedder(pooling="last"), "ab")[0] == 1
+    with torch.no_grad():
+        next(model.module.parameters())[0, 0] += 1e-6
+    assert asked(model, "ab")[0] == 1

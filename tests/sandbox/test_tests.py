@@ -217,6 +217,12 @@ def test_what_the_code_printed_stands_beside_what_is_wrong(near: Bench) -> None:
     assert found.evidence["printed"] == "adding 1 2\n"
 
 
+def test_what_code_says_can_be_written_into_any_file(near: Bench) -> None:
+    found = near.tests("def add(a, b): raise ValueError('half \\ud83d')", ["assert add(1, 2) == 3"])
+    assert found.said == "ValueError: half \\ud83d"
+    found.said.encode()
+
+
 def test_a_text_without_code_is_wrong(near: Bench) -> None:
     outcome = near.run("verify.tests", {"text": "I do not know.", "tests": ["assert add(1, 2) == 3"]})
     assert outcome.values[0] == 0.0

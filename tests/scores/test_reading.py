@@ -100,7 +100,7 @@ def test_completions_of_equal_prompts_and_data_are_a_group(score: Score) -> None
     assert column(report, "group") == [0, 0, 1]
     assert column(report, "row") == [0, 2, 1]
     assert column(report, "above") == [0.5, -0.5, 0]
-    assert any("1 groups are not together in the file" in note for note in report.notes)
+    assert any("1 group not together in the file" in note for note in report.notes)
 
 
 def test_a_column_says_what_belongs_together(score: Score) -> None:

@@ -111,6 +111,8 @@ reward number = verify.number(y.text) else stop
     lines = [json.loads(line) for line in Path(report.folder, "evidence.jsonl").read_text().splitlines()]
     assert [(line["row"], line["failed"]) for line in lines] == [(2, "exception"), (4, "exception")]
     assert "no b" in lines[0]["message"]
+    (failed,) = report.failures
+    assert (failed.name, failed.kind, failed.count) == ("said", "exception", 2) and "no b" in failed.message
 
 
 def test_the_folder_says_of_what_it_is(score: Score) -> None:
@@ -217,7 +219,7 @@ def test_a_what_if_says_where_it_needs_what_was_not_asked(score: Score, tmp_path
     (found,) = what_if(score(ROWS, GATED), "total = style", tmp_path, {})
     assert (found.compared, found.mean_after) == (1, 0.5)
     assert found.notes == (
-        "4 completions lose their value: what it then needs was not asked there (`--ask-all` asks everywhere)",)
+        "4 completions without the value then: what it needs was not asked there (`--ask-all` asks everywhere)",)
     (found,) = what_if(score(ROWS, GATED), "total = 1 - open * style", tmp_path, {})
     assert (found.compared, found.mean_after) == (5, pytest.approx(4.5 / 5))
 

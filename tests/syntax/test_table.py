@@ -25,6 +25,7 @@ def test_the_kept_tables_are_what_lark_computes_under_any_hash_seed(seed: str) -
     assert json.loads(made.stdout) == json.loads(asset_text(*table.KEPT)), "run python -m rldsl.syntax.table"
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("kept", ["", "{", "[]", '{"grammar": "of another grammar"}'])
 def test_without_fresh_tables_they_are_computed(kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = table.load_table()

@@ -20,7 +20,7 @@ from . import confine, examiner
 from .box import Box, Gone, NoBox
 
 _MEBI = 1 << 20
-_MESSAGES = 256 << 20
+_MESSAGES = 64 << 20
 _KEPT = 500
 _USED_UP = re.compile(r"\bMemoryError\b|OSError: \[Errno (?:24|27|28|122)\]")
 Result = tuple[float, dict[str, Any]]

@@ -29,7 +29,21 @@ def open_verdicts(kind: str, settings: Mapping[str, Any], scratch: str,
         _try(box, kind, settings, alive)
     except NoBox as fault:
         raise Failed("setup", f"`isolate: {box.level}` cannot be had here: {fault}") from None
-    return lambda item: _verdict(box, kind, settings, scratch, alive, dict(zip(settings["inputs"], item, strict=True)))
+
+    def examined(item: Sequence[Any]) -> Result:
+        value, evidence = _verdict(box, kind, settings, scratch, alive, dict(zip(settings["inputs"], item, strict=True)))
+        return value, _written(evidence)
+
+    return examined
+
+
+def _written(evidence: Any) -> Any:
+    """Evidence as any file can hold it: the code's texts may hold half characters."""
+    if isinstance(evidence, str):
+        return evidence.encode("utf-8", "backslashreplace").decode()
+    if isinstance(evidence, dict):
+        return {name: _written(part) for name, part in evidence.items()}
+    return [_written(part) for part in evidence] if isinstance(evidence, list) else evidence
 
 
 def _try(box: Box, kind: str, settings: Mapping[str, Any], alive: Callable[[], None]) -> None:
