@@ -59,9 +59,9 @@ class Axis:
     `name` is `batch`, a data set's name (its rows), or `rollout.level`. Values of an axis are stored packed, in the
     order of its parent. `owner` is the data, rollout or response whose axis this is. An axis of pairs has one place for
     each other member of the group `among` that its parent's place belongs to, in their order. An axis of *fixed parts* has
-    `size` places below each place of its parent; `maker` names what they are parts of, where that is not an expression (the
-    rubric of criteria). The places of an axis that *covers* the axis `over` (steps) divide its places among them, in order:
-    each place of `over` lies in one of them too, though it is not its parent.
+    `size` places below each place of its parent; `maker` says what makes them, where that is more than an expression on each
+    (the rubric of criteria, the way in which a text is cut into steps). The places of an axis that *covers* the axis `over`
+    (steps) divide its places among them, in order: each place of `over` lies in one of them too, though it is not its parent.
     """
 
     name: str

@@ -28,5 +28,6 @@ class Names:
         among = f" among those of one {self.axis(axis.among)}" if axis.among is not None else ""
         own, _, what = axis.maker.partition(" ")
         maker = " ".join(filter(None, [self.externs.get(own, own), what]))
-        parts = "" if axis.size is None else f" ({' '.join(filter(None, [maker, str(axis.size)]))})"
+        said = [word for word in (maker, "" if axis.size is None else str(axis.size)) if word]
+        parts = f" ({' '.join(said)})" if said else ""
         return f"{axis.level.word}{parts} of {self.owners.get(axis.owner, axis.owner)}{among}"

@@ -45,8 +45,9 @@ def level_word(axis: Axis) -> str:
 
 
 def per(axis: Axis) -> str:
-    """`per prompt`, `over the batch`."""
-    return "over the batch" if axis == BATCH else f"per {level_word(axis)}"
+    """`per prompt`, `per step (at ';')`, `over the batch`."""
+    made = f" ({axis.maker})" if axis.over is not None else ""
+    return "over the batch" if axis == BATCH else f"per {level_word(axis)}{made}"
 
 
 def reduction_word(reduction: Reduction) -> str:

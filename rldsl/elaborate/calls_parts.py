@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import re
+from hashlib import sha256
 
 from rldsl.diagnostics import error
 from rldsl.elaborate.arguments import Bound
@@ -80,9 +81,18 @@ def call_split(ctx: Context, env: Environment, call: tree.Call, bound: Bound) ->
     owner = parent.owner if response is None else response.name
     operation = Foreign("split", ("text",), tuple(sorted({**settings, "of": "" if over is None else over.name}.items())))
     name = ctx.found_axis(f"{owner if over is not None else parent.name}.step", (operation, key))
-    axis = Axis(name, Level.STEP, owner, parent, over=over)
+    way = ways[0]
+    source = "" if over is not None else f" in {_structure(ctx, key)}"
+    axis = Axis(name, Level.STEP, owner, parent, maker=f"{way} {settings[way]!r}{source}", over=over)
     kind = host_type(ctx, Type(Element.TEXT), axis, [key])
     return GraphValue(ctx.builder.add(operation, (key,), type=kind, span=env.span(call)))
+
+
+def _structure(ctx: Context, key: int) -> str:
+    """A digest of how a value is made: two specs that are compared have the same steps only if they cut the same text."""
+    node = ctx.node(key)
+    words = [repr(node.operation), *(_structure(ctx, source) for source in node.inputs)]
+    return sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def _settings(ctx: Context, env: Environment, bound: Bound) -> dict[str, Setting] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import assert_never
 
+from rldsl.graph.members import side_by_side
 from rldsl.graph.model import (
     Constant,
     Elementwise,
@@ -83,6 +84,8 @@ class Writer:
                 return self._constant(value), 9
             case Leaf():
                 return self._leaf(node.operation), 9
+            case Elementwise(function=Function.SELECT) if (parts := side_by_side(self.graph, node.key)) is not None:
+                return self.call("each", [self.expression(part) for part in parts]), 9
             case Elementwise(function=function):
                 return self._elementwise(function, node.inputs)
             case Reduce() as reduce:

@@ -22,7 +22,7 @@ STAGES = {Stage.CONSTANT: "constant", Stage.DATA: "data", Stage.ROLLOUT: "rollou
 COUPLING = {
     Level.TOKEN: "every token's gradient is known from its own row: read, combine and write are one sweep, a micro-batch "
                  "may be any set of tokens, and data-parallel ranks need to share nothing but the normalisers",
-    Level.STEP: "the tokens of a step meet before their gradients are known: a micro-batch holds whole steps",
+    Level.STEP: "the tokens of a step meet before their gradients are known: a micro-batch holds whole answers",
     Level.TURN: "the tokens of a turn meet before their gradients are known: a micro-batch holds whole turns",
     Level.SAMPLE: "the tokens of an answer meet before their gradients are known: a micro-batch holds whole answers",
     Level.PROMPT: "the answers to a prompt meet before their gradients are known: a micro-batch holds whole prompts",

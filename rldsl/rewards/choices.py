@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 # What is said after the choice is not the choice: "B because A is too small", "B, not A".
-_ASIDE = re.compile(r"[.;!?](?=\s|$)|\n|,?\s*\b(?:because|since|as|not|rather|instead|whereas|while|but)\b", re.IGNORECASE)
+_ASIDE = re.compile(r"[.;!?](?=\s|$)|\n|\b(?:because|since|as|not|rather|instead|whereas|while|but)\b", re.IGNORECASE)
 _STATED = re.compile(r"(?:####|\banswers?\b\W{0,4}(?:\b(?:is|are|must be|should be|would be|will be)\b|:|=))", re.IGNORECASE)
 _MARKUP = re.compile(r"\\(?:text|textbf|mathrm|mathbf|boldsymbol)\s*(?=\{)|[*_`${}\\]")
 
@@ -21,7 +21,7 @@ def settled_choice(text: str, letters: str, place: str | None) -> str | None:
         place = _before_aside(_MARKUP.sub("", rest))
     else:
         place = _MARKUP.sub("", place)
-    bare = place.strip(" \t\n.:()[]").upper()
+    bare = place.strip(" \t\n.,:()[]").upper()
     if len(bare) == 1:
         return bare if bare in letters else None
     named = {match.group(match.lastindex or 0).upper() for match in _standing(letters).finditer(place)}

@@ -8,7 +8,7 @@ has that one. What the tokens say is taken from the tokenizer's own decoding, or
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
@@ -67,13 +67,20 @@ def first_characters(codec: Codec, ids: Longs, text: str) -> Longs | None:
 # ------------------------------------------------------------------ byte-level vocabularies
 def _spelled(codec: Codec, ids: Longs) -> list[bytes] | None:
     """The bytes of each token, where the tokenizer's decoder joins bytes and does nothing else."""
+    spelling = _spelling(codec)
+    return None if spelling is None else [spelling[token] for token in ids.tolist()]
+
+
+@lru_cache(maxsize=4)
+def _spelling(codec: Codec) -> dict[int, bytes] | None:
+    """The bytes of all tokens of a vocabulary of bytes; None of another one."""
     backend = getattr(codec.tokenizer, "backend_tokenizer", None)
     if backend is None or not isinstance(backend.decoder, decoders.ByteLevel):
         return None
     table = _byte_of_character()
-    names = codec.tokenizer.convert_ids_to_tokens(ids.tolist())
-    return [bytes(table[mark] for mark in name) if all(mark in table for mark in name) else name.encode("utf-8", "surrogatepass")
-            for name in names]
+    names: dict[str, int] = codec.tokenizer.get_vocab()
+    return {token: bytes(table[mark] for mark in name) if all(mark in table for mark in name)
+            else name.encode("utf-8", "surrogatepass") for name, token in names.items()}
 
 
 @lru_cache(maxsize=1)
@@ -123,20 +130,42 @@ def _searched(codec: Codec, ids: Longs, text: str, characters: Sequence[int]) ->
     """By decoding beginnings: a token's first character is where the text stops being what the tokens before it say. Inside a run
     of byte tokens, which are decoded together, it follows from the bytes."""
     runs, low = _byte_runs(codec, ids), 0
+    names = codec.tokenizer.convert_ids_to_tokens(ids.tolist())
+    about = np.cumsum([int(runs[place] != runs.get(place - 1)) if place in runs else len(name)
+                       for place, name in enumerate(names)])
 
     def first_character(token: int) -> int:
         start, inside = runs.get(token, (token, 0))
         return _agreement(_decoded(codec, ids[:start]), text) + inside
 
     for character in characters:
-        high = len(ids)
-        while low < high:
-            middle = (low + high) // 2
-            if first_character(middle) < character:
-                low = middle + 1
-            else:
-                high = middle
+        guess = int(np.searchsorted(about, character))  # a token is about as long as its name
+        low = _least(first_character, character, low, len(ids), guess)
         yield low
+
+
+def _least(value: Callable[[int], int], wanted: int, low: int, high: int, guess: int) -> int:
+    """The least place from `low` on with a value of at least `wanted`, of values that rise; `high` where there is none. Searched
+    from a guess outwards in growing steps, then by halves."""
+    def holds(place: int) -> bool:
+        return value(place) >= wanted
+
+    step, upwards = 1, low < high and not holds(min(max(guess, low), high - 1))
+    if low < high and upwards:
+        low = min(max(guess, low), high - 1) + 1
+    elif low < high:
+        high = min(max(guess, low), high - 1)
+    while low < high:
+        probe = min(low + step - 1, high - 1) if upwards else max(high - step, low)
+        is_there = holds(probe)
+        low, high = (low, probe) if is_there else (probe + 1, high)
+        if is_there == upwards:
+            break
+        step *= 2
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low
 
 
 def _byte_runs(codec: Codec, ids: Longs) -> dict[int, tuple[int, int]]:

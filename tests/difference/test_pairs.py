@@ -12,7 +12,7 @@ from rldsl.difference.report import as_document, text
 from tests.golden import check_golden, sources
 
 FOLDER = Path(__file__).parent / "pairs"
-BASES = ("grpo", "dpo", "ppo", "later")
+BASES = ("grpo", "dpo", "ppo", "later", "steps")
 PAIRS = [path for path in sources(FOLDER) if path.stem not in BASES]
 
 

@@ -12,6 +12,7 @@ from rldsl.certify import certify
 from rldsl.compiler import check_source
 from rldsl.diagnostics import Severity
 from rldsl.docs import PAGES
+from rldsl.graph.model import Foreign
 from rldsl.graph.spec import Spec
 from rldsl.loading import project_loader
 from rldsl.program import Program
@@ -19,6 +20,7 @@ from rldsl.source import Source
 from rldsl.syntax.format import format_module
 from rldsl.testing.run import finite, run_test
 from rldsl.train.runner import run_spec
+from tests.sandbox.bench import refusal
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.rl"))
@@ -37,6 +39,12 @@ def spec_at(path: Path, overrides: dict[str, str] | None = None) -> Spec:
 
 
 @pytest.mark.wide(12)
+def levels_of_isolation(spec: Spec) -> set[str]:
+    """Where a spec runs code of its policy."""
+    calls = [node.operation for node in spec.graph.nodes if isinstance(node.operation, Foreign)]
+    return {str(dict(call.settings)["isolate"]) for call in calls if call.name in ("verify.tests", "verify.program", "verify.sql")}
+
+
 @pytest.mark.parametrize("path", [*EXAMPLES, *LIBRARY], ids=lambda path: path.stem)
 def test_a_shipped_spec_is_formatted_and_raises_no_finding(path: Path) -> None:
     spec_at(path)
@@ -76,6 +84,9 @@ def test_the_kernels_of_an_example_agree_with_the_reference(path: Path) -> None:
 @pytest.mark.parametrize("path", TRAINING, ids=lambda path: path.stem)
 def test_an_example_trains_two_iterations(path: Path, tmp_path: Path) -> None:
     spec = spec_at(path, {"steps": "2"})
+    for level in levels_of_isolation(spec):
+        if reason := refusal(level):
+            pytest.skip(f"no `isolate: {level}` here: {reason}")
     result = run_spec(spec, project=path.parent, out=tmp_path / "run", seed=3, quiet=True)
     assert result.iteration == 2
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -38,3 +38,25 @@ def test_the_example_answers_what_if_and_against(command: Command, tmp_path: Pat
     assert asked["what", "total"]["mean_after"] == pytest.approx(14 / 24)
     assert asked[str(SPEC), "total"]["groups"] == 6
     assert asked[str(SPEC), "correct"]["largest"] == []
+
+
+def test_the_python_of_the_page_prints_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    page = (EXAMPLES.parent / "docs" / "scoring.md").read_text(encoding="utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "examples").symlink_to(EXAMPLES)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "scoring.md", "exec"), {})
+    said = [line.partition("# ")[2] for line in code.splitlines() if line.strip().startswith("print(")]
+    assert capsys.readouterr().out.splitlines() == said
+
+
+def test_what_the_pages_show_is_what_is_printed(command: Command, tmp_path: Path) -> None:  # noqa: F811
+    found = command("score", SPEC, ANSWERS, "--out", tmp_path / "out", "--what-if", "form weight 0.1")
+    printed = {" ".join(line.split()) for line in found.out.splitlines()}
+    readme, changes = ((EXAMPLES.parent / name).read_text(encoding="utf-8") for name in ("README.md", "CHANGELOG.md"))
+    table = readme.partition("examples/scoring.rl on examples/tasks/answers.jsonl")[2].partition("```")[0].splitlines()[1:]
+    answer = changes.partition("what if form weight 0.1: total\n")[2].partition("```")[0].splitlines()
+    shown = [" ".join(line.split()) for line in (*table, *answer) if line.strip() not in ("", "…")]
+    assert len(shown) > 12
+    assert [line for line in shown if line not in printed] == []

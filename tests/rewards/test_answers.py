@@ -192,3 +192,14 @@ def test_a_constant_that_does_not_fit_is_said(primitive: str, parameter: str, va
 def test_a_unit_without_units_is_said() -> None:
     assert "write `units: optional`" in str(check_settings({"unit": "m"}))
     assert check_settings({"unit": "m", "units": "required"}) is None
+
+
+@pytest.mark.parametrize("text", ["the answer is " + " " * 400_000 + "x", "-" * 400_000, "1" + " per" * 100_000,
+                                  "answer is " * 40_000, "\\boxed{" * 60_000, "$1" * 200_000, "\ud800" * 400_000, "\0" * 400_000])
+def test_no_text_takes_long(calls: HostCalls, text: str) -> None:
+    """Were one of them searched in quadratic time, this would take hours."""
+    assert results(calls, "text.choice", [text])[0] is None
+    assert results(calls, "verify.number", [text], ["7 km"], units="required") == [0]
+    assert results(calls, "verify.tags", [text], tags="think") == [0]
+    assert results(calls, "verify.equal", [text], ["b"], **SQUAD, nfkc=True) == [0]
+    assert 0 <= results(calls, "text.repetition", [text])[0] <= 1

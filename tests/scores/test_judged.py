@@ -9,8 +9,10 @@ import pytest
 
 from rldsl.scores.asking import what_if
 from rldsl.scores.faults import ScoreError
+from rldsl.scores.writing import ScoreFolder
 from tests.judging.server import Behaviour, JudgeServer, Says, Status
 from tests.scores.conftest import HEAD, Score, column, node
+from tests.scores.test_scoring import interrupted_at
 
 RUBRIC = HEAD + """
 param heavy: Real in (0, 10] = 3
@@ -135,3 +137,10 @@ reward total = scale * longest
     assert column(cut, "sizes") == column(report, "sizes")
     (again,) = what_if(cut, "scale = 2", tmp_path, {})
     assert again.mean_after == found.mean_after
+    with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
+        stopped.setattr(ScoreFolder, "has_part", interrupted_at(1))
+        score(rows, spec, out=tmp_path / "part")
+    resumed = score(rows, spec, out=tmp_path / "part", resume=True)
+    assert column(resumed, "sizes") == column(report, "sizes")
+    (last,) = what_if(resumed, "scale = 2", tmp_path, {})
+    assert last.mean_after == found.mean_after
