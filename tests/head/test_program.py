@@ -299,7 +299,7 @@ def test_random_inputs_stay_where_their_types_say_without_signal_too() -> None:
         policy actor from hf("nowhere")
         data problems from jsonl("p.jsonl") { question: Text }
         rollout y ~ actor(problems.question) { samples: 2, max_tokens: 4 }
-        objective divided for actor { maximize term: mean(logp(actor, y)) / beta + shift }
+        objective divided for actor { maximize term: mean(entropy(actor, y)) / beta + shift }
     """)
     staged = program.objective().staged
     layout = random_layout(staged, np.random.default_rng(0), 3)
