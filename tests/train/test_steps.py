@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 import rldsl
+from rldsl.certify import certify
 from rldsl.data.load import load_data
 from rldsl.graph.spec import Amount
+from rldsl.meaning import Meaning
 from rldsl.passes import compile_objective
+from rldsl.program import CompiledObjective
 from rldsl.rewarding import RewardError
 from rldsl.rewards.handled import handled_calls
 from rldsl.rewards.run import HostCalls
@@ -143,6 +146,22 @@ def test_any_cut_gives_the_same_gradient(tmp_path: Path, micro_batch: str) -> No
     for one, other in zip(whole, parts, strict=True):
         assert other["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-4)
         assert other["loss"] == pytest.approx(one["loss"], rel=1e-5, abs=1e-9)
+
+
+@pytest.mark.slow
+def test_kernels_over_steps_and_members_are_certified(tmp_path: Path) -> None:
+    text = TRAINED.replace("MICRO", "") + """
+objective members for actor {
+  let mine = each(mean(logp(actor, y), per: step), text.length(s) / 8)
+  maximize least: mean(min(mine, over: member) else 0) + mean(std(mine, per: sample, keep: member) * each(1, 0.5) else 0)
+}
+"""
+    spec = spec_of(text, project_of(tmp_path))
+    for objective in spec.objectives:
+        staged = compile_objective(spec, objective)
+        assert "y.step" in [axis.name for axis in staged.axes]
+        report = certify(CompiledObjective(staged, "numba", meaning=Meaning(spec, objective)), seed=2)
+        assert report.passed, str(report)
 
 
 # ------------------------------------------------------------------ without training

@@ -62,7 +62,7 @@ class Partial:
                  calls: Calls, within: Sequence[int], firm: dict[int, Value] | None = None) -> None:
         self.graph, self.places, self.known, self._calls = graph, Places(layout), known, calls
         self.open: dict[int, Mask] = {key: marks for key, marks in open_.items() if marks.any()}
-        self._blank: set[int] = set()
+        self._blank = {key for key in self.open if key not in within and graph[key].type.optional}
         self._closed: dict[int, tuple[Mask, float]] = {}
         self._evaluation = Evaluation(graph, layout, known, settle=self._settle, foreign=lambda node, inputs: calls.at_once(
             node, inputs, self.open.get(node.key)))

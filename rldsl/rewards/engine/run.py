@@ -159,7 +159,7 @@ class HostRun:
     def _partial(self, within: Sequence[int], sees: Iterable[int]) -> Partial:
         """What is known when some calls have answered."""
         layout, visible = self.layout(), frozenset(sees)
-        known, marks = dict(self.known), dict[int, Mask]()
+        known, marks = dict(self.known), dict(self.open)
         for node in (self.graph[key] for key in within):
             if self._tier(node) > Tier.NATIVE:
                 places = layout.size(node.type.axis.name)

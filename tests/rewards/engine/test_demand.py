@@ -135,6 +135,14 @@ def test_what_is_observed_asks_nothing_until_it_is_demanded() -> None:
     assert not run.open
 
 
+def test_what_is_observed_later_knows_where_nobody_was_asked() -> None:
+    spec = compiled("reward style = judge(y.text)\nreward double = 2 * style\nreward total = verdict(y.text) * style\n")
+    run = run_of(spec, Table(NUMBER), TEXTS)
+    run.run([key_of(spec, "total")], [key_of(spec, "style")])
+    run.run((), [key_of(spec, "double")])
+    assert states_of(run, key_of(spec, "double")) == [State.NOT_ASKED, State.VALUE, State.NOT_ASKED, State.VALUE]
+
+
 def test_a_function_of_the_whole_batch_is_asked_about_all_of_it_or_nothing() -> None:
     spec = compiled("reward total = verdict(y.text) * judge(y.text)\n")
     for texts, count in ((TEXTS, 4), (["0 1 1", "0 1 2"], 0)):
