@@ -32,7 +32,8 @@ class Comparison:
     """`name` before and after (or here and there). `kendall_within` is the mean of Kendall's tau-b over the `ranked` groups in
     which both vary. `best_changed` counts the groups, of `groups` with several values, whose best completion is another one;
     `signs_changed` the completions, of `compared`, whose value minus the mean of their group has another sign. None where
-    nothing can be said. `notes` say what was changed."""
+    nothing can be said. All of it is of the completions that have a number before and after; `missing_before` and `missing_after` have
+    none there. `notes` say what was changed."""
 
     title: str
     name: str
@@ -50,6 +51,8 @@ class Comparison:
     signs_changed: int
     flat_before: int
     flat_after: int
+    missing_before: int = 0
+    missing_after: int = 0
     largest: tuple[Disagreement, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -74,10 +77,10 @@ def compare_values(title: str, name: str, before: Numbers, after: Numbers, group
     signs = np.sign(_settled(centred(first, groups))) != np.sign(_settled(centred(second, groups)))
     moved = np.abs(_relative_ranks(second, groups, several) - _relative_ranks(first, groups, several))
     return Comparison(
-        title, name, int(both.sum()), _mean(before), _mean(after), pearson(before, after), spearman(before, after),
+        title, name, int(both.sum()), _mean(first), _mean(second), pearson(before, after), spearman(before, after),
         kendall(before, after), *within, int(several.sum()), int((best & several).sum()),
         int((signs & both & several[groups]).sum()), _flat(first, groups, several), _flat(second, groups, several),
-        _largest(before, after, moved))
+        int((~np.isfinite(before)).sum()), int((~np.isfinite(after)).sum()), _largest(before, after, moved))
 
 
 def _within(before: Numbers, after: Numbers, groups: Indices, both: Any) -> tuple[float | None, float | None, int]:

@@ -112,6 +112,9 @@ def _print_comparison(entry: Comparison, console: Console) -> None:
     console.print(Text(f"{entry.title}: {entry.name}", style="bold"))
     for note in entry.notes:
         console.print(Text(f"  {note}"))
+    if entry.missing_before or entry.missing_after:
+        missing = f"{_counted(entry.missing_before, 'completion')} before, {entry.missing_after:,} after"
+        console.print(Text(f"  without a number: {missing}; what follows is of those that have both"))
     if entry.is_same:
         console.print(Text(f"  the same for each of {_counted(entry.compared, 'completion')}"))
         return

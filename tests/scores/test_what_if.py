@@ -12,7 +12,7 @@ from rldsl.scores.comparing import Comparison
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.report import ScoreReport
 from rldsl.scores.what_if import Definition, Mark, Weight, parse_what_if
-from tests.scores.conftest import HEAD, SPEC, Score, column
+from tests.scores.conftest import HEAD, SPEC, Score, column, node
 
 SUMS = HEAD + """
 param weight: Real in [0, 1] = 0.5
@@ -170,3 +170,30 @@ def test_completions_are_matched_where_groups_put_them_in_another_order(score: S
     other = score(rows, SPEC, group="completion")
     assert column(one, "row") == [0, 2, 1, 3] and column(other, "row") == [0, 1, 2, 3]
     assert all(entry.is_same for entry in against(one, other) if entry.name != "above")
+
+
+GATED = HEAD + """
+reward right = verify.equal(y.text, problems.answer)
+reward form = verify.regex(y.text, "^b")
+reward total = right * (0.5 + 0.5 * form)
+"""
+OF_FORM = [{"prompt": "q", "answer": answer, "completion": text}
+           for answer, text in [("bb", "bb"), ("bb", "a"), ("a", "a"), ("a", "b"), ("a", "c")]]
+
+
+@pytest.mark.parametrize("change", ["form weight 0.3", "total = right * (0.5 + 0.3 * form)"])
+def test_a_weight_behind_a_gate_is_known_where_the_gate_is_shut(score: Score, change: str) -> None:
+    """right 1 0 1 0 0; form 1 - 0 - -: total 1 0 0.5 0 0 becomes 0.8 0 0.5 0 0, whoever was not asked for `form`."""
+    report = score(OF_FORM, GATED)
+    found = asked(report, change)["total"]
+    assert node(report, "form").not_asked == 3
+    assert (found.compared, found.missing_before, found.missing_after) == (5, 0, 0)
+    assert (found.mean_before, found.mean_after) == (pytest.approx(1.5 / 5), pytest.approx(1.3 / 5))
+    assert not any("without the value" in note for note in found.notes)
+
+
+def test_before_and_after_are_of_the_same_completions(score: Score) -> None:
+    """Opened, the gate leaves `total` at the two completions that were asked for `form`: 1 and 0.5 before, 2 and 0.5 after."""
+    found = asked(score(OF_FORM, GATED), "total = 0.5 * right + 1.5 * form")["total"]
+    assert (found.compared, found.missing_before, found.missing_after) == (2, 0, 3)
+    assert (found.mean_before, found.mean_after) == (pytest.approx(0.75), pytest.approx(1.25))
