@@ -60,12 +60,16 @@ def score_file(asked: Asked) -> int:
         print(f"error: {fault}", file=sys.stderr)
         return fault.exit_status if isinstance(fault, ScoreError) else FAULT
     except KeyboardInterrupt:
-        print("interrupted: what was scored is kept; the same command with --resume goes on", file=sys.stderr)
+        without = ", without --replace," if asked.replace else ""
+        print(f"interrupted: what was scored is kept; the same command with --resume{without} goes on", file=sys.stderr)
         return INTERRUPTED
 
 
 def _score(asked: Asked) -> int:
     from rldsl.scores.printing import print_comparisons, print_report
+    if asked.resume and asked.replace:
+        raise ScoreError("`--resume` and `--replace` together", "one goes on with what is in the folder, the other forgets it.",
+                         "`--resume` alone after an interruption", USAGE)
     spec = _spec(asked, asked.spec, asked.sets)
     if spec is None:
         return FAULT

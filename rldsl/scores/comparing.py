@@ -32,8 +32,8 @@ class Comparison:
     """`name` before and after (or here and there). `kendall_within` is the mean of Kendall's tau-b over the `ranked` groups in
     which both vary. `best_changed` counts the groups, of `groups` with several values, whose best completion is another one;
     `signs_changed` the completions, of `compared`, whose value minus the mean of their group has another sign. None where
-    nothing can be said. All of it is of the completions that have a number before and after; `missing_before` and `missing_after` have
-    none there. `notes` say what was changed."""
+    nothing can be said. All of it is of the completions that have a number before and after; `missing_before` and
+    `missing_after` have none there. `notes` say what was changed."""
 
     title: str
     name: str

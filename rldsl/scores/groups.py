@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from rldsl.graph.model import Leaf, SourceKind
+from rldsl.resolve.names import listed
 from rldsl.scores.faults import ScoreError
+from rldsl.scores.plan import Plan, below
 from rldsl.scores.reading import Completion, Reader
 
 Indices = npt.NDArray[np.int64]
+
+_First = tuple[tuple[object, ...], str]  # of a group: its data, and where its first completion stands
 
 MOST_ROWS = 8192
 MOST_CHARACTERS = 1 << 26
@@ -21,10 +26,13 @@ MOST_CHARACTERS = 1 << 26
 @dataclass(frozen=True, slots=True)
 class Survey:
     """`groups[i]` is the group of the i-th completion, numbered as they first appear. `scattered` says how many groups are not
-    together in the file: then completions are held and brought together, in the order of groups."""
+    together in the file: then completions are held and brought together, in the order of groups. `splits` says of each field that
+    differs among completions of an equal prompt, and so splits their group, at how many prompts, of `prompts`."""
 
     groups: Indices
     scattered: int
+    splits: Mapping[str, int] = field(default_factory=dict)
+    prompts: int = 0
 
     @property
     def count(self) -> int:
@@ -60,7 +68,8 @@ class Batch:
 def survey(reader: Reader) -> Survey:
     """Read everything once: faults are said before anything is scored."""
     known: dict[object, int] = {}
-    values: dict[int, tuple[object, ...]] = {}
+    firsts: dict[int, _First] = {}
+    divided = _Divided(reader)
     groups: list[int] = []
     scattered: set[int] = set()
     alone = not reader.plan.response.is_sampled
@@ -69,15 +78,39 @@ def survey(reader: Reader) -> Survey:
             key: object = ("row", completion.row) if not alone else ("completion", len(groups))
         else:
             key = completion.key if isinstance(completion.key, str) else _digest(completion.key)
+        if key not in known:
+            divided.add(completion)
         number = known.setdefault(key, len(known))
         if groups and number != groups[-1] and number != len(known) - 1:
             scattered.add(number)
-        _check_shared(reader, completion, number, values)
+        _check_shared(reader, completion, number, firsts)
         groups.append(number)
     if not groups:
         raise ScoreError(f"there are no completions in {reader.given.path}", "there is nothing to score.",
                          "give a file with one row for each completion, or for each prompt")
-    return Survey(np.array(groups, np.int64), len(scattered))
+    return Survey(np.array(groups, np.int64), len(scattered), {name: len(found) for name, found in divided.at.items() if found},
+                  len(divided.first))
+
+
+class _Divided:
+    """Which fields tell groups of an equal prompt apart: `at` has the prompts, `first` the fields of the first group of each."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._fields = [entry.name for entry in reader.plan.fields]
+        self.first: dict[bytes, list[bytes]] = {}
+        self.at: dict[str, set[bytes]] = {name: set() for name in self._fields}
+
+    def add(self, completion: Completion) -> None:
+        """Hear of a group's first completion. Of groups by `--group`, of a run or of rows there is nothing to say."""
+        match completion.key:
+            case (str() as prompt, tuple()):
+                own = _digest(prompt)
+                fields = [_digest(value) for value in completion.values]
+                for name, one, other in zip(self._fields, self.first.setdefault(own, fields), fields, strict=True):
+                    if one != other:
+                        self.at[name].add(own)
+            case _:
+                pass
 
 
 def _digest(key: object) -> bytes:
@@ -85,15 +118,25 @@ def _digest(key: object) -> bytes:
     return hashlib.blake2b(repr(key).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _check_shared(reader: Reader, completion: Completion, number: int, values: dict[int, tuple[object, ...]]) -> None:
+def _check_shared(reader: Reader, completion: Completion, number: int, firsts: dict[int, _First]) -> None:
     """Where `--group` says what belongs together, the data of a group must be equal; elsewhere it is by definition."""
     if reader.columns.group is None:
         return
-    first = values.setdefault(number, completion.values)
-    for field, one, other in zip(reader.plan.fields, first, completion.values, strict=True):
+    values, place = firsts.setdefault(number, (completion.values, completion.place))
+    for entry, one, other in zip(reader.plan.fields, values, completion.values, strict=True):
         if one != other:
-            raise ScoreError(f"row {completion.row + 1} has another `{field.name}` than its group",
-                             f"`--group {reader.given.group}` puts it with a row of other data.", "group by another column")
+            raise ScoreError(
+                f"{completion.place}: another `{entry.name}` than the rest of its group ({place})",
+                f"`--group {reader.given.group}` makes them one group, and a field of the data has one value for each group.",
+                f"group by a column within which `{entry.name}` is equal; or score what reads it ({listed(_readers(reader.plan, entry.name))}) "
+                "by a spec of its own, without `--group`: then completions of equal prompt and equal data are a group")
+
+
+def _readers(plan: Plan, name: str) -> list[str]:
+    """The named values that a field of the data is read for."""
+    leaves = {node.key for node in plan.nodes if isinstance(node.operation, Leaf)
+              and node.operation.kind is SourceKind.DATA and node.operation.field == name}
+    return [value.name for value in plan.values if not leaves.isdisjoint(below(plan.spec, [value.key]))]
 
 
 def batches(reader: Reader, found: Survey, *, whole: bool) -> Iterator[Batch]:

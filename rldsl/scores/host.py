@@ -20,10 +20,12 @@ from rldsl.rewards.engine.run import HostRun
 from rldsl.rewards.hosting import open_host
 from rldsl.rewards.kept_calls import Kept
 from rldsl.rewards.outcome import Outcome
+from rldsl.scores.faults import ScoreError
 from rldsl.scores.groups import Batch, Indices
 from rldsl.scores.lengths import Lengths
 from rldsl.scores.models import Models, read_all
 from rldsl.scores.plan import Plan
+from rldsl.train.outcome import place_of
 from rldsl.types import BATCH
 
 
@@ -60,6 +62,14 @@ class Evaluator:
 
     def __exit__(self, *leaving: object) -> None:
         self.host.close()
+
+    def check_calls(self) -> None:
+        """Raises `ScoreError` where a function cannot be loaded, or a judge cannot be asked at all: before anything is asked."""
+        for node in self.plan.calls:
+            for prepared in self.host.prepare([node.operation]) if isinstance(node.operation, Foreign) else ():
+                if prepared.problem is not None:
+                    where = "" if node.span is None else f"{place_of(self.plan.spec, node.span)}: "
+                    raise ScoreError(f"{where}`{prepared.function}` cannot be used: {' '.join(prepared.problem.message.split())}")
 
     def run(self, batch: Batch) -> Evaluated:
         """Everything that is scored, of one batch."""

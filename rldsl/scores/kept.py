@@ -155,7 +155,7 @@ class Recomputed:
         known, within = self._leaves(keys), below(self.plan.spec, keys)
         marks = {key: self.kept.states[digest] == State.NOT_ASKED for key in known
                  if (digest := self.names.digests[key]) in self.kept.states and key not in self.fixed}
-        ordered = [node.key for node in self.plan.spec.graph.nodes if node.key in within]  # keys of a what-if's new nodes are the last
+        ordered = [node.key for node in self.plan.spec.graph.nodes if node.key in within]  # not by keys: a what-if adds some
         return Partial(self.plan.spec.graph, self.kept.layout, known, marks, self, ordered)
 
     def at_once(self, node: Node, inputs: Any, marks: Any) -> Any:

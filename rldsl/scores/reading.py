@@ -42,7 +42,7 @@ class Given:
 @dataclass(slots=True)
 class Completion:
     """One completion. `row` counts the rows of the file from 0; `key` is equal for those of one group; `side` is `chosen` or
-    `rejected` where a row has both."""
+    `rejected` where a row has both; `place` the row as it is shown, by its line where it has one."""
 
     row: int
     text: str
@@ -52,6 +52,7 @@ class Completion:
     finished: bool | None = None
     length: int | None = None
     side: str | None = None
+    place: str = ""
 
 
 @dataclass(slots=True)
@@ -125,7 +126,8 @@ class Reader:
                            for path, spec in zip(self.columns.fields, self.plan.fields, strict=True))
             prompt, key = self._prompt(row), self._key(row, values)
             for text, side in self._texts(row):
-                yield Completion(number, self._mended(text), prompt, values, key, self._finished(row), self._length(row), side)
+                yield Completion(number, self._mended(text), prompt, values, key, self._finished(row), self._length(row), side,
+                                 _shown(place))
         except WrongValue as wrong:
             file, line, count = place
             problems.add(str(wrong) if count is None else f"row {count}: {wrong}", file, line)
@@ -200,6 +202,11 @@ class Reader:
             self.mended += 1
             return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return text
+
+
+def _shown(place: Place) -> str:
+    file, line, count = place
+    return f"{file}:{line}" if line is not None else f"row {count} of {file}"
 
 
 class _faults:

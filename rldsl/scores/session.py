@@ -27,7 +27,7 @@ from rldsl.scores.writing import SUMMARY, ScoreFolder
 from rldsl.train.durable import explained
 from rldsl.train.rollout_log import list_files
 
-FORMAT: Final = 1  # of the folder
+FORMAT: Final = 2  # of the folder
 
 Progress = Callable[[int, int], None]
 
@@ -55,10 +55,11 @@ def score_spec(request: Request) -> ScoreReport:
     plan = plan_scores(request.spec, request.rollout)
     names = name_nodes(plan)
     reader = Reader(plan, request.given)
+    found = None if request.out.exists() else survey(reader)  # a file that is refused leaves no folder
     with ScoreFolder(request.out, plan, names, _identity(request)) as folder:
         if not folder.open(resume=request.resume, replace=request.replace):
             started = time.perf_counter()
-            found = survey(reader)
+            found = survey(reader) if found is None else found
             notes = _notes(plan, reader, found)
             count = _score_batches(request, plan, reader, found, folder)
             took, failed = folder.took(count), folder.failures(count)
@@ -88,6 +89,8 @@ def _score_batches(request: Request, plan: Plan, reader: Reader, found: Survey, 
     """Every batch that is not there yet; how many there are."""
     number = -1
     with Evaluator(plan, request.project, ask_all=request.ask_all, keep=request.keep) as evaluator:
+        evaluator.check_calls()
+        folder.begin()
         for number, batch in enumerate(batches(reader, found, whole=plan.whole is not None)):
             if folder.has_part(number):
                 folder.skip_part(number)
@@ -133,6 +136,9 @@ def _notes(plan: Plan, reader: Reader, found: Survey) -> tuple[str, ...]:
         notes.append(f"{counted(reader.mended, 'text')} with half of a surrogate pair, which no file holds: U+FFFD stands for it")
     if found.scattered:
         notes.append(f"{counted(found.scattered, 'group')} not together in the file: all completions are held and brought together")
+    notes += [f"`{name}` differs among the completions of {count:,} of {counted(found.prompts, 'prompt')}, and completions of "
+              f"equal prompt and equal data are a group: so there are {counted(found.group_count, 'group')}"
+              for name, count in found.splits.items()]
     if plan.whole is not None:
         notes.append(f"`{plan.whole}` reads completions of all prompts: they are held at once")
     says_groups = reader.columns.prompt is not None or reader.columns.group is not None

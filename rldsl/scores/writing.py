@@ -50,9 +50,11 @@ class ScoreFolder:
         self.path, self.plan, self.names, self.identity = path, plan, names, identity
         self.sizes: dict[str, int] = {}
         self._lock: RunLock | None = None
+        self._forgets = False
 
     def open(self, *, resume: bool, replace: bool) -> bool:
-        """Take the folder; True if it is complete already. Raises `ScoreError` where it holds something else."""
+        """Take the folder; True if it is complete already. Raises `ScoreError` where it holds something else. Changes nothing in
+        it before `begin`."""
         with explained("create the folder", self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         self._lock = RunLock(self.path)
@@ -61,7 +63,8 @@ class ScoreFolder:
         if before is None:
             _refuse_foreign(self.path)
         elif replace:
-            self._clear()
+            self._forgets = True
+            return False
         elif before != dict(self.identity):
             raise ScoreError(f"{self.path} holds other scores: {_difference(before, self.identity)}",
                              "scores of two kinds do not go into one folder.", "`--out` another folder, or `--replace` these")
@@ -69,7 +72,6 @@ class ScoreFolder:
             what = "these scores" if (self.path / SUMMARY).exists() else "a part of these scores"
             raise ScoreError(f"{self.path} holds {what} already", "",
                              "`--resume` goes on with what is there and asks nothing twice; `--replace` scores again")
-        self._begin()
         return (self.path / SUMMARY).exists()
 
     def close(self) -> None:
@@ -83,7 +85,10 @@ class ScoreFolder:
     def __exit__(self, *leaving: object) -> None:
         self.close()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Make it ready for parts; what `replace` forgets is forgotten here."""
+        if self._forgets:
+            self._clear()
         if not (self.path / IDENTITY).exists():
             for name, source in self.plan.spec.sources.items():
                 if name == self.plan.spec.source.name:
@@ -359,6 +364,8 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    if before.get("format") != now["format"]:
+        return f"of format {before.get('format')}, and this version writes format {now['format']}"
     names = [name for name in now if before.get(name) != now[name]]
     return f"another {names[0].replace('_', ' ')}" if names else "of another version"
 

@@ -81,9 +81,34 @@ def test_an_interrupted_scoring_says_how_it_goes_on(rldsl: Command, project: Pat
     with monkeypatch.context() as cut:
         cut.setattr(ScoreFolder, "has_part", interrupted)
         found = rldsl("score", "mine.rl", "rows.jsonl")
+        again = rldsl("score", "mine.rl", "rows.jsonl", "--replace")
     assert (found.status, found.out) == (130, "")
     assert "--resume goes on" in found.err
+    assert "the same command with --resume, without --replace, goes on" in again.err
     assert rldsl("score", "mine.rl", "rows.jsonl", "--resume").status == 0
+
+
+def test_a_folder_of_an_older_format_is_refused_until_it_is_replaced(rldsl: Command, project: Path) -> None:
+    assert rldsl("score", "mine.rl", "rows.jsonl").status == 0
+    identity = project / "scores/mine-rows/score.json"
+    identity.write_text(json.dumps({**json.loads(identity.read_text()), "format": 1}))
+    found = rldsl("score", "mine.rl", "rows.jsonl", "--what-if", "weight = 0")
+    assert found.status == 1
+    assert "scores/mine-rows holds other scores: of format 1, and this version writes format 2" in found.err
+    assert "`--replace`" in found.err
+    assert rldsl("score", "mine.rl", "rows.jsonl", "--replace", "--what-if", "weight = 0").status == 0
+
+
+def test_a_judge_that_is_not_set_up_is_an_error_before_anything_is_scored(rldsl: Command, project: Path,
+                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOT_SET", raising=False)
+    judged = 'judge g from openai(model: "m", base_url: env("NOT_SET"))\nrubric fine judged by g { "It is fine" weight 1 }\n'
+    (project / "judged.rl").write_text(f"{HEAD}{judged}reward style = fine(y.text, question: problems.question)\n")
+    found = rldsl("score", "judged.rl", "rows.jsonl")
+    assert (found.status, found.out) == (1, "")
+    assert "NOT_SET" in found.err and "cannot be used" in found.err
+    assert not (project / "scores/judged-rows/summary.json").exists()
+    assert not (project / "scores/judged-rows/score.json").exists()
 
 
 @pytest.mark.parametrize(("arguments", "status", "said"), [
@@ -96,6 +121,7 @@ def test_an_interrupted_scoring_says_how_it_goes_on(rldsl: Command, project: Pat
     (["mine.rl", "rows.jsonl", "--what-if", "louder"], 2, "`louder` is no what-if"),
     (["mine.rl", "rows.jsonl", "--against", "no.rl"], 1, "no.rl cannot be compared with"),
     (["mine.rl", "rows.jsonl", "--set", "weight=7"], 1, ""),
+    (["mine.rl", "rows.jsonl", "--replace", "--resume"], 2, "`--resume` and `--replace` together"),
     (["mine.rl", "rows.jsonl", "--limit", "0"], 2, ""),
 ])
 def test_bad_commands_are_answered(rldsl: Command, project: Path, arguments: list[str], status: int, said: str) -> None:

@@ -120,8 +120,30 @@ def test_a_column_says_what_belongs_together(score: Score) -> None:
     rows = [{"id": number // 2, "prompt": "q", "answer": "a", "completion": text} for number, text in enumerate("abab")]
     assert column(score(rows, group="id"), "group") == [0, 0, 1, 1]
     rows[1]["answer"] = "b"
-    with pytest.raises(ScoreError, match="row 2 has another `answer` than its group"):
+    with pytest.raises(ScoreError, match=r"rows-2.jsonl:2: another `answer` than the rest of its group \(.*rows-2.jsonl:1\)"
+                                         r"[\s\S]*score what reads it \\(`right`, `places`, `total`, `above`\\)"):
         score(rows, group="id")
+
+
+def test_a_group_that_is_refused_leaves_no_folder_and_forgets_none(score: Score, tmp_path: Path) -> None:
+    rows = [{"id": 1, "prompt": "q", "answer": answer, "completion": "a"} for answer in "ab"]
+    with pytest.raises(ScoreError, match="another `answer`"):
+        score(rows, group="id", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert column(score(rows, out=tmp_path / "out"), "right") == [1, 0]
+    with pytest.raises(ScoreError, match="another `answer`"):
+        score(rows, group="id", out=tmp_path / "out", replace=True)
+    assert (tmp_path / "out" / "summary.json").exists()
+
+
+def test_a_field_that_splits_prompts_is_said(score: Score) -> None:
+    """Of the three prompts one has completions of two answers: four groups."""
+    rows = [{"prompt": prompt, "answer": answer, "completion": "a"} for prompt, answer in ("pa", "pa", "qa", "qb", "qa", "ra")]
+    report = score(rows)
+    assert report.groups == 4
+    assert any(note.startswith("`answer` differs among the completions of 1 of 3 prompts") and "4 groups" in note
+               for note in report.notes)
+    assert not any("differs" in note for note in score(rows[:3]).notes)
 
 
 def test_without_a_prompt_each_row_is_a_group_and_it_is_said(score: Score) -> None:
