@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rldsl.graph.expanding import makers
-from rldsl.graph.model import Elementwise, Foreign, Function, Node
+from rldsl.graph.model import Elementwise, Foreign, Function, Graph, Node
 from rldsl.graph.spec import ObjectiveSpec, Spec
 from rldsl.graph.steps import Assign as AssignStep
 from rldsl.graph.steps import Every, Repeat, StageStep, Step, When
@@ -26,6 +26,23 @@ def handled_calls(spec: Spec) -> frozenset[int]:
             open_ended.add(node.key)
     calls = [node for node in spec.graph.nodes if isinstance(node.operation, Foreign)]
     return frozenset(node.key for node in calls if node.key not in open_ended)
+
+
+def unhandled_below(graph: Graph, key: int) -> frozenset[int]:
+    """The nodes whose absence a node may take over, itself included: not what stands before an `else`, which takes it."""
+    waiting, found = [key], set[int]()
+    while waiting:
+        node = graph[waiting.pop()]
+        if node.key not in found:
+            found.add(node.key)
+            match node.operation:
+                case Elementwise(function=Function.OTHERWISE):
+                    waiting.append(node.inputs[1])
+                case Elementwise(function=Function.IS_MISSING):
+                    pass
+                case _:
+                    waiting.extend(node.inputs)
+    return frozenset(found)
 
 
 def _unread_makers(spec: Spec) -> Iterable[int]:

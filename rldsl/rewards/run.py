@@ -320,7 +320,8 @@ def _different(columns: list[list[Any]]) -> tuple[list[tuple[Any, ...]], list[in
     known: dict[Any, int] = {}
     places: list[int] = []
     for item in zip(*columns, strict=True):
-        key = tuple(json.dumps(part) if isinstance(part, (dict, list)) else part for part in item)
+        key = tuple(part if isinstance(part, str) else (type(part), json.dumps(part) if isinstance(part, (dict, list)) else part)
+                    for part in item)  # a column of JSON may hold 1, 1.0, true, [1] and the text "[1]"
         if key not in known:
             known[key] = len(items)
             items.append(item)

@@ -13,7 +13,7 @@ from rldsl.graph.spec import Spec
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.asked import Asked, Mask
 from rldsl.rewards.engine.places import Places
-from rldsl.scores.plan import below
+from rldsl.rewards.handled import unhandled_below
 
 States = npt.NDArray[np.int8]
 
@@ -44,13 +44,14 @@ def call_states(record: Asked) -> States:
 
 
 def value_states(spec: Spec, layout: Layout, key: int, values: Any, calls: Mapping[int, States], open_: Mask | None) -> States:
-    """Of a value made of calls: where there is none, whether a call that it is made of failed there, or was not asked."""
+    """Of a value made of calls: where there is none, whether a call that it is made of failed there (and no
+    `else` took that), or was not asked."""
     found = _there(values)
     missing = found == State.ABSENT
     if not missing.any():
         return found
     places, axis = Places(layout), spec.graph[key].type.axis
-    for call in below(spec, [key]) & calls.keys():
+    for call in unhandled_below(spec.graph, key) & calls.keys():
         marks = calls[call] == State.FAILED
         if marks.any():
             found[missing & places.across(marks, spec.graph[call].type.axis, axis)] = State.FAILED
