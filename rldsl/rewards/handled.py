@@ -28,8 +28,9 @@ def handled_calls(spec: Spec) -> frozenset[int]:
     return frozenset(node.key for node in calls if node.key not in open_ended)
 
 
-def unhandled_below(graph: Graph, key: int) -> frozenset[int]:
-    """The nodes whose absence a node may take over, itself included: not what stands before an `else`, which takes it."""
+def unhandled_below(graph: Graph, key: int, *, skipping: bool = False) -> frozenset[int]:
+    """The nodes whose absence a node may take over, itself included: not what stands before an `else` with a value, which takes
+    it; with `skipping`, nor what stands before an `else skip`."""
     waiting, found = [key], set[int]()
     while waiting:
         node = graph[waiting.pop()]
@@ -39,6 +40,8 @@ def unhandled_below(graph: Graph, key: int) -> frozenset[int]:
                 case Elementwise(function=Function.OTHERWISE):
                     waiting.append(node.inputs[1])
                 case Elementwise(function=Function.IS_MISSING):
+                    pass
+                case Foreign(name="policy.skip") if skipping:
                     pass
                 case _:
                     waiting.extend(node.inputs)
