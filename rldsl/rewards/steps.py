@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from rldsl.rewards.outcome import Failure
@@ -26,6 +27,12 @@ def split_texts(settings: Mapping[str, Any], texts: Sequence[str],
     if separators is None:
         separators = [_occurrences(text, str(settings["at"])) for text in texts]
     return [found if isinstance(found, Failure) else _between(text, found) for text, found in zip(texts, separators, strict=True)]
+
+
+def cut_at(text: str, starts: Sequence[int]) -> Places:
+    """The steps of a text that begin at the characters `starts`, and the one that begins the text."""
+    bounds = [0, *starts, len(text)]
+    return _steps(text, ((start, start, stop) for start, stop in pairwise(bounds)))
 
 
 def pattern_job(settings: Mapping[str, Any]) -> Job | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from enum import IntEnum
 from typing import Any
 
@@ -50,13 +50,24 @@ def value_states(spec: Spec, layout: Layout, key: int, values: Any, calls: Mappi
     missing = found == State.ABSENT
     if not missing.any():
         return found
-    places, axis = Places(layout), spec.graph[key].type.axis
-    for call in unhandled_below(spec.graph, key) & calls.keys():
-        marks = calls[call] == State.FAILED
-        if marks.any():
-            found[missing & places.across(marks, spec.graph[call].type.axis, axis)] = State.FAILED
+    found[missing & _failed(spec, layout, key, calls, unhandled_below(spec.graph, key))] = State.FAILED
     if open_ is not None:
         found[open_] = State.NOT_ASKED
+    return found
+
+
+def unanswered(spec: Spec, layout: Layout, key: int, calls: Mapping[int, States]) -> Mask:
+    """The places of a value where a call that it is made of failed, and no `else` of the spec says what that means."""
+    return _failed(spec, layout, key, calls, unhandled_below(spec.graph, key, skipping=True))
+
+
+def _failed(spec: Spec, layout: Layout, key: int, calls: Mapping[int, States], within: Set[int]) -> Mask:
+    places, axis = Places(layout), spec.graph[key].type.axis
+    found = np.zeros(layout.size(axis.name), np.bool_)
+    for call in within & calls.keys():
+        marks = calls[call] == State.FAILED
+        if marks.any():
+            found |= places.across(marks, spec.graph[call].type.axis, axis)
     return found
 
 
