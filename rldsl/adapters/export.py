@@ -32,9 +32,11 @@ def export_text(asked: Export) -> str:
     """The file. Raises `ScoreError` where the host cannot be served by the reward, and `SpecError`."""
     from rldsl import __version__
     with load_scores(asked.spec, asked.reward, maps=asked.maps, overrides=asked.overrides) as scores:
-        if asked.host == "verl" and scores.meets_others:
-            from rldsl.adapters.verl import compares
-            raise compares(scores.reward.name)
+        if asked.host == "verl":
+            from rldsl.adapters.verl import check_columns, compares
+            if scores.meets_others:
+                raise compares(scores.reward.name)
+            check_columns(scores.plan, scores.maps)
         name, fields = scores.reward.name, [field.name for field in scores.plan.fields]
         meets_others = scores.meets_others
     given = {"maps": dict(asked.maps or {}), "overrides": dict(asked.overrides or {})}

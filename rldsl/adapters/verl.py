@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from rldsl.resolve.names import listed
+from rldsl.scores.columns import GROUND_TRUTH
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.live import Scored, load_scores
+from rldsl.scores.plan import Plan
 from rldsl.scores.states import State
+
+COLUMNS: Final = ("data_source", "completion", "reward_model.ground_truth")
+"""What verl hands over beside `extra_info`, as `--map` writes it."""
 
 ComputeScore = Callable[..., dict[str, Any]]
 
@@ -48,6 +54,21 @@ def compares(name: str) -> ScoreError:
     """Why verl cannot be given a reward."""
     return ScoreError(f"`{name}` depends on other completions", "verl hands over one completion at a time.",
                       "take a reward that it is made of, and let verl's advantage compare")
+
+
+def check_columns(plan: Plan, maps: Mapping[str, str]) -> None:
+    """Raises `ScoreError` where a field is read from what verl does not hand to a reward function."""
+    known = (*COLUMNS, "extra_info.NAME")
+    for field, column in maps.items():
+        if column not in COLUMNS and not column.startswith(("extra_info.", f"{COLUMNS[-1]}.")):
+            raise ScoreError(f"verl hands over no column `{column}`",
+                             f"`--map {field}={column}` names it; there are {listed(known)}.",
+                             f"`--map {field}=extra_info.{column}`", exit_status=2)
+    owner = plan.data.name if plan.data is not None else ""
+    for name in (entry.name for entry in plan.fields):
+        if name not in maps and f"{owner}.{name}" not in maps and name not in (*COLUMNS, *GROUND_TRUTH):
+            raise ScoreError(f"verl hands over no column `{name}`", f"the spec reads `{owner}.{name}`; there are {listed(known)}.",
+                             f"`--map {name}=extra_info.{name}`", exit_status=2)
 
 
 def _numbers(scored: Scored, rewards: frozenset[str]) -> dict[str, float]:

@@ -97,10 +97,15 @@ def _pairs(here: Plan, there: Plan) -> list[tuple[NamedValue, NamedValue]]:
 
 def last_reward(plan: Plan) -> NamedValue | None:
     """The one reward that no other is made of and that is not held out; None where there are several, or none."""
+    found = last_rewards(plan)
+    return found[0] if len(found) == 1 else None
+
+
+def last_rewards(plan: Plan) -> list[NamedValue]:
+    """The rewards that no other is made of and that are not held out."""
     rewards = completion_rewards(plan)
     keys = {entry.key: below(plan.spec, plan.spec.graph[entry.key].inputs) for entry in rewards.values()}
-    found = [entry for entry in rewards.values() if not entry.held_out and not any(entry.key in inner for inner in keys.values())]
-    return found[0] if len(found) == 1 else None
+    return [entry for entry in rewards.values() if not entry.held_out and not any(entry.key in inner for inner in keys.values())]
 
 
 def _aligned(here: Kept, there: Kept) -> Indices:

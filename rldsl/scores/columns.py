@@ -65,9 +65,9 @@ def value_at(row: Mapping[str, Any], path: Path) -> Any:
 
 
 def find_columns(plan: Plan, rows: Sequence[Mapping[str, Any]], maps: Mapping[str, str], group: str | None,
-                 origin: str, *, is_shared: bool = False) -> Columns:
-    """From the first rows of a file. Raises `ScoreError` where something that is needed is not there."""
-    finder = _Finder(plan, rows, maps, origin)
+                 origin: str, *, is_shared: bool = False, is_file: bool = True) -> Columns:
+    """From the first rows, of a file or not. Raises `ScoreError` where something that is needed is not there."""
+    finder = _Finder(plan, rows, maps, origin, is_file)
     texts, steps = finder.texts()
     found = Columns(texts, steps, finder.prompt(), tuple(finder.field(field.name) for field in plan.fields),
                     finder.given(group, "--group") if group is not None else None, finder.recorded("finished"),
@@ -88,6 +88,7 @@ class _Finder:
     rows: Sequence[Mapping[str, Any]]
     maps: Mapping[str, str]
     origin: str
+    is_file: bool = True
 
     @property
     def names(self) -> list[str]:
@@ -176,9 +177,15 @@ class _Finder:
                               f"the spec reads `{owner}.{name}`; the log of a run keeps the prompt and the target fields.",
                               f"declare `{name}` as `target` in a further run, or score a file that has it")
         readers = [entry.name for entry in self.plan.values if entry.name in self.plan.rewards]
+        column = near or "COLUMN"
+        if not self.is_file:
+            return ScoreError(f"the rows have no column `{name}`",
+                              f"the spec reads `{owner}.{name}` for {listed(readers)}; they have {listed(self.names)}.",
+                              f"put `{name}` into each row, or say at the start which column it is: `--map {name}={column}`, from "
+                              f'Python `maps={{"{name}": "{column}"}}`')
         return ScoreError(f"{self.origin} has no column `{name}`",
                           f"the spec reads `{owner}.{name}` for {listed(readers)}; the file has {listed(self.names)}.",
-                          f"`--map {name}={near or 'COLUMN'}`")
+                          f"`--map {name}={column}`")
 
 
 def _inner(rows: Iterable[Mapping[str, Any]]) -> Iterable[str]:

@@ -125,11 +125,12 @@ def _check_shared(reader: Reader, completion: Completion, number: int, firsts: d
     values, place = firsts.setdefault(number, (completion.values, completion.place))
     for entry, one, other in zip(reader.plan.fields, values, completion.values, strict=True):
         if one != other:
+            users = listed(_readers(reader.plan, entry.name))
             raise ScoreError(
                 f"{completion.place}: another `{entry.name}` than the rest of its group ({place})",
                 f"`--group {reader.given.group}` makes them one group, and a field of the data has one value for each group.",
-                f"group by a column within which `{entry.name}` is equal; or score what reads it ({listed(_readers(reader.plan, entry.name))}) "
-                "by a spec of its own, without `--group`: then completions of equal prompt and equal data are a group")
+                f"group by a column within which `{entry.name}` is equal; or score what reads it ({users}) by a spec of its own, "
+                "without `--group`: then completions of equal prompt and equal data are a group")
 
 
 def _readers(plan: Plan, name: str) -> list[str]:

@@ -15,7 +15,7 @@ from rldsl.graph.spec import NamedValue, Spec
 from rldsl.resolve.names import did_you_mean, listed
 from rldsl.rewards.engine.asked import Asked, Mask
 from rldsl.rewards.outcome import Cost
-from rldsl.scores.asking import last_reward
+from rldsl.scores.asking import last_rewards
 from rldsl.scores.columns import check_maps
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.groups import Batch, Indices, Survey, survey
@@ -230,11 +230,12 @@ def _batch(reader: Reader, found: Survey, order: Indices) -> Batch:
 def _chosen(plan: Plan, name: str | None) -> NamedValue:
     rewards = {entry.name: entry for entry in plan.values if entry.name in plan.rewards}
     if name is None:
-        last = last_reward(plan)
-        if last is None:
-            raise ScoreError(f"`{plan.spec.source.name}` has several rewards that nothing is made of", f"it has {listed(rewards)}.",
-                             f"name one: `{next(reversed(rewards))}`", exit_status=2)
-        return last
+        last = last_rewards(plan)
+        if len(last) != 1:
+            named, said = [entry.name for entry in last] or list(rewards), "several rewards" if last else "no reward"
+            raise ScoreError(f"`{plan.spec.source.name}` has {said} that nothing is made of", f"there are {listed(named)}.",
+                             f"name one: `--reward {named[-1]}` (from Python the argument `reward`)", exit_status=2)
+        return last[0]
     if name not in rewards:
         refused = next((entry.reason for entry in plan.refused if entry.name == name), None)
         why = f"it {refused}." if refused else f"there are {listed(rewards)}."

@@ -27,8 +27,9 @@ def print_report(report: ScoreReport, console: Console) -> None:
     _print_nodes([entry for entry in report.nodes if entry.kind != "call"], "values", console)
     _print_nodes([entry for entry in report.nodes if entry.kind == "call"], "calls", console)
     for failed in report.failures:
-        console.print(Text(f"failed: {_short(failed.name, 60)}, {_counted(failed.count, 'time')}: {failed.kind}: "
-                           f"{_short(failed.message, 160)}"), style="red")
+        said = _short(failed.message, 160) or "other messages, in `evidence.jsonl`"
+        console.print(Text(f"failed: {_short(failed.name, 60)}, {_counted(failed.count, 'time')}, first in row {failed.row + 1}: "
+                           f"{failed.kind}: {said}"), style="red", soft_wrap=True)
     _print_cost(report, console)
     _print_shares(report, console)
     _print_correlations(report, console)
@@ -37,6 +38,10 @@ def print_report(report: ScoreReport, console: Console) -> None:
         said = f"{_counted(report.stopped, 'completion')} without a value where the spec says `else stop`"
         console.print(Text(said), style="red")
     console.print(Text(f"written to {report.folder}"))
+    if report.failures:
+        count = sum(entry.count for entry in report.failures)
+        console.print(Text(f"{_counted(count, 'call')} failed; with `--replace` costly calls that did not fail are not made again"),
+                      soft_wrap=True)
 
 
 def _print_nodes(nodes: Sequence[NodeReport], title: str, console: Console) -> None:

@@ -75,7 +75,7 @@ class Reader:
             raise ScoreError(f"there are no completions in {self.given.path}", "there is nothing to score.",
                              "give a file with one row for each completion, or for each prompt")
         self.columns = find_columns(self.plan, first, self.given.maps, self.given.group, str(self.given.path),
-                                    is_shared=self.given.is_shared)
+                                    is_shared=self.given.is_shared, is_file=self.given.rows is None)
 
     @property
     def is_csv(self) -> bool:

@@ -20,6 +20,7 @@ from rldsl.scores.states import State, States
 from rldsl.scores.statistics import Distribution, distribution_of, pearson, spearman
 
 LENGTH = "completion length"  # in characters, among the values that are correlated; no name of a spec has a space
+MOST_MESSAGES = 3  # of failures of one kind that are told apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,14 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Calls of one node that failed in one way: `kind` as in `rewards.outcome.FailureKind`, `message` of the first of them."""
+    """Calls of one node that failed in one way: `kind` as in `rewards.outcome.FailureKind`. `row` of the file, from 0, is that of
+    the first. Of the messages of a kind the most frequent have an entry each, the others one together, without a message."""
 
     name: str
     kind: str
     count: int
     message: str
+    row: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +125,14 @@ class ScoreReport:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a report takes from the command: names, notes, what calls took by digest, seconds in all, and by digest and kind how
-    many calls failed and what the first one said."""
+    """What a report takes from the command: names, notes, what calls took by digest, seconds in all, and by digest what failed:
+    kind, message, how many, row of the first."""
 
     completions: str
     notes: tuple[str, ...]
     took: Mapping[str, Mapping[str, float]]
     seconds: float
-    failed: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
+    failed: Mapping[str, Sequence[Sequence[Any]]] = field(default_factory=dict)
 
 
 def make_report(found: Recomputed, told: Told) -> ScoreReport:
@@ -149,8 +152,13 @@ def make_report(found: Recomputed, told: Told) -> ScoreReport:
 
 def _failures(found: Recomputed, told: Told) -> Iterator[Failed]:
     for node in found.plan.calls:
-        for kind, (count, message) in sorted(told.failed.get(found.names.digests[node.key], {}).items()):
-            yield Failed(found.names.labels[node.key], kind, int(count), str(message))
+        name, entries = found.names.labels[node.key], told.failed.get(found.names.digests[node.key], ())
+        for own in sorted({str(kind) for kind, *_ in entries}):
+            said = [(str(message), int(count), int(row)) for kind, message, count, row in entries if kind == own]
+            for message, count, row in said[:MOST_MESSAGES]:
+                yield Failed(name, own, count, message, row)
+            if others := said[MOST_MESSAGES:]:
+                yield Failed(name, own, sum(count for _, count, _ in others), "", min(row for _, _, row in others))
 
 
 def _undefined(found: Recomputed, numeric: list[NamedValue], values: Mapping[int, Any]) -> Iterator[str]:

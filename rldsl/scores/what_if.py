@@ -134,6 +134,11 @@ def apply_what_if(spec: Spec, changes: Sequence[Change], project: Path, override
 
 def _checked(spec: Spec, text: str, project: Path, values: Mapping[str, str]) -> Spec:
     result = check_source(Source(spec.source.name, text), project_loader(project), values)
+    wrong = {entry.primary.span for entry in result.errors if entry.code == "RL019"}
+    for param in spec.params:  # what stands in no file is shown as it was written on the command line
+        if param.name in values and param.span in wrong:
+            raise ScoreError(f"`{param.name} = {values[param.name][:60]}` is no value of `{param.name}`",
+                             f"its type is {param.type}.", f"a value of that type; now it is `{param.name} = {param.value}`", exit_status=2)
     if result.errors or result.spec is None:
         raise ScoreError("the spec with this change is wrong\n" + render_diagnostics(result.errors, result.sources, color=False))
     return result.spec
@@ -151,7 +156,8 @@ def _places(spec: Spec, change: Weight) -> tuple[Occurrence, ...]:
 
 def _known(spec: Spec, name: str, known: set[str], what: str) -> None:
     if name not in known:
-        raise ScoreError(f"there is no {what} `{name}`", can_change(spec), did_you_mean(name, known), exit_status=2)
+        fix = did_you_mean(name, known) or (f"name one of them: {listed(sorted(known))}" if known else "")
+        raise ScoreError(f"there is no {what} `{name}`", can_change(spec), fix, exit_status=2)
 
 
 def can_change(spec: Spec) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -128,7 +129,7 @@ class ScoreFolder:
         _write_table(self._part(number, SCORES), self._scores(batch, found, states))
         _write_table(self._part(number, NODES), self._nodes(found, states))
         write_atomically(self._part(number, EVIDENCE), self._evidence(batch, found))
-        write_atomically(self._part(number, CALLS), _json(self._took(found)))
+        write_atomically(self._part(number, CALLS), _json(self._took(batch, found)))
 
     def took(self, count: int) -> dict[str, dict[str, float]]:
         """What the calls of all parts took, by their digests: `computed`, `seconds`, `calls`, `tokens_in`, `tokens_out`,
@@ -141,28 +142,38 @@ class ScoreFolder:
                     sums[name] = sums.get(name, 0) + value
         return total
 
-    def failures(self, count: int) -> dict[str, dict[str, tuple[int, str]]]:
-        """By the digests of calls and kinds of failures: how many, and what the first one said."""
-        total: dict[str, dict[str, tuple[int, str]]] = {}
+    def failures(self, count: int) -> dict[str, list[tuple[str, str, int, int]]]:
+        """By the digests of calls: kind and message of failures, how many, and the row of the first; the most frequent first."""
+        total: dict[str, dict[tuple[str, str], tuple[int, int]]] = {}
         for number in range(count):
-            for digest, kinds in self._calls(number)["failed"].items():
+            for digest, entries in self._calls(number)["failed"].items():
                 known = total.setdefault(digest, {})
-                for kind, (found, message) in kinds.items():
-                    before, first = known.get(kind, (0, message))
-                    known[kind] = before + found, first
-        return total
+                for kind, message, found, row in entries:
+                    before, first = known.get((kind, message), (0, row))
+                    known[kind, message] = before + found, first
+        return {digest: [(*said, *known[said]) for said in sorted(known, key=lambda said: -known[said][0])]
+                for digest, known in total.items()}
 
     def _calls(self, number: int) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._part(number, CALLS).read_bytes())
         return found
 
-    def _took(self, found: Evaluated) -> dict[str, Any]:
+    def _took(self, batch: Batch, found: Evaluated) -> dict[str, Any]:
         took: dict[str, dict[str, float]] = {
             self.names.digests[key]: {"computed": called.computed, "seconds": called.seconds, **asdict(called.cost)}
             for key, called in found.calls.items()}
         took |= {self.names.digests[key]: {"stopped": count} for key, count in found.stopped.items()}
-        return {"took": took, "failed": {self.names.digests[key]: _kinds(called.failed) for key, called in found.calls.items()
-                                         if called.failed}}
+        return {"took": took, "failed": {self.names.digests[key]: self._failed(batch, found, key, called.failed)
+                                         for key, called in found.calls.items() if called.failed}}
+
+    def _failed(self, batch: Batch, found: Evaluated, key: int, failed: Mapping[int, Failure]) -> list[tuple[str, str, int, int]]:
+        """Kind, message, how many, row of the first."""
+        axis, sample = self.plan.spec.graph[key].type.axis.name, self.plan.response.sample_axis.name
+        counts = Counter((failure.kind.value, failure.message) for failure in failed.values())
+        firsts: dict[tuple[str, str], int] = {}
+        for place, failure in sorted(failed.items()):
+            firsts.setdefault((failure.kind.value, failure.message), place)
+        return [(*said, count, _row(batch, _where(batch, found, axis, sample, firsts[said]))) for said, count in counts.items()]
 
     def _part(self, number: int, name: str) -> Path:
         return self.path / PARTS / f"{number:06d}.{name}"
@@ -299,12 +310,9 @@ def _where(batch: Batch, found: Evaluated, axis: str, sample: str, place: int) -
             **({"place": place - int(found.layout.bounds(axis, sample)[index])} if axis != sample else {})}
 
 
-def _kinds(failed: Mapping[int, Failure]) -> dict[str, tuple[int, str]]:
-    found: dict[str, tuple[int, str]] = {}
-    for _, failure in sorted(failed.items()):
-        count, first = found.get(failure.kind.value, (0, failure.message))
-        found[failure.kind.value] = count + 1, first
-    return found
+def _row(batch: Batch, where: Mapping[str, int]) -> int:
+    """The row of the file that a place belongs to; of a prompt that of its first completion."""
+    return where["row"] if "row" in where else batch.heads[where["group"] - int(batch.groups[0])].row
 
 
 def _worst(states: States, bounds: Any) -> States:

@@ -66,7 +66,7 @@ def test_what_is_served_is_said(url: str) -> None:
     ({"texts": ["4"]}, 400, "is expected"),
     ({"rows": [_row("4")], "samples": 2}, 400, "`samples` is not known"),
     ({"rows": ["4"]}, 400, "each row is an object"),
-    ({"rows": [{"completion": "4"}]}, 422, "no column `answer`"),
+    ({"rows": [{"completion": "4"}]}, 422, "the rows have no column `answer`"),
     ({"rows": [{"completion": 4, "answer": "4"}]}, 422, "expected a text"),
 ])
 def test_a_request_that_cannot_be_scored_is_answered_with_what_is_wrong(url: str, body: Any, status: int, said: str) -> None:

@@ -110,7 +110,8 @@ def test_verl_has_no_absent_reward(project: Path) -> None:
 
 
 def test_which_reward_is_meant_must_be_clear(project: Path) -> None:
-    with pytest.raises(ScoreError, match="several rewards that nothing is made of"):
+    with pytest.raises(ScoreError, match=r"several rewards that nothing is made of\n why: there are `strict`, `number`, "
+                                         r"`better`\.\n fix: name one: `--reward better`"):
         trl.reward_function(project / "mine.rl")
     with pytest.raises(ScoreError, match=r"no reward `totl`[\s\S]*`total`"):
         trl.reward_function(project / "mine.rl", "totl")
@@ -231,3 +232,20 @@ def test_a_reward_that_verl_cannot_have_is_not_exported_for_it(project: Path, ca
 def test_a_map_of_what_the_reward_does_not_read_is_refused_before_anything_is_scored(project: Path) -> None:
     with pytest.raises(ScoreError, match="nothing that is scored reads `question`"):
         verl.compute_score(project / "mine.rl", "total", maps={"question": "extra_info.q"})
+
+
+@pytest.mark.parametrize("column", ["ground_truth", "answer", "reward_model"])
+def test_a_map_to_what_verl_does_not_hand_over_is_refused_at_export(project: Path, capsys: pytest.CaptureFixture[str],
+                                                                    column: str) -> None:
+    assert export_file(project / "mine.rl", "verl", None, "total", [f"answer={column}"], {}, replace=False) == 2
+    assert f"verl hands over no column `{column}`" in capsys.readouterr().err
+    assert export_file(project / "mine.rl", "verl", None, "total", ["answer=reward_model.ground_truth"], {}, replace=False) == 0
+
+
+def test_a_field_that_verl_does_not_hand_over_is_refused_at_export(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An `answer` is verl's ground truth; a `question` has to be mapped."""
+    spec = (project / "mine.rl").read_text() + "reward same = verify.equal(y.text, problems.question)\n"
+    (project / "asks.rl").write_text(spec)
+    assert export_file(project / "asks.rl", "verl", None, "same", [], {}, replace=False) == 2
+    assert "`--map question=extra_info.question`" in capsys.readouterr().err
+    assert export_file(project / "asks.rl", "verl", None, "same", ["question=extra_info.q"], {}, replace=False) == 0

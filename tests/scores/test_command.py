@@ -119,6 +119,8 @@ def test_a_judge_that_is_not_set_up_is_an_error_before_anything_is_scored(rldsl:
     (["mine.rl", "rows.jsonl", "--group", "promt"], 2, "did you mean `prompt`"),
     (["mine.rl", "rows.jsonl", "--rollout", "z"], 2, "there is no rollout `z`"),
     (["mine.rl", "rows.jsonl", "--what-if", "louder"], 2, "`louder` is no what-if"),
+    (["mine.rl", "rows.jsonl", "--what-if", "weight = 7"], 2, "`weight = 7` is no value of `weight`\n why: its type is Real"),
+    (["mine.rl", "rows.jsonl", "--what-if", "foo weight 3"], 2, "fix: name one of them: `above`, `places`, "),
     (["mine.rl", "rows.jsonl", "--against", "no.rl"], 1, "no.rl cannot be compared with"),
     (["mine.rl", "rows.jsonl", "--set", "weight=7"], 1, ""),
     (["mine.rl", "rows.jsonl", "--replace", "--resume"], 2, "`--resume` and `--replace` together"),

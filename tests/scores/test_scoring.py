@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from rldsl.scores.asking import what_if
 from rldsl.scores.faults import ScoreError
+from rldsl.scores.printing import print_report
 from rldsl.scores.writing import ScoreFolder
 from tests.scores.conftest import HEAD, ROWS, SPEC, Score, column, node
 
@@ -112,7 +115,28 @@ reward number = verify.number(y.text) else stop
     assert [(line["row"], line["failed"]) for line in lines] == [(2, "exception"), (4, "exception")]
     assert "no b" in lines[0]["message"]
     (failed,) = report.failures
-    assert (failed.name, failed.kind, failed.count) == ("said", "exception", 2) and "no b" in failed.message
+    assert (failed.name, failed.kind, failed.count, failed.row) == ("said", "exception", 2, 2) and "no b" in failed.message
+
+
+def test_failures_are_told_apart_by_message_and_the_frequent_come_first(score: Score, tmp_path: Path,
+                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a b c d c d e and c in batches of one group: c three times, d twice, a and b once; e and what is left are one entry."""
+    monkeypatch.setattr("rldsl.scores.groups.MOST_ROWS", 1)
+    (tmp_path / "mine.py").write_text("def judged(text):\n    raise ValueError('no\\n' + text)\n")
+    spec = HEAD + """
+extern fn judged(text: Text) -> Real in [0, 1] = python("mine:judged")
+reward said = judged(y.text)
+"""
+    rows = [{"prompt": str(number), "answer": "a", "completion": text} for number, text in enumerate("abcdcdec")]
+    report = score(rows, spec)
+    found = [(entry.count, entry.row, entry.message.rpartition("no")[2].strip()[:1]) for entry in report.failures]
+    assert found == [(3, 2, "c"), (2, 3, "d"), (1, 0, "a"), (2, 1, "")]
+    out = StringIO()
+    print_report(report, Console(file=out, width=60, highlight=False, no_color=True))
+    assert [line.split(": exception: ")[0] for line in out.getvalue().splitlines() if line.startswith("failed")] == [
+        "failed: said, 3 times, first in row 3", "failed: said, 2 times, first in row 4", "failed: said, 1 time, first in row 1",
+        "failed: said, 2 times, first in row 2"]
+    assert out.getvalue().splitlines()[-1].startswith("8 calls failed; with `--replace` ")
 
 
 def test_what_an_else_takes_is_no_failure_of_what_is_absent_for_another_reason(score: Score, tmp_path: Path) -> None:

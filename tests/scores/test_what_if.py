@@ -98,7 +98,7 @@ def test_a_what_if_reads_no_file_but_its_folder(report: ScoreReport, tmp_path: P
     ("totl weight 2", r"there is no reward or let `totl`.*parameters `weight`.*did you mean `total`"),
     ("product weight 2", r"`product` has no weight.*no term of a sum.*terms of sums are `length`, `right`, `total`"),
     ("widht = 2", r"there is no parameter, reward or let `widht`.*weights of `right`, `length`, `total`.*did you mean `weight`"),
-    ("weight = 2", r"the spec with this change is wrong.*must be in"),
+    ("weight = 2", r"`weight = 2` is no value of `weight`.*Real in .0, 1.*`weight = 0.5`"),
     ("total = rihgt", r"the spec with this change is wrong.*did you mean `right`"),
     ("total = verify.number(y.text) else 0", r"asks `text.number` for what it was not asked before.*--against"),
     ('clear."Refuses" weight 5', r"there is no rubric `clear`"),
