@@ -222,7 +222,7 @@ def _input(staged: StagedObjective, given: Input, layout: Layout, rows: Mapping[
     low, high = max(kind.interval.low, -2.0), min(kind.interval.high, 2.0)
     low, high = (low, high) if low <= high else (kind.interval.low, kind.interval.high)
     drawn = rng.uniform(low, high, count)
-    drawn = np.where(low <= 0.0 <= high, scale * drawn, drawn)
+    drawn = scale * drawn if kind.interval.contains(0.0) else drawn
     return np.round(drawn) if kind.element is Element.INT else drawn
 
 

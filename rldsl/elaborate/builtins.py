@@ -49,7 +49,7 @@ SIGNATURES: dict[str, tuple[Slot, ...]] = {
     "prefer": slots("rubric, first, second"),
     "prm": slots("rubric, steps"),
     "each": slots("x"),
-    "split": slots("text, at:?, pattern:?, tag:?, timeout:?"),
+    "split": slots("text, at:?, pattern:?, tag:?, by:?, timeout:?"),
     "rank": slots("x, per:, descending:?"),
     "top": slots("x, k, per:"),
     "position": slots("response"),

@@ -12,16 +12,16 @@ from rldsl.elaborate.arguments import Bound
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import as_key, axes_agree, elaborate, graph_value, numeric
 from rldsl.elaborate.staging import host_type
-from rldsl.elaborate.values import FailedValue, GraphValue, ResponseValue, Value
+from rldsl.elaborate.values import FailedValue, GraphValue, ModelValue, ResponseValue, Value, describe
 from rldsl.graph.model import Constant, Foreign, Leaf, Setting, SourceKind
-from rldsl.graph.spec import ResponseSpec
+from rldsl.graph.spec import ResponseSpec, Role
 from rldsl.infer.levels import common_axis
 from rldsl.resolve.names import listed
 from rldsl.rewards.signatures import check_constant
 from rldsl.syntax import tree
 from rldsl.types import BATCH, Axis, Element, Level, Type, parts_axis
 
-WAYS = ("at", "pattern", "tag")
+WAYS = ("at", "pattern", "tag", "by")
 EXAMPLES = {"at": '"\\n\\n"', "pattern": '"\\\\n+"', "tag": '"step"', "timeout": "5s"}
 MOST_MEMBERS = 256
 
@@ -67,8 +67,10 @@ def call_split(ctx: Context, env: Environment, call: tree.Call, bound: Bound) ->
     if len(ways) != 1:
         ctx.report(error("RL021", "`split` says in one way where steps end", env.span(call),
                          f"{listed(ways)} are given" if ways else "no way is given", others=env.labels(call, "in here"),
-                         why="`at:` is a separator, `pattern:` an expression that matches one, `tag:` cuts `<step>…</step>`.",
-                         fix='`split(y.text, at: "\\n\\n")`, `split(y.text, pattern: "\\\\n+")` or `split(y.text, tag: "step")`'))
+                         why="`at:` is a separator, `pattern:` an expression that matches one, `tag:` cuts `<step>…</step>`,"
+                         " `by:` a judge that says where.",
+                         fix='`split(y.text, at: "\\n\\n")`, `split(y.text, pattern: "\\\\n+")`, `split(y.text, tag: "step")` or '
+                             '`split(y.text, by: grader)`'))
     key, response = _text_of(ctx, env, bound["text"])
     if settings is None or ctx.type_of(key).is_error:
         return FailedValue()
@@ -79,11 +81,12 @@ def call_split(ctx: Context, env: Environment, call: tree.Call, bound: Bound) ->
         return FailedValue()
     over = response.token_axis if response is not None and parent == response.sample_axis else None
     owner = parent.owner if response is None else response.name
-    operation = Foreign("split", ("text",), tuple(sorted({**settings, "of": "" if over is None else over.name}.items())))
+    word = f"steps:{settings['judge']}" if "judge" in settings else "split"
+    operation = Foreign(word, ("text",), tuple(sorted({**settings, "of": "" if over is None else over.name}.items())))
     name = ctx.found_axis(f"{owner if over is not None else parent.name}.step", (operation, key))
-    way = ways[0]
+    way, said = ways[0], settings["judge" if ways[0] == "by" else ways[0]]
     source = "" if over is not None else f" in {_structure(ctx, key)}"
-    axis = Axis(name, Level.STEP, owner, parent, maker=f"{way} {settings[way]!r}{source}", over=over)
+    axis = Axis(name, Level.STEP, owner, parent, maker=f"{way} {said!r}{source}", over=over)
     kind = host_type(ctx, Type(Element.TEXT), axis, [key])
     return GraphValue(ctx.builder.add(operation, (key,), type=kind, span=env.span(call)))
 
@@ -97,9 +100,12 @@ def _structure(ctx: Context, key: int) -> str:
 
 def _settings(ctx: Context, env: Environment, bound: Bound) -> dict[str, Setting] | None:
     """The constants of the call; None after a report."""
+    if "by" in bound and "timeout" not in bound:
+        name = _judge(ctx, env, bound["by"])
+        return None if name is None else {"judge": name}
     found: dict[str, Setting] = {"timeout": 5.0} if "pattern" in bound else {}
     for word in (*WAYS, "timeout"):
-        if word not in bound:
+        if word not in bound or word == "by":
             continue
         key = graph_value(ctx, env, bound[word])
         operation = ctx.node(key).operation
@@ -113,6 +119,19 @@ def _settings(ctx: Context, env: Environment, bound: Bound) -> dict[str, Setting
             return None
         found[word] = float(value) if word == "timeout" and isinstance(value, (int, float)) else value
     return found
+
+
+def _judge(ctx: Context, env: Environment, expr: tree.Expr) -> str | None:
+    """The name of a judge; None after a report."""
+    value = elaborate(ctx, env, expr)
+    if isinstance(value, ModelValue) and ctx.tables.models[value.name].role is Role.JUDGE:
+        return value.name
+    if not isinstance(value, FailedValue):
+        found = f"a {ctx.tables.models[value.name].role.value}" if isinstance(value, ModelValue) else describe(value)
+        ctx.report(error("RL032", "`by` of `split` names a judge", env.span(expr), f"this is {found}"[:40],
+                         others=env.labels(expr, "in here"), why="a judge reads the text and says where its steps begin.",
+                         fix='`judge grader from openai(…)`, then `split(y.text, by: grader)`'))
+    return None
 
 
 def _trouble(word: str, value: float | bool | str, bound: Bound) -> str | None:

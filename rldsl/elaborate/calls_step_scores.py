@@ -16,6 +16,7 @@ from rldsl.rewards.step_settings import StepsShown
 from rldsl.syntax import tree
 from rldsl.types import Axis, Element, Level, Type
 
+CUTS = ("split", "steps")
 OPTIONS = ("question", "tag", "join")
 FORM = "`prm(rm, s, question: problems.question)`, `s` being `split(y.text, …)`"
 WHOLE_TEXT = '`split(… else "", at: "\\n\\n")`: steps of a text that is always there'
@@ -36,7 +37,7 @@ def score_steps(ctx: Context, env: Environment, call: tree.Call, scorer: str, st
         return FailedValue()
     key = inputs[0][1]
     axis, split = ctx.type_of(key).axis, ctx.node(key).operation
-    if not isinstance(split, Foreign) or split.name != "split":
+    if not isinstance(split, Foreign) or split.name.partition(":")[0] not in CUTS:
         _report_no_steps(ctx, env, steps, axis)
         return FailedValue()
     assert axis.parent is not None

@@ -82,6 +82,7 @@ class _Work:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.kept: dict[int, Axis] = {}
+        self.crossing = _crossing(task)
         self.axes: dict[int, Axis] = {**task.arrays, **{cell.key: cell.axis for cell in task.cells}}
 
     def body(self, axis: Axis, cells: Sequence[Cell], scope: frozenset[int]) -> list[Statement]:
@@ -154,7 +155,7 @@ class _Work:
             mine = {steps[cell.key]}
             if cell.key in inner:
                 later = wanted[cell.key] - mine
-                if cell.key in arrays or (later and costs[cell.key] > CHEAP):
+                if cell.key in arrays or (later and (costs[cell.key] > CHEAP or cell.key in self.crossing)):
                     self.kept.setdefault(cell.key, axis)
                 elif cell.key not in self.kept:
                     mine |= later
@@ -165,6 +166,13 @@ class _Work:
                 elif key in inner and not isinstance(cell.work, Fold):
                     arrays.add(key)
         return {key: wanted[key] for key in inner}
+
+
+def _crossing(task: Task) -> frozenset[int]:
+    """Values that are used beside the loops in which they are computed: kept in one array, they are not computed again."""
+    home = {cell.key: cell.home for cell in task.cells}
+    return frozenset(key for cell in task.cells for key in cell.inputs if key in home
+                     and not (cell.home.nests_in(home[key]) or home[key].nests_in(cell.home)))
 
 
 def _may_cross(cells: Sequence[Cell]) -> bool:

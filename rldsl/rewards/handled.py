@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rldsl.graph.model import Elementwise, Foreign, Function, Node
+from rldsl.graph.expanding import makers
+from rldsl.graph.model import Elementwise, Foreign, Function, Graph, Node
 from rldsl.graph.spec import ObjectiveSpec, Spec
 from rldsl.graph.steps import Assign as AssignStep
 from rldsl.graph.steps import Every, Repeat, StageStep, Step, When
@@ -17,7 +18,7 @@ def handled_calls(spec: Spec) -> frozenset[int]:
         for place, key in enumerate(node.inputs):
             if not _takes_failures(node, place):
                 consumers[key].append(node)
-    acting = set(_acting_keys(spec))
+    acting = {*_acting_keys(spec), *_unread_makers(spec)}
     open_ended: set[int] = set()  # values whose failure would reach something that acts
     for node in reversed(spec.graph.nodes):
         reached = any(user.key in open_ended for user in consumers[node.key])
@@ -25,6 +26,32 @@ def handled_calls(spec: Spec) -> frozenset[int]:
             open_ended.add(node.key)
     calls = [node for node in spec.graph.nodes if isinstance(node.operation, Foreign)]
     return frozenset(node.key for node in calls if node.key not in open_ended)
+
+
+def unhandled_below(graph: Graph, key: int, *, skipping: bool = False) -> frozenset[int]:
+    """The nodes whose absence a node may take over, itself included: not what stands before an `else` with a value, which takes
+    it; with `skipping`, nor what stands before an `else skip`."""
+    waiting, found = [key], set[int]()
+    while waiting:
+        node = graph[waiting.pop()]
+        if node.key not in found:
+            found.add(node.key)
+            match node.operation:
+                case Elementwise(function=Function.OTHERWISE):
+                    waiting.append(node.inputs[1])
+                case Elementwise(function=Function.IS_MISSING):
+                    pass
+                case Foreign(name="policy.skip") if skipping:
+                    pass
+                case _:
+                    waiting.extend(node.inputs)
+    return frozenset(found)
+
+
+def _unread_makers(spec: Spec) -> Iterable[int]:
+    """Calls that make an axis and whose values nothing reads: no `else` can take what fails there, and places are counted by it."""
+    read = {key for node in spec.graph.nodes for key in node.inputs}
+    return (key for key in makers(spec.graph).values() if key not in read)
 
 
 def _takes_failures(node: Node, place: int) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rldsl.rewards.judging.judge import Judges
     from rldsl.rollouts.models import LoadedModel
 
-JUDGED = ("rubric", "prefer", "prm")
+JUDGED = ("rubric", "prefer", "prm", "steps")
 READING = ("similarity", "step_scores")
 
 
@@ -47,9 +47,11 @@ def _reading(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedMo
 
 
 def _judging(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> dict[str, Service]:
+    from rldsl.rewards.rubrics.cutting import CutService
     from rldsl.rewards.rubrics.services import PreferService, RubricService, StepService
     judges = _judges(spec, project, seed, models)
-    return {"rubric": RubricService(judges), "prefer": PreferService(judges), "prm": StepService(judges)}
+    return {"rubric": RubricService(judges), "prefer": PreferService(judges), "prm": StepService(judges),
+            "steps": CutService(judges)}
 
 
 def _judges(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> Judges:

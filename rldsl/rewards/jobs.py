@@ -310,14 +310,18 @@ def _open_math(settings: Settings) -> Job:
     return Job(run)
 
 
+_BOX = re.compile(r"\\boxed|\\fbox")
 _ANCHORS = re.compile(r"\\boxed|\$|\\\(|\\\[")
 _FUNCTIONS = "sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|max|min|gcd|lcm|mod|inf|pi|lim|arcsin|arccos|arctan"
 _PROSE = re.compile(rf"(?<![\\A-Za-z])(?!(?:{_FUNCTIONS})(?![A-Za-z]))"
-                    r"(?:[A-Za-z]{3,}|[A-Za-z]{2}\s+[A-Za-z]{2})")
+                    r"(?:[A-Za-z]{3,}|[A-Za-z]{2}\s+[A-Za-z]{2}|[A-Za-z]\w*:\s)")
 
 
 def _with_anchor(text: str) -> str:
-    """An expression (`\\frac{1}{2}`, `(1, 2)`) in a box, as the parser wants it; any other as it is."""
+    """An expression (`\\frac{1}{2}`, `(1, 2)`) in a box, as the parser wants it; any other as it is. What follows the last `####`
+    is the answer of a text that has no box: sums of money before it look like mathematics."""
+    if "####" in text and not _BOX.search(text):
+        text = text.rpartition("####")[2].strip().partition("\n")[0].strip().removeprefix("$") or text
     bare = text.strip().rstrip(".")
     if len(bare) > 200 or "\n" in bare or not bare or _ANCHORS.search(bare):
         return text

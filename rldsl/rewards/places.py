@@ -49,8 +49,8 @@ def laid_out(answers: Sequence[Places | Failure | None], result: Result, count: 
         flat += [value if value is None else _checked(value, result) for value in values]
         starts += entry.starts if isinstance(entry, Places) and entry.starts is not None else [0] * len(values)
     packed, failed = pack(flat, result, len(flat), None)
-    is_cut = any(isinstance(entry, Places) and entry.starts is not None for entry in by_item)
-    return Laid(packed, failed, counts, tuple(starts) if is_cut or not by_item else None)
+    is_cut = all(entry.starts is not None for entry in by_item if isinstance(entry, Places))  # also where every item has failed
+    return Laid(packed, failed, counts, tuple(starts) if is_cut else None)
 
 
 def _checked(value: Any, result: Result) -> Any:

@@ -62,7 +62,8 @@ class Answers:
 class Service(Protocol):
     """Answers operations that need more than a function: a judge, an encoder of texts. Called from several threads. `tier`
     (`Tier.JUDGE` where a service has none) says what that costs beside other calls; `problem(operation)`, where it has that,
-    why it cannot answer at all; `together(operation)` that it is to see all places below one of its axis' parent at once;
+    why it cannot answer at all; `expands`, where it is true, that each value is `Places` or a `Failure`;
+    `together(operation)` that it is to see all places below one of its axis' parent at once;
     `close()`, where it has that, lets go of what it holds."""
 
     def result(self, operation: Foreign) -> Result:
@@ -243,7 +244,7 @@ class HostCalls:
         if present is not None:
             columns = [[column[index] for index in present] for column in columns]
         found = self._served_or_kept(service, operation, columns)
-        if any(isinstance(value, Places) for value in found.values):
+        if getattr(service, "expands", False) or any(isinstance(value, Places) for value in found.values):
             laid = laid_out(found.values, promise, count, present)
             firsts, items = np.cumsum(laid.counts) - laid.counts, range(count) if present is None else present
             said = {int(firsts[items[index]]): entry for index, entry in found.evidence.items() if laid.counts[items[index]]}
@@ -319,7 +320,8 @@ def _different(columns: list[list[Any]]) -> tuple[list[tuple[Any, ...]], list[in
     known: dict[Any, int] = {}
     places: list[int] = []
     for item in zip(*columns, strict=True):
-        key = tuple(json.dumps(part) if isinstance(part, (dict, list)) else part for part in item)
+        key = tuple(part if isinstance(part, str) else (type(part), json.dumps(part) if isinstance(part, (dict, list)) else part)
+                    for part in item)  # a column of JSON may hold 1, 1.0, true, [1] and the text "[1]"
         if key not in known:
             known[key] = len(items)
             items.append(item)

@@ -159,8 +159,9 @@ _VERIFIERS = (
               "1 where the text is JSON that satisfies the schema, else 0. The schema is JSON, JSON text, "
               "or the path of a `.json` file of the project."),
     _verifier("verify.math", (_input("text"), _input("answer"), _timeout(5.0)),
-              "1 where math-verify finds the text's final expression equal to the answer, else 0. An answer "
-              "in which it finds no expression has failed."),
+              "1 where math-verify finds the text's final expression equal to the answer, else 0; of either, what "
+              "follows the last `####` where there is one and no `\\boxed{}`. An answer in which it finds no "
+              "expression has failed."),
     _verifier("verify.reasoning_gym", (_input("text"), _input("entry", (Element.JSON,)), _timeout(5.0)),
               "Score of the text by the task's own scorer; `entry` is the field of `reasoning_gym` data. "
               "Some scorers give a little to any text.", interval=UNIT),

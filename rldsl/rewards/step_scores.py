@@ -21,7 +21,7 @@ from rldsl.rewards.run import Answers
 from rldsl.rewards.signatures import Result
 from rldsl.rewards.similarity import digest_of
 from rldsl.rewards.step_settings import StepsShown
-from rldsl.rewards.steps import Piece, pattern_job, pieces_of
+from rldsl.rewards.steps import Piece, pattern_job, pieces_of, pieces_said
 from rldsl.rewards.tiers import Tier
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.prompts import encode_prompts
@@ -72,7 +72,10 @@ class StepScores:
         return True
 
     def identity(self, operation: Foreign) -> Any:
-        """What a score follows from beside its texts: the weights as they are now, the tokenizer, how a question is put."""
+        """What a score follows from beside its texts: the weights as they are now, the tokenizer, how a question is put. Where a
+        judge cut the answer it follows from its other steps too: None."""
+        if StepsShown.of(operation).is_judged:
+            return None
         try:
             model = self._model(operation.name.partition(":")[2])
         except ModelError:
@@ -85,7 +88,9 @@ class StepScores:
     def answer(self, operation: Foreign, columns: Sequence[list[Any]]) -> Answers:
         """`text` is the answer of which `step` is the one at `place`; `question`, where there is one, stands before it."""
         named, asked = dict(zip(operation.names, columns, strict=True)), StepsShown.of(operation)
-        keys = list(zip(named["text"], named.get("question", [None] * len(named["text"])), strict=True))
+        questions = named.get("question", [None] * len(named["text"]))
+        steps = _all_steps(named["step"], named["place"]) if asked.is_judged else [()] * len(questions)
+        keys = list(zip(named["text"], questions, steps, strict=True))
         written = {key: _written(asked, *key) for key in dict.fromkeys(keys)}
         with self._lock:
             found = self._read(operation.name.partition(":")[2], list(dict.fromkeys(written.values())))
@@ -102,11 +107,25 @@ class StepScores:
             return dict.fromkeys(written, Failure(FailureKind.SETUP, f"scorer `{name}`: {fault.message}"))
 
 
-def _written(asked: StepsShown, text: str, question: str | None) -> Written:
-    job, separators = pattern_job(asked.split), None
-    if job is not None:  # this text was cut by it before, in a process with a deadline: it ends
-        separators = jobs.open_job(job.kind, job.settings).answer((text,))[2]
-    said, ends = shown(text, pieces_of(asked.split, text, separators), asked.tag, asked.join)
+def _all_steps(steps: Sequence[str], places: Sequence[float]) -> list[tuple[str, ...]]:
+    """At each step, all steps of its answer: one begins at each place 0."""
+    answers: list[list[str]] = []
+    for step, place in zip(steps, places, strict=True):
+        if place == 0:
+            answers.append([])
+        answers[-1].append(step)
+    return [tuple(answer) for answer in answers for _ in answer]
+
+
+def _written(asked: StepsShown, text: str, question: str | None, steps: Sequence[str]) -> Written:
+    if asked.is_judged:
+        pieces = pieces_said(text, steps)
+    else:
+        job, separators = pattern_job(asked.split), None
+        if job is not None:  # this text was cut by it before, in a process with a deadline: it ends
+            separators = jobs.open_job(job.kind, job.settings).answer((text,))[2]
+        pieces = pieces_of(asked.split, text, separators)
+    said, ends = shown(text, pieces, asked.tag, asked.join)
     return Written(question, said, ends)
 
 

@@ -14,12 +14,17 @@ CUT: Final = "split."
 
 @dataclass(frozen=True, slots=True)
 class StepsShown:
-    """`split` is what cut the answer (settings of `steps.pieces_of`); `tag` stands behind each step. `join` stands between two
-    steps; None: what the answer itself has there."""
+    """`split` is what cut the answer (settings of `steps.pieces_of`, or a judge that said where); `tag` stands behind each step.
+    `join` stands between two steps; None: what the answer itself has there."""
 
     split: Mapping[str, Any]
     tag: str = ""
     join: str | None = None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a judge cut the answer: where its steps end is seen from what they say alone."""
+        return "judge" in self.split
 
     @property
     def constants(self) -> tuple[tuple[str, Setting], ...]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, TypeAlias
 
+from rldsl.diagnostics import InternalError
 from rldsl.rewards.outcome import Failure
 from rldsl.rewards.places import Places
 from rldsl.rewards.pool import Job
@@ -45,6 +47,24 @@ def pieces_of(settings: Mapping[str, Any], text: str, separators: Separators | N
 
 def _places(pieces: Sequence[Piece]) -> Places:
     return Places(tuple(piece.said for piece in pieces), tuple(piece.start for piece in pieces))
+
+
+def cut_at(text: str, starts: Sequence[int]) -> Places:
+    """The steps of a text that begin at the characters `starts`, and the one that begins the text."""
+    bounds = [0, *starts, len(text)]
+    return _places(_steps(text, ((start, start, stop) for start, stop in pairwise(bounds))))
+
+
+def pieces_said(text: str, steps: Sequence[str]) -> list[Piece]:
+    """The steps that `cut_at` gave, found again by what they say: but for white space they are all of the text."""
+    found, done = list[Piece](), 0
+    for said in steps:
+        start = done + len(text[done:]) - len(text[done:].lstrip()) if said else 0
+        if not text.startswith(said, start):
+            raise InternalError(f"the step {said!r} is not where the one before it ends")
+        done = start + len(said)
+        found.append(Piece(start if found else 0, said, done))
+    return found
 
 
 def pattern_job(settings: Mapping[str, Any]) -> Job | None:

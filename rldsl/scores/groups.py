@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -67,7 +68,7 @@ def survey(reader: Reader) -> Survey:
         if completion.key is None or alone:  # nothing says what belongs together: the completions of one row do
             key: object = ("row", completion.row) if not alone else ("completion", len(groups))
         else:
-            key = completion.key if isinstance(completion.key, str) else hash(completion.key)
+            key = completion.key if isinstance(completion.key, str) else _digest(completion.key)
         number = known.setdefault(key, len(known))
         if groups and number != groups[-1] and number != len(known) - 1:
             scattered.add(number)
@@ -77,6 +78,11 @@ def survey(reader: Reader) -> Survey:
         raise ScoreError(f"there are no completions in {reader.given.path}", "there is nothing to score.",
                          "give a file with one row for each completion, or for each prompt")
     return Survey(np.array(groups, np.int64), len(scattered))
+
+
+def _digest(key: object) -> bytes:
+    """What tells prompts with their data apart, without holding them. Python's own hash does not: that of -1 is that of -2."""
+    return hashlib.blake2b(repr(key).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _check_shared(reader: Reader, completion: Completion, number: int, values: dict[int, tuple[object, ...]]) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from rldsl.graph.model import Foreign
 from rldsl.graph.spec import NamedValue, Spec
 from rldsl.resolve.names import did_you_mean, listed
-from rldsl.rewards.engine.asked import Asked
+from rldsl.rewards.engine.asked import Asked, Mask
 from rldsl.rewards.outcome import Cost
 from rldsl.scores.asking import last_reward
 from rldsl.scores.columns import check_maps
@@ -23,7 +23,7 @@ from rldsl.scores.host import Evaluated, Evaluator
 from rldsl.scores.names import name_nodes
 from rldsl.scores.plan import Plan, is_number, meets_others, narrow, plan_scores
 from rldsl.scores.reading import Given, Reader
-from rldsl.scores.states import State, call_states, value_states
+from rldsl.scores.states import State, call_states, unanswered, value_states
 from rldsl.types import Axis
 
 ORIGIN = "what was handed over"
@@ -42,11 +42,14 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """Completions in the order in which they were handed over, and what the calls took."""
+    """Completions in the order in which they were handed over, and what the calls took. `unanswered` are the places of those for
+    which a call failed and the spec does not say what that means, `stopped` how many values an `else stop` did not find."""
 
     completions: tuple[Scored, ...]
     cost: Cost = field(default_factory=Cost)
     seconds: float = 0.0
+    unanswered: tuple[int, ...] = ()
+    stopped: int = 0
 
     def document(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -98,21 +101,31 @@ class LiveScores:
         places[order] = np.arange(len(order))
         asked = evaluated.calls.values()
         return Scoring(tuple(scored[place] for place in places.tolist()),
-                       sum((record.cost for record in asked), Cost()), sum(record.seconds for record in asked))
+                       sum((record.cost for record in asked), Cost()), sum(record.seconds for record in asked),
+                       tuple(np.flatnonzero(self._unanswered(evaluated)[places]).tolist()), sum(evaluated.stopped.values()))
+
+    def _unanswered(self, found: Evaluated) -> Mask:
+        """The completions of a batch, in its order, for which a call of the reward failed and no `else` says what that means."""
+        calls = {key: call_states(record) for key, record in found.calls.items()}
+        sample, axis = self.plan.response.sample_axis, self.plan.spec.graph[self.reward.key].type.axis
+        marks = unanswered(self.plan.spec, found.layout, self.reward.key, calls)
+        return marks[found.layout.owners(sample.name, axis.name)]
 
     def values(self, rows: Sequence[Mapping[str, Any]], group: str | None = None) -> list[float | None]:
-        """The reward alone, None where it is absent. Raises `ScoreError` where a call that it needs has failed and the spec has no
-        other value for that: a failure is no number, and no absence."""
+        """The reward alone, None where it is absent or the spec says `else skip`. Raises `ScoreError` where a call that it needs
+        has failed and the spec does not say what that means (a failure is no number, and no absence), and for an `else stop`."""
         return self.values_of(self.score(rows, group))
 
     def values_of(self, scoring: Scoring) -> list[float | None]:
         """The reward out of a scoring; raises as `values` does."""
         name = self.reward.name
-        for place, entry in enumerate(scoring.completions):
-            if entry.states[name] == State.FAILED.word:
-                said = next((str(value["failed"]) for value in entry.evidence.values() if _is_failure(value)), "a call failed")
-                raise ScoreError(f"`{name}` failed for completion {place + 1} of {len(scoring.completions)}", said + ".",
-                                 "mend the call, or say in the spec what a failure means: `else 0`, `else skip`")
+        for place in scoring.unanswered[:1]:
+            said = next(_failures(scoring.completions[place].evidence), "a call failed")
+            raise ScoreError(f"`{name}` failed for completion {place + 1} of {len(scoring.completions)}", said + ".",
+                             "mend the call, or say in the spec what a failure means: `else 0`, `else skip`")
+        if scoring.stopped:
+            raise ScoreError(f"`{name}` has no value {scoring.stopped} times", "the spec says `else stop`.",
+                             "mend what is not found, or write `else 0` or `else skip`")
         return [entry.values[name] for entry in scoring.completions]
 
 
@@ -180,8 +193,12 @@ def _beside(evidence: Any) -> dict[str, Any]:
     return {} if evidence is None else {"evidence": evidence}
 
 
-def _is_failure(value: Any) -> bool:
-    return isinstance(value, Mapping) and "failed" in value
+def _failures(evidence: Mapping[str, Any]) -> Iterator[str]:
+    """What failed of a completion, or of its parts: its criteria, its pairs."""
+    for said in evidence.values():
+        for part in said if isinstance(said, list) else [said]:
+            if isinstance(part, Mapping) and "failed" in part:
+                yield str(part["failed"])
 
 
 def _called(plan: Plan, key: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from enum import IntEnum
 from typing import Any
 
@@ -13,7 +13,7 @@ from rldsl.graph.spec import Spec
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.asked import Asked, Mask
 from rldsl.rewards.engine.places import Places
-from rldsl.scores.plan import below
+from rldsl.rewards.handled import unhandled_below
 
 States = npt.NDArray[np.int8]
 
@@ -44,18 +44,30 @@ def call_states(record: Asked) -> States:
 
 
 def value_states(spec: Spec, layout: Layout, key: int, values: Any, calls: Mapping[int, States], open_: Mask | None) -> States:
-    """Of a value made of calls: where there is none, whether a call that it is made of failed there, or was not asked."""
+    """Of a value made of calls: where there is none, whether a call that it is made of failed there (and no
+    `else` took that), or was not asked."""
     found = _there(values)
     missing = found == State.ABSENT
     if not missing.any():
         return found
-    places, axis = Places(layout), spec.graph[key].type.axis
-    for call in below(spec, [key]) & calls.keys():
-        marks = calls[call] == State.FAILED
-        if marks.any():
-            found[missing & places.across(marks, spec.graph[call].type.axis, axis)] = State.FAILED
+    found[missing & _failed(spec, layout, key, calls, unhandled_below(spec.graph, key))] = State.FAILED
     if open_ is not None:
         found[open_] = State.NOT_ASKED
+    return found
+
+
+def unanswered(spec: Spec, layout: Layout, key: int, calls: Mapping[int, States]) -> Mask:
+    """The places of a value where a call that it is made of failed, and no `else` of the spec says what that means."""
+    return _failed(spec, layout, key, calls, unhandled_below(spec.graph, key, skipping=True))
+
+
+def _failed(spec: Spec, layout: Layout, key: int, calls: Mapping[int, States], within: Set[int]) -> Mask:
+    places, axis = Places(layout), spec.graph[key].type.axis
+    found = np.zeros(layout.size(axis.name), np.bool_)
+    for call in within & calls.keys():
+        marks = calls[call] == State.FAILED
+        if marks.any():
+            found |= places.across(marks, spec.graph[call].type.axis, axis)
     return found
 
 

@@ -56,7 +56,7 @@ class FailureBook:
         """Count the failures of one call. Raises `Unhandled` where they cannot be gone on with."""
         if not outcome.failed:
             return
-        count, total = len(outcome.failed), len(outcome)
+        count, total = len(outcome.failed), len(outcome) if outcome.counts is None else len(outcome.counts)
         self.counts[name] = self.counts.get(name, 0) + count
         index = min(outcome.failed)
         text = f"{count} of {total} calls of {name} failed: {summarize(outcome.failed.values())}"

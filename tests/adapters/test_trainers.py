@@ -51,6 +51,31 @@ def test_a_failed_call_is_no_number_but_an_error_that_says_what_failed(project: 
         strict(prompts=["q", "q"], completions=["4", "boom"])
 
 
+def test_what_the_spec_says_of_a_failure_or_an_absence_holds_in_another_trainer(project: Path) -> None:
+    (project / "said.rl").write_text((project / "mine.rl").read_text() + '''
+reward skipped = verify.python("judging:strict", y.text, range: 0 .. 1) else skip
+reward found = text.number(y.text) else stop
+''')
+    skipped = trl.reward_function(project / "said.rl", "skipped")
+    assert skipped(prompts=["q", "q"], completions=["4", "boom"]) == [1.0, None]
+    found = trl.reward_function(project / "said.rl", "found")
+    assert found(prompts=["q"], completions=["about 3"]) == [3.0]
+    with pytest.raises(ScoreError, match="`found` has no value 1 times"):
+        found(prompts=["q", "q"], completions=["about 3", "none"])
+
+
+def test_what_failed_at_a_step_is_said_too(project: Path) -> None:
+    spec = (project / "mine.rl").read_text() + '''
+let steps = split(y.text, at: "|")
+reward worst = min(verify.python("judging:strict", steps, range: 0 .. 1), per: sample)
+'''
+    (project / "steps.rl").write_text(spec)
+    worst = trl.reward_function(project / "steps.rl", "worst")
+    assert worst(prompts=["q"], completions=["4|5"]) == [0.25]
+    with pytest.raises(ScoreError, match="no such text"):
+        worst(prompts=["q"], completions=["boom|boom"])
+
+
 def test_only_what_the_reward_is_made_of_is_asked_and_read(project: Path) -> None:
     (project / "judging.py").write_text("raise RuntimeError('never imported')")
     length = trl.reward_function(project / "mine.rl", "length")

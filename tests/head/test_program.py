@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from rldsl.certify import _distance, certify
+import rldsl
+from rldsl.certify import _distance, certify, random_inputs, random_layout
 from rldsl.compiling import kernel_files
 from rldsl.graph.model import ReadKind
 from rldsl.kernels import projection
@@ -288,6 +289,23 @@ def test_a_certificate_is_refused_where_numbers_differ() -> None:
     finally:
         wrong.meaning = kept
     assert not report.passed and "DOES NOT AGREE" in str(report)
+
+
+def test_random_inputs_stay_where_their_types_say_without_signal_too() -> None:
+    """A parameter in (0, 10] is never 0, by which the objective would divide; one that may be 0 is, where there is no signal."""
+    program = rldsl.compile("""
+        param beta: Real in (0, 10] = 0.5
+        param shift: Real in [-1, 1] = 0.5
+        policy actor from hf("nowhere")
+        data problems from jsonl("p.jsonl") { question: Text }
+        rollout y ~ actor(problems.question) { samples: 2, max_tokens: 4 }
+        objective divided for actor { maximize term: mean(entropy(actor, y)) / beta + shift }
+    """)
+    staged = program.objective().staged
+    layout = random_layout(staged, np.random.default_rng(0), 3)
+    drawn = [random_inputs(staged, layout, np.random.default_rng(seed), scale=0.0) for seed in range(40)]
+    assert all(0.0 < float(inputs["beta"][0]) <= 10.0 for inputs in drawn)
+    assert all(float(inputs["shift"][0]) == 0.0 for inputs in drawn)
 
 
 def test_the_same_infinity_is_no_difference_and_any_other_number_is() -> None:

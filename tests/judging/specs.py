@@ -10,9 +10,9 @@ from rldsl.loading import project_loader
 from rldsl.source import Source
 
 
-def checked(text: str) -> CheckResult:
+def checked(text: str, project: Path | None = None) -> CheckResult:
     """What `rldsl check` finds."""
-    return check_source(Source("spec.rl", text), project_loader(Path.cwd()))
+    return check_source(Source("spec.rl", text), project_loader(project or Path.cwd()))
 
 
 def models_of(text: str) -> dict[str, ModelSpec]:

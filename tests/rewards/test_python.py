@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rldsl.graph.model import Foreign
 from rldsl.graph.spec import Amount, ExternSpec, Invocation
 from rldsl.rewards.outcome import FailureKind, Outcome
 from rldsl.rewards.run import HostCalls
@@ -93,6 +94,16 @@ def test_a_number_that_is_not_promised_has_failed(calls: HostCalls, text: str, k
 
 def test_a_bound_that_is_missed_by_rounding_is_met(calls: HostCalls) -> None:
     assert kinds(calls.call(function("number"), [["1.0000000000000002", "-1e-17"]])) == [1.0, 0.0]
+
+
+def test_equal_items_are_those_of_equal_json(tmp_path: Path) -> None:
+    (tmp_path / "kinds.py").write_text(
+        "KINDS = [bool, int, float, str, list]\ndef kind(value):\n    return float(KINDS.index(type(value)))\n")
+    operation = Foreign("verify.python", ("value",), (("function", "kinds:kind"), ("isolate", "none"), ("range", (0.0, 9.0))))
+    with HostCalls((), tmp_path) as host:
+        found = host.call(operation, [[True, 1, 1.0, "[1]", [1], 0, False, 1]])
+    assert found.values.tolist() == [0, 1, 2, 3, 4, 1, 0, 1]  # type: ignore[union-attr]
+    assert found.computed == 7
 
 
 def test_none_is_absent_where_absence_is_declared_and_has_failed_elsewhere(calls: HostCalls) -> None:

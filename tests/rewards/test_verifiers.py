@@ -75,11 +75,16 @@ def test_a_schema_that_cannot_be_used_has_failed(calls: HostCalls) -> None:
     assert "lost.json" in outcome.failed[2].message
 
 
+GSM8K = "She pays $0.50/book * 8 books = $<<0.5*8=4.00>>4.00\nand $4.00 + $2.00 = $<<4+2=6.00>>6.00\n#### 6"
+
+
 @pytest.mark.parametrize(("text", "answer", "right"), [
     ("The answer is $\\frac{2}{4}$.", "1/2", 1), ("so \\boxed{0.5}", "\\frac{1}{2}", 1),
     ("thus \\boxed{2\\pi}", "2\\pi", 1), ("\\frac{1}{2}", "0.5", 1), ("2\\pi", "2", 0), ("#### 42", "42", 1),
     ("it is 1,234", "1234", 1), ("$(1, 2)$", "(1,2)", 1), ("\\boxed{x = 3}", "3", 1), ("$x^2+1$", "1+x^2", 1),
     ("41", "42", 0), ("I do not know", "42", 0), ("", "42", 0), ("\\boxed{", "42", 0), ("72 clips", "72", 1),
+    ("A: 6", GSM8K, 1), ("#### 6", GSM8K, 1), (GSM8K, "6", 1), ("A: 4", GSM8K, 0), ("so #### $1,234", "1234", 1),
+    ("\\boxed{7} #### 6", "7", 1), ("####", "42", 0), ("#### 5\nmore", "5", 1),
     ("\\boxed{\\sqrt{8}}", "2\\sqrt{2}", 1), ("\\boxed{3 \\text{ cm}}", "3", 1), ("sqrt(2)", "2", 0),
 ])
 def test_mathematics_is_compared_by_meaning(calls: HostCalls, text: str, answer: str, right: int) -> None:

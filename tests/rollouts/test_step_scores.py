@@ -144,6 +144,16 @@ def test_a_step_ends_where_what_it_says_does_even_if_a_separator_says_the_same(s
     assert tuple(text[:end] for end in ends) == wanted
 
 
+def test_steps_that_a_judge_cut_end_where_what_they_say_does() -> None:
+    model, shown_as = scorer(), StepsShown({"judge": "grader"}, tag=".")
+    operation = Foreign("step_scores:rm", ("step", "text", "place"), shown_as.constants)
+    columns = [["ab", "c", "", "a", "bc"], [" ab  c"] * 2 + ["  "] + ["abc"] * 2, [0.0, 1.0, 0.0, 0.0, 1.0]]
+    found = StepScores(lambda name: model).answer(operation, columns)
+    wanted = [" ab.", " ab.  c.", ".", "a.", "a.bc."]
+    assert found.values == pytest.approx([upto(model, letters(model, text)) for text in wanted], rel=1e-4, abs=1e-5)
+    assert StepScores(lambda name: model).identity(operation) is None
+
+
 def test_an_answer_that_cannot_be_read_has_failed_and_the_others_have_not() -> None:
     model = scorer(positions=6)
     found = asked(model, ["ab|c", "abcd|dd", "x|a"], ["q", "q", "q"])

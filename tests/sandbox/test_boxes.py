@@ -250,6 +250,7 @@ def test_frames_arrive_whole_however_they_are_cut() -> None:
     ("~~~python\na\n```\nb\n~~~", "python", "a\n```\nb"), ("````python\n```\na\n````", "python", "```\na"),
     ("```Python title=x\na\n```", "python", "a"), ("  ```python\n  a\n  ```", "python", "  a"), ("```sql\na\n```", "python", None),
     ("```js\na\n```", "javascript", "a"), ("```python\n\n```", "python", ""), ("```python\na\n``` \nafter", "python", "a"),
+    ("```python\na\n```\nprints\n```\n3\n```", "python", "a"), ("```\na\n```\n```\nb\n```", "python", "b"),
     ("```python\r\na\r\n```\r\n", "python", "a\r"), ("inline ```a``` code", "python", None), ("", "python", None),
 ])
 def test_the_last_block_that_is_closed_and_says_the_language_is_the_code(text: str, language: str, code: str | None) -> None:

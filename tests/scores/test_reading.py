@@ -103,6 +103,19 @@ def test_completions_of_equal_prompts_and_data_are_a_group(score: Score) -> None
     assert any("1 group not together in the file" in note for note in report.notes)
 
 
+def test_prompts_of_different_numbers_are_different_groups(score: Score) -> None:
+    """-1 and -2 have one hash in Python."""
+    head = """
+data problems from jsonl("p.jsonl") { question: Text  number: Int target }
+policy actor from tiny(layers: 1, width: 16, heads: 2, tokenizer: characters("abc>"))
+rollout y ~ actor(problems.question) { samples: 4, max_tokens: 8 }
+"""
+    rows = [{"prompt": "q", "number": number, "completion": said} for number, said in ((-1, "-1"), (-2, "-2"), (-2, "-1"))]
+    report = score(rows, head + "reward right = verify.number(y.text, problems.number)\n")
+    assert column(report, "group") == [0, 1, 1]
+    assert column(report, "right") == [1, 1, 0]
+
+
 def test_a_column_says_what_belongs_together(score: Score) -> None:
     rows = [{"id": number // 2, "prompt": "q", "answer": "a", "completion": text} for number, text in enumerate("abab")]
     assert column(score(rows, group="id"), "group") == [0, 0, 1, 1]

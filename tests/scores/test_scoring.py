@@ -115,6 +115,21 @@ reward number = verify.number(y.text) else stop
     assert (failed.name, failed.kind, failed.count) == ("said", "exception", 2) and "no b" in failed.message
 
 
+def test_what_an_else_takes_is_no_failure_of_what_is_absent_for_another_reason(score: Score, tmp_path: Path) -> None:
+    """Of `number` nothing is found in any answer; that a call failed beside it, the spec has answered itself."""
+    (tmp_path / "mine.py").write_text("def judged(text):\n    raise ValueError('no')\n")
+    spec = HEAD + """
+extern fn judged(text: Text) -> Real in [0, 1] = python("mine:judged") { most_failures: 1 }
+let number = text.number(y.text)
+reward asked = judged(y.text) else 0
+reward total = (judged(y.text) else 0.5) + number else skip
+reward bare = judged(y.text) + number else skip
+"""
+    report = score(ROWS, spec)
+    assert column(report, "total.state") == ["absent"] * 5
+    assert column(report, "bare.state") == ["failed"] * 5
+
+
 def test_the_folder_says_of_what_it_is(score: Score) -> None:
     report = score(ROWS)
     folder = Path(report.folder)

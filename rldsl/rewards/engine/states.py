@@ -6,10 +6,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from rldsl.graph.order import ancestors
 from rldsl.rewards.engine.asked import Mask
 from rldsl.rewards.engine.places import Places
 from rldsl.rewards.engine.run import HostRun
+from rldsl.rewards.handled import unhandled_below
 from rldsl.rewards.outcome import is_absent
 
 
@@ -34,10 +34,10 @@ def states_of(run: HostRun, key: int) -> list[State]:
 
 
 def failed_below(run: HostRun, key: int) -> Mask:
-    """The places of a value for which a call that it comes from, or it itself, failed."""
+    """The places of a value for which a call that it comes from, or it itself, failed, and no `else` took that."""
     places, axis = Places(run.layout()), run.graph[key].type.axis
     found = np.zeros(places.layout.size(axis.name), np.bool_)
-    for source in ancestors(run.graph, [key]) & run.asked.keys():
+    for source in unhandled_below(run.graph, key) & run.asked.keys():
         record = run.asked[source]
         if record.failed:
             marks = np.zeros(len(record.open), np.bool_)

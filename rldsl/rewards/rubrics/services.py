@@ -3,23 +3,22 @@ reads the replies and counts the votes. Keeps nothing and retries nothing: that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from rldsl.graph.model import Foreign
 from rldsl.rewards.judging.question import Answered, Question
-from rldsl.rewards.judging.settings import JudgeError
-from rldsl.rewards.outcome import Cost, Failure, FailureKind
+from rldsl.rewards.outcome import Failure, FailureKind
 from rldsl.rewards.rubrics import form
 from rldsl.rewards.rubrics.asked import Asked, preferred_interval
+from rldsl.rewards.rubrics.asking import Asking, Questions, cost_of
 from rldsl.rewards.rubrics.criteria import criterion_text
 from rldsl.rewards.rubrics.reading import Verdict, read_choice, read_verdicts
 from rldsl.rewards.rubrics.scale import PREFERRED, Scale
 from rldsl.rewards.rubrics.votes import VOTES_BY
 from rldsl.rewards.run import Answers
 from rldsl.rewards.signatures import Result
-from rldsl.rollouts.signatures import ModelError
 from rldsl.types import Element
 
 LONGEST_REPLY = 2000  # characters of a reply in the evidence of a verdict that failed
@@ -28,66 +27,8 @@ MOST_STEPS = 200      # of one answer in one question
 Vote = Verdict | Failure
 
 
-class Asks(Protocol):
-    """What a judge is to those who ask it."""
-
-    def ask(self, questions: Sequence[Question]) -> list[Answered | Failure]:
-        """One answer for each question."""
-
-
-class Judges(Protocol):
-    """The judges of a spec."""
-
-    def of(self, name: str) -> Asks:
-        """The judge of that name. Raises `JudgeError` or `ModelError` where it cannot be asked at all."""
-
-    def close(self) -> None:
-        """Let go of them."""
-
-
 @dataclass(frozen=True, slots=True)
-class _Asking:
-    """Who is asked."""
-
-    judges: Judges
-
-    def problem(self, operation: Foreign) -> Failure | None:
-        """Why the judge of a call cannot be asked at all; None if it can."""
-        try:
-            self.judges.of(Asked.of(operation).judge)
-        except (JudgeError, ModelError) as fault:
-            return Failure(FailureKind.SETUP, str(fault))
-        return None
-
-    def close(self) -> None:
-        """Let go of the judges."""
-        self.judges.close()
-
-    def _ask(self, operation: Foreign, questions: Sequence[Question]) -> list[Answered | Failure]:
-        problem = self.problem(operation) if questions else None
-        if problem is not None:
-            return [problem] * len(questions)
-        return self.judges.of(Asked.of(operation).judge).ask(questions) if questions else []
-
-
-@dataclass(slots=True)
-class _Questions:
-    """Questions of one batch, each different one once."""
-
-    asked: list[Question] = field(default_factory=list)
-    places: dict[tuple[Hashable, int], int] = field(default_factory=dict)
-
-    def add(self, key: Hashable, votes: int, make: Callable[[int], Question]) -> list[int]:
-        """The places of a question that is known by its key, one for each vote."""
-        for draw in range(votes):
-            if (key, draw) not in self.places:
-                self.places[key, draw] = len(self.asked)
-                self.asked.append(make(draw))
-        return [self.places[key, draw] for draw in range(votes)]
-
-
-@dataclass(frozen=True, slots=True)
-class RubricService(_Asking):
+class RubricService(Asking):
     """Verdicts on criteria: one value for each text and criterion. Items with equal texts are asked about in one question, unless
     the rubric says `ask: each`."""
 
@@ -106,9 +47,9 @@ class RubricService(_Asking):
         named = dict(zip(operation.names, columns, strict=True))
         criteria = [_criterion(asked, entry) for entry in named.pop("criterion")]
         sheets = _sheets(asked, _owners(named.pop("place", None), len(criteria)), named, criteria)
-        questions = _Questions()
+        questions = Questions()
         drawn = [sheet.ask(asked, questions) for sheet in sheets]
-        replies = self._ask(operation, questions.asked)
+        replies = self.replies(operation, questions.asked)
         votes: list[list[Vote]] = [[] for _ in criteria]
         for sheet, places in zip(sheets, drawn, strict=True):
             for draw, place in enumerate(places):
@@ -124,7 +65,7 @@ class _Sheet:
     texts: Mapping[str, Any]
     criteria: dict[tuple[str, Scale], list[int]] = field(default_factory=dict)
 
-    def ask(self, asked: Asked, questions: _Questions) -> list[int]:
+    def ask(self, asked: Asked, questions: Questions) -> list[int]:
         """The places of its questions, one for each vote."""
         key = form.quoted(list(self.texts.values())), tuple(self.criteria)
         return questions.add(key, asked.votes, lambda draw: self._question(asked, draw))
@@ -181,7 +122,7 @@ def _with_quote(vote: Vote, texts: Mapping[str, Any]) -> Vote:
 
 # ------------------------------------------------------------------ which of two texts
 @dataclass(frozen=True, slots=True)
-class PreferService(_Asking):
+class PreferService(Asking):
     """How much the first of two texts is preferred: 1, 0, or 1/2 for a tie, in each order in which they are shown, averaged. Two
     equal texts are a tie that nobody is asked about."""
 
@@ -196,14 +137,14 @@ class PreferService(_Asking):
         first, second = named.pop("first"), named.pop("second")
         named.pop("match", None)
         texts = [{name: column[item] for name, column in named.items()} for item in range(len(first))]
-        questions = _Questions()
+        questions = Questions()
         places = [[_ordered(asked, questions, *pair, texts[item]) for pair in _orders(asked, first[item], second[item])]
                   for item in range(len(first))]
-        replies = self._ask(operation, questions.asked)
+        replies = self.replies(operation, questions.asked)
         votes = [[[_preferred(asked, replies[place]) for place in draws] for draws in orders] for orders in places]
         values = [_of_orders(asked, orders) for orders in votes]
         evidence = {item: _both_orders(orders) if orders else {"equal": True} for item, orders in enumerate(votes)}
-        return Answers(values, evidence, _cost(replies), len(questions.asked))
+        return Answers(values, evidence, cost_of(replies), len(questions.asked))
 
 
 def _orders(asked: Asked, first: Any, second: Any) -> list[tuple[Any, Any]]:
@@ -212,7 +153,7 @@ def _orders(asked: Asked, first: Any, second: Any) -> list[tuple[Any, Any]]:
     return [(first, second), (second, first)] if asked.both_orders else [(first, second)]
 
 
-def _ordered(asked: Asked, questions: _Questions, first: Any, second: Any, texts: Mapping[str, Any]) -> list[int]:
+def _ordered(asked: Asked, questions: Questions, first: Any, second: Any, texts: Mapping[str, Any]) -> list[int]:
     """The places of the questions in one order. The other member of a pair asks the same ones the other way about."""
     key = form.quoted([first, second, list(texts.values())])
     return questions.add(key, asked.votes, lambda draw: form.about_preference(asked, first, second, texts, draw))
@@ -240,7 +181,7 @@ def _both_orders(orders: Sequence[Sequence[Vote]]) -> dict[str, Any]:
 
 # ------------------------------------------------------------------ steps of an answer
 @dataclass(frozen=True, slots=True)
-class StepService(_Asking):
+class StepService(Asking):
     """Verdicts on the steps of an answer, with a critique of each: all steps of an answer in one question."""
 
     def together(self, operation: Foreign) -> bool:
@@ -259,18 +200,18 @@ class StepService(_Asking):
         answers: dict[int, list[int]] = {}
         for item, owner in enumerate(_owners(named.pop("place"), len(steps))):
             answers.setdefault(owner, []).append(item)
-        questions = _Questions()
+        questions = Questions()
         votes: list[list[Vote]] = [[] for _ in steps]
         places = {owner: _of_answer(asked, questions, named, [steps[item] for item in items], items[0])
                   for owner, items in answers.items() if len(items) <= MOST_STEPS}
-        replies = self._ask(operation, questions.asked)
+        replies = self.replies(operation, questions.asked)
         for owner, items in answers.items():
             for place in places.get(owner, [None]):
                 _hand_out_steps(asked, None if place is None else replies[place], items, votes)
         return _answers(asked, votes, {item: _evidence(votes[item]) for item in range(len(steps))}, replies)
 
 
-def _of_answer(asked: Asked, questions: _Questions, named: Mapping[str, list[Any]], steps: list[Any], item: int) -> list[int]:
+def _of_answer(asked: Asked, questions: Questions, named: Mapping[str, list[Any]], steps: list[Any], item: int) -> list[int]:
     texts = {name: column[item] for name, column in named.items()}
     key = form.quoted([steps, list(texts.values())])
     return questions.add(key, asked.votes, lambda draw: form.about_steps(asked, steps, texts, draw))
@@ -309,11 +250,7 @@ def counted(votes: Sequence[float | Failure], votes_by: str) -> float | Failure:
 def _answers(asked: Asked, votes: Sequence[Sequence[Vote]], evidence: Mapping[int, Any],
              replies: Sequence[Answered | Failure]) -> Answers:
     values = [counted([vote if isinstance(vote, Failure) else vote.value for vote in found], asked.votes_by) for found in votes]
-    return Answers(list(values), evidence, _cost(replies), len(replies))
-
-
-def _cost(replies: Sequence[Answered | Failure]) -> Cost:
-    return sum((reply.cost for reply in replies), Cost())
+    return Answers(list(values), evidence, cost_of(replies), len(replies))
 
 
 def _evidence(votes: Sequence[Vote]) -> dict[str, Any]:

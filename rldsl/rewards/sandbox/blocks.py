@@ -11,15 +11,18 @@ _NAMES = {"python": ("python", "py", "python3"), "sql": ("sql", "sqlite", "sqlit
 
 
 def code_in(text: str, language: str, where: str) -> str | None:
-    """The last block that is closed and says this language, or none; the text itself where `where` is `whole`."""
+    """The last closed block that says this language; where none does, the last that says nothing (beside code, that is what it
+    printed). The text itself where `where` is `whole`."""
     if where == "whole":
         return text
-    names = {"", language.lower(), *_NAMES.get(language.lower(), ())}
-    last = None
+    names = {language.lower(), *_NAMES.get(language.lower(), ())}
+    named, bare = None, None
     for said, code in _blocks(text):
         if said.lower() in names:
-            last = code
-    return last
+            named = code
+        elif not said:
+            bare = code
+    return bare if named is None else named
 
 
 def _blocks(text: str) -> Iterator[tuple[str, str]]:
