@@ -15,7 +15,7 @@ from rldsl.graph.model import Foreign, Leaf, Node, Read, ReadKind, SourceKind
 from rldsl.graph.spec import NamedValue, ParamSpec, ResponseSpec, Schedule, Spec
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.run import HostRun
-from rldsl.rewards.handled import handled_calls
+from rldsl.rewards.handled import unhandled_below
 from rldsl.rewards.hosting import open_host
 from rldsl.rewards.outcome import Outcome
 from rldsl.types import BATCH, Level
@@ -140,17 +140,15 @@ class CompiledReward:
 
     def answered(self, node: Node, outcome: Outcome, places: Sequence[int]) -> None:
         """Of the engine: a call was asked. Raises where it failed and the spec says nothing about that."""
-        if outcome.failed and not self._is_handled(node.key):
+        if outcome.failed and node.key in unhandled_below(self.spec.graph, self.reward.key, skipping=True):
             index, failure = next(iter(outcome.failed.items()))
             assert isinstance(node.operation, Foreign)
-            raise RewardError(f"`{node.operation.name}` failed at text {places[index] + 1}: {failure.message}")
+            word = "text" if node.type.axis == self.response.sample_axis else node.type.axis.level.word
+            raise RewardError(f"`{node.operation.name}` failed at {word} {places[index] + 1}: {failure.message}")
 
     def stopped(self, node: Node, count: int, places: Sequence[int]) -> None:
         """Of the engine: `else stop` met what is absent."""
         raise RewardError(f"`{self.reward.name}` has no value for a text, and the spec says `else stop`")
-
-    def _is_handled(self, key: int) -> bool:
-        return key in handled_calls(self.spec)
 
 
 def _text_reads(spec: Spec, needed: frozenset[int], project: Path) -> TextReads | None:

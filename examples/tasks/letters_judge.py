@@ -1,4 +1,5 @@
-"""A judge for `rubric.rl` that needs no model and no network: it looks at the letters and answers over HTTP.
+"""A judge for `rubric.rl` that needs no model and no network: it looks at the letters and answers over HTTP. `sums_judge.py` is one
+for `rewards.rl` that is asked the same way.
 
     python examples/tasks/letters_judge.py --port 8000
     JUDGE_URL=http://127.0.0.1:8000/v1 rldsl run examples/rubric.rl
@@ -11,15 +12,17 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from threading import Event, Thread
-from typing import Any
+from typing import Any, TypeAlias
 
 CRITERION = re.compile(r'^\d+\. ("(?:[^"\\]|\\.)*")', re.MULTILINE)
 LETTERS = frozenset("abcdefgh")
+
+Judging: TypeAlias = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 def holds(criterion: str, said: str, question: str) -> float:
@@ -65,15 +68,16 @@ def answer(user: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One chat completion for each request; connections are kept open."""
+    """One chat completion for each request, by the server's `judging`; connections are kept open."""
 
     protocol_version = "HTTP/1.1"
+    server: Server
 
     def do_POST(self) -> None:
         """The verdicts on what the last message asks, in the form of `response_format`."""
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         user = body["messages"][-1]["content"]
-        reply = json.dumps(answer(user, body["response_format"]["json_schema"]["schema"]))
+        reply = json.dumps(self.server.judging(user, body["response_format"]["json_schema"]["schema"]))
         content = json.dumps({
             "object": "chat.completion", "model": body["model"],
             "choices": [{"index": 0, "message": {"role": "assistant", "content": reply}, "finish_reason": "stop"}],
@@ -95,20 +99,29 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
+    def __init__(self, port: int, judging: Judging) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.judging = judging
+
 
 @contextmanager
-def serving(port: int = 0) -> Iterator[str]:
+def serving(port: int = 0, judging: Judging = answer) -> Iterator[str]:
     """Serve while the block runs; gives the address for `base_url`. Port 0 is any that is free."""
-    with Server(("127.0.0.1", port), Handler) as server:
+    with Server(port, judging) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/v1"
         server.shutdown()
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="A judge of letters over HTTP.")
+def serve_until_stopped(judging: Judging) -> None:
+    """What the command does."""
+    parser = argparse.ArgumentParser(description="A judge by rules, over HTTP.")
     parser.add_argument("--port", type=int, default=8000)
-    with serving(parser.parse_args().port) as address:
+    with serving(parser.parse_args().port, judging) as address:
         print(f"JUDGE_URL={address}", flush=True)
         with suppress(KeyboardInterrupt):
             Event().wait()
+
+
+if __name__ == "__main__":
+    serve_until_stopped(answer)

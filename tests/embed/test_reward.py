@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,18 @@ def test_a_reward_that_reads_a_model_says_that_texts_are_not_enough() -> None:
     spec = SPEC + "\nreward likely = mean(logp(actor, y), per: sample)\n"
     with pytest.raises(RewardError, match="reads a model or values per token"):
         rldsl.compile(spec).reward("likely")
+
+
+def test_a_failure_is_handled_if_the_reward_itself_handles_it_and_is_named_where_it_stands(tmp_path: Path) -> None:
+    """Another reward of the spec, which nobody asked for, does not; both make the same call."""
+    (tmp_path / "strictly.py").write_text(
+        "def judged(text):\n    if 'x' in text:\n        raise ValueError('an x')\n    return 1.0\n")
+    program = rldsl.compile(SPEC + '''
+extern fn judged(text: Text) -> Real in [0, 1] = python("strictly:judged") { isolate: none }
+let steps = split(y.text, at: "|")
+reward bare = min(judged(steps), per: sample)
+reward safe = min(judged(steps) else 0, per: sample)
+''', project=tmp_path)
+    assert program.reward("safe")(["a|x", "b"]).tolist() == [0.0, 1.0]
+    with pytest.raises(RewardError, match="`extern:judged` failed at step 2: ValueError: an x"):
+        program.reward("bare")(["a|x", "b"])

@@ -133,7 +133,8 @@ class Call:
 
 
 def verdict_of(text: str, schema: Mapping[str, Any], path: str = "") -> Any:
-    """Any value of a schema, chosen by a hash of the text and of where it stands: the same text, the same verdict."""
+    """Any value of a schema, chosen by a hash of the text and of where it stands: the same text, the same verdict. A list of whole
+    numbers whose length is left open rises from the least of them."""
     draw = int.from_bytes(hashlib.sha256(f"{path}\0{text}".encode("utf-8", "surrogatepass")).digest()[:8], "big")
     if "const" in schema:
         return schema["const"]
@@ -143,7 +144,10 @@ def verdict_of(text: str, schema: Mapping[str, Any], path: str = "") -> Any:
         case "object":
             return {name: verdict_of(text, part, f"{path}.{name}") for name, part in schema.get("properties", {}).items()}
         case "array":
-            count = schema.get("minItems", 1)
+            count, items = schema.get("minItems", 1), schema["items"]
+            if items.get("type") == "integer" and schema.get("maxItems", count) > count:
+                low, high = items["minimum"], items["maximum"]
+                return [low, *(number for number in range(low + 1, high + 1) if draw >> number % 64 & 1)]
             return [verdict_of(text, schema["items"], f"{path}[{place}]") for place in range(count)]
         case "boolean":
             return draw % 2 == 0
