@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,15 @@ def test_what_stands_before_each_question_is_read_with_it_and_before_an_answer_w
     model = scorer(system="dd")
     assert asked(model, ["ab"], ["q"]) == pytest.approx([upto(model, letters(model, "ddqab"))], rel=1e-4, abs=1e-5)
     assert asked(model, ["ab"]) == pytest.approx([upto(model, letters(model, "ddab"))], rel=1e-4, abs=1e-5)
+
+
+def test_a_question_takes_the_scorer_s_chat_form_and_an_answer_without_one_takes_none() -> None:
+    model = scorer()
+    model.tokenizer.chat_template = ("{% for one in messages %}c{{ one.content }}.{% endfor %}"
+                                     "{% if add_generation_prompt %}d{% endif %}")
+    model = replace(model, chat=True, system="b")
+    assert asked(model, ["ab"], ["q"]) == pytest.approx([upto(model, letters(model, "cb.cq.dab"))], rel=1e-4, abs=1e-5)
+    assert asked(model, ["ab"]) == pytest.approx([upto(model, letters(model, "bab"))], rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize(("codec", "texts"), [
