@@ -4,6 +4,7 @@
 ##
 ## The judge is any server that speaks the OpenAI-compatible protocol. One that needs no model:
 ## `python examples/tasks/sums_judge.py --port 8000`, then `JUDGE_URL=http://localhost:8000/v1 rldsl run examples/rewards.rl`.
+## With that one, 60 iterations bring 0 to 94 % of the tests and 1 to 4 % of the sums: how to go about it is learned, to reckon is not.
 ## What each part was, answer by answer, is in the run's report; `rldsl score examples/rewards.rl FILE` gives it for answers that exist.
 
 import std.contrast (contrast)
@@ -134,7 +135,7 @@ objective prefer_two for two {
 objective grpo for actor {
   let ratio = exp(logp(actor, y) - y.logp)
   maximize surrogate: mean(clipped(ratio, advantage, 0.8 .. 1.28))
-  minimize imitation: -0.2 * mean(logp(actor, better))
+  minimize imitation: -mean(logp(actor, better))
 }
 
 state total_first: Real = 0

@@ -1,8 +1,8 @@
 ## What verdicts on the steps of an answer are worth: as one number, as rewards of steps, of tokens.
 ##
 ## A process reward is a number in [0, 1] @ step, the chance that the step is right, over `s = split(y.text, …)`: of a judge,
-## `prm(grader, s, question: …)`; of a scorer, `sigmoid(last(score(rm, y, per: token), per: step))`; of a policy, the implicit one, a
-## sigmoid of `beta sum(log p - log p_ref, per: step)`. What is @ step may be used beside token values: each token lies in one step.
+## `prm(grader, s, question: …)`; of a scorer, `sigmoid(prm(rm, s, question: …))`; of a policy, the implicit one, a sigmoid of
+## `beta sum(log p - log p_ref, per: step)`. What is @ step may be used beside token values: each token lies in one step.
 
 import std.group (process_advantage)
 import std.returns (gae, returns)

@@ -7,7 +7,7 @@ The same arguments give the same rows on every machine.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import permutations
 from zlib import crc32
 
@@ -43,6 +43,20 @@ def pairs(count: int, letters: int = 4, seed: int = 0) -> Iterator[Row]:
         while wrong == right:
             wrong = "".join(shuffle.sample(word, letters))
         yield {"prompt": f"{word}>", "chosen": right, "rejected": wrong}
+
+
+def stepwise(count: int, letters: int = 3, seed: int = 0) -> Iterator[Row]:
+    """A letter a step, each with `|` behind it: in the right order, with a wrong letter at every place, in any order."""
+    shuffle = random.Random(seed + 3)
+    for word in _words(count, letters, seed, False):
+        right = sorted(word)
+        wrong = [shuffle.choice([other for other in ALPHABET if other != letter]) for letter in right]
+        tried = shuffle.sample(word, letters)
+        yield {"question": f"{word}>", "solution": _steps(right), "flawed": _steps(wrong), "tried": _steps(tried)}
+
+
+def _steps(letters: Iterable[str]) -> str:
+    return "".join(f"{letter}|" for letter in letters)
 
 
 def _words(count: int, letters: int, seed: int, held_out: bool) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Calls that ask a judge about two texts, or about the steps of an answer: `prefer`, `prm`."""
+"""Calls that ask a judge about two texts, or about the steps of an answer: `prefer`, `prm` (of a scorer: `calls_step_scores`)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rldsl.data.signatures import Parameter
 from rldsl.diagnostics import error
 from rldsl.elaborate.calls_host import take
 from rldsl.elaborate.calls_judged import READABLE, named_texts
+from rldsl.elaborate.calls_step_scores import are_whole, report_no_steps, score_steps
 from rldsl.elaborate.constants import constant_number
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.expressions import axes_agree, elaborate, graph_value, host
@@ -104,8 +105,11 @@ def _match(ctx: Context, pairs: Axis, number: int, span: Span) -> int:
 
 # ------------------------------------------------------------------ steps
 def call_prm(ctx: Context, env: Environment, call: tree.Call) -> Value:
-    """`prm(grader, s, question: …)`: a verdict in [0, 1] on each step, by a judge or a rubric."""
+    """`prm(grader, s, question: …)`: a verdict in [0, 1] on each step by a judge or a rubric; of a scorer, a number at its end."""
     given = [argument for argument in call.arguments if argument.name is None]
+    who = elaborate(ctx, env, given[0].value) if len(given) == 2 else None
+    if isinstance(who, ModelValue) and ctx.tables.models[who.name].role is Role.SCORER:
+        return score_steps(ctx, env, call, who.name, given[1].value)
     subject = _subject(ctx, env, call, given, 2, "prm", PRM)
     if subject is None:
         return FailedValue()
@@ -115,30 +119,15 @@ def call_prm(ctx: Context, env: Environment, call: tree.Call) -> Value:
         return FailedValue()
     steps = ctx.type_of(inputs[0][1]).axis
     if steps.level is not Level.STEP:
-        ctx.report(error("RL104", "`prm` judges steps", env.span(given[1].value), f"this is @ {steps}"[:40],
-                         others=env.labels(given[1].value, "in here"), why="a process reward is of each step of an answer.",
-                         fix="`let s = split(y.text, at: \"\\n\\n\")`, then `prm(grader, s)`"))
+        report_no_steps(ctx, env, given[1].value, steps, "grader")
         return FailedValue()
-    if not _add_texts(ctx, env, call, (), inputs, parts, ("step", "place")) or not _are_whole(ctx, env, inputs, parts, steps):
+    if not _add_texts(ctx, env, call, (), inputs, parts, ("step", "place")) or not are_whole(ctx, env, inputs, parts, steps):
         return FailedValue()
     assert steps.parent is not None
     inputs.append(("place", ctx.builder.position(steps, steps.parent, env.span(call))))
     parts.append(given[1].value)
     asked = _asked(ctx, subject, compares=False)
     return GraphValue(host(ctx, env, f"prm:{subject}", inputs, asked.constants, call, Type(Element.REAL, asked.interval), parts))
-
-
-def _are_whole(ctx: Context, env: Environment, inputs: Sequence[tuple[str, int]], parts: Sequence[tree.Expr], steps: Axis) -> bool:
-    """Whether every step of an answer is there, and all texts beside them are of the answer: it is read as a whole."""
-    for number, ((_, key), part) in enumerate(zip(inputs, parts, strict=True)):
-        found = ctx.type_of(key)
-        if (number == 0 and found.optional) or (number > 0 and found.axis == steps):
-            ctx.report(error("RL104", "`prm` reads an answer as a whole", env.span(part), "of some steps" if number == 0 else
-                             "this is of each step", others=env.labels(part, "in here"), why="all steps of an answer are in one"
-                             " question; an absent one would leave a gap in it.", fix='`s else ""`' if number == 0 else
-                             "a text of the answer or of the row"))
-            return False
-    return True
 
 
 # ------------------------------------------------------------------ both
@@ -161,11 +150,10 @@ def _subject(ctx: Context, env: Environment, call: tree.Call, given: Sequence[tr
         case _:
             found = f"this is a {ctx.tables.models[value.name].role.value}" if isinstance(value, ModelValue) else \
                 "a rubric without criteria" if isinstance(value, RubricValue) else f"this is {describe(value)}"
-            is_scorer = word == "prm" and isinstance(value, ModelValue) and ctx.tables.models[value.name].role is Role.SCORER
-            ctx.report(error("RL032", f"`{word}` asks a judge or a rubric", env.span(given[0]), found[:40],
-                             others=env.labels(given[0], "in here"), why="a scorer gives a number after each token; that of a"
-                             " step stands at its last one." if is_scorer else "a language model says which is better, or right.",
-                             fix="`sigmoid(last(score(rm, y, per: token), per: step))`" if is_scorer else form))
+            asked, why = ("a judge or a rubric", "a language model says which is better.") if word == "prefer" else \
+                ("a judge, a rubric or a scorer", "a language model or a scorer says how good a step is.")
+            ctx.report(error("RL032", f"`{word}` asks {asked}", env.span(given[0]), found[:40],
+                             others=env.labels(given[0], "in here"), why=why, fix=form))
             return None
 
 

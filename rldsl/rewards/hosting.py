@@ -1,8 +1,9 @@
-"""The host side of a spec, opened: its functions, the judges that its rubrics ask, its embedders of texts. Asks nobody."""
+"""The host side of a spec, opened: its functions, the judges that its rubrics ask, its embedders of texts and
+scorers of steps. Asks nobody."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rldsl.rollouts.models import LoadedModel
 
 JUDGED = ("rubric", "prefer", "prm", "steps")
+READING = ("similarity", "step_scores")
 
 
 def open_host(spec: Spec, project: Path, *, seed: int = 0, models: Mapping[str, LoadedModel] | None = None,
@@ -26,21 +28,22 @@ def open_host(spec: Spec, project: Path, *, seed: int = 0, models: Mapping[str, 
     from them. Answers of judges are kept on disk, in `keep` those of other costly calls too."""
     asked = {node.operation.name.partition(":")[0] for node in spec.graph.nodes if isinstance(node.operation, Foreign)}
     services = _judging(spec, project, seed, models) if asked.intersection(JUDGED) else {}
-    if "similarity" in asked:
-        services |= _comparing(spec, project, seed, models)
+    if asked.intersection(READING):
+        services |= _reading(spec, project, seed, models)
     return HostCalls(spec.externs, project, services={**services, "criterion": CriterionService()}, keep=keep)
 
 
-def _comparing(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> dict[str, Service]:
+def _reading(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> dict[str, Service]:
+    """Services over local models that read texts: embedders, scorers of steps."""
     from rldsl.rewards.models import load_named
     from rldsl.rewards.similarity import Similarity
-    if models is not None:
-        return {"similarity": Similarity(models.__getitem__)}
+    from rldsl.rewards.step_scores import StepScores
 
     @cache
     def load(name: str) -> LoadedModel:
         return load_named(spec, [name], project, seed)[name]
-    return {"similarity": Similarity(load)}
+    model: Callable[[str], LoadedModel] = load if models is None else models.__getitem__
+    return {"similarity": Similarity(model), "step_scores": StepScores(model)}
 
 
 def _judging(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> dict[str, Service]:

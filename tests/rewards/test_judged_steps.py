@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from rldsl.rewards.places import Places
 from rldsl.rewards.rubrics.cutting import MOST_PARTS, CutService, parts_of
 from rldsl.rewards.run import Answers, HostCalls
 from rldsl.scores.report import ScoreReport
+from rldsl.train.failures import FailureBook, Unhandled
 from rldsl.train.outcome import RunError
 from rldsl.train.runner import run_spec
 from tests.judging.server import Call, JudgeServer, Says
@@ -248,3 +250,13 @@ def test_steps_whose_texts_nothing_reads_stop_the_run_where_they_are_not_found(
     monkeypatch.setattr("tests.rewards.test_judged_steps.TRAINED", said)
     with JudgeServer([Says('{"starts": [2]}')], judge=by_thirds) as server, pytest.raises(RunError, match="malformed"):
         trained(server, tmp_path, monkeypatch)
+
+
+def test_the_share_of_answers_that_were_not_cut_is_of_answers() -> None:
+    found = checked(f"{WRITES}let s = split(y.text, by: grader)\nreward sound = mean(prm(grader, s), per: sample) else 0\n").spec
+    assert found is not None
+    node = next(entry for entry in found.graph.nodes if getattr(entry.operation, "name", "") == "steps:grader")
+    failed = {place: Failure(FailureKind.MALFORMED, "x") for place in range(4)}
+    outcome = Outcome([None] * 4 + ["step"] * 96, failed, 0.0, 10, counts=np.array([1] * 4 + [16] * 6), starts=(0,) * 100)
+    with pytest.raises(Unhandled, match="4 of 10 calls of s failed"):  # of 100 steps they would be within the tenth
+        FailureBook(frozenset({node.key})).settle(node, "s", outcome, lambda *_: "there")

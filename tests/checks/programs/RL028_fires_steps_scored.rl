@@ -1,0 +1,9 @@
+data problems from jsonl("problems.jsonl") { question: Text  answer: Text target  rubrics: Json }
+policy actor from hf("model")
+rollout y ~ actor(problems.question) { samples: 8, max_tokens: 16 }
+scorer rm from hf("prm")
+critic v from hf("critic")
+let s = split(y.text, at: "|")
+let a = prm(rm, s, tag: "")
+let b = prm(rm, s, tag: problems.answer)
+let c = prm(rm, s, join: 1)
