@@ -138,7 +138,8 @@ def _checked(spec: Spec, text: str, project: Path, values: Mapping[str, str]) ->
     for param in spec.params:  # what stands in no file is shown as it was written on the command line
         if param.name in values and param.span in wrong:
             raise ScoreError(f"`{param.name} = {values[param.name][:60]}` is no value of `{param.name}`",
-                             f"its type is {param.type}.", f"a value of that type; now it is `{param.name} = {param.value}`", exit_status=2)
+                             f"its type is {param.type}.",
+                             f"a value of that type; now it is `{param.name} = {param.value}`", exit_status=2)
     if result.errors or result.spec is None:
         raise ScoreError("the spec with this change is wrong\n" + render_diagnostics(result.errors, result.sources, color=False))
     return result.spec
