@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +37,7 @@ IDENTITY, SUMMARY, SPEC, PARTS = "score.json", "summary.json", "spec.rl", "parts
 SCORES, NODES, EVIDENCE = "scores.parquet", "nodes.parquet", "evidence.jsonl"
 FILES = (SCORES, NODES, EVIDENCE)
 CALLS = "calls.json"  # of a part: what its calls took; written last
+_TOOK = re.compile(r" \(\d+ calls? in [\d.]+ s\)$")  # of a judge's failure: no two are alike
 AXIS = "axis "  # before the name of an axis, where `nodes.parquet` says how many places it has below each of its parent
 
 NODE_SCHEMA = pa.schema([("node", pa.string()), ("name", pa.string()), ("axis", pa.string()), ("place", pa.int64()),
@@ -169,11 +171,11 @@ class ScoreFolder:
     def _failed(self, batch: Batch, found: Evaluated, key: int, failed: Mapping[int, Failure]) -> list[tuple[str, str, int, int]]:
         """Kind, message, how many, row of the first."""
         axis, sample = self.plan.spec.graph[key].type.axis.name, self.plan.response.sample_axis.name
-        counts = Counter((failure.kind.value, failure.message) for failure in failed.values())
-        firsts: dict[tuple[str, str], int] = {}
-        for place, failure in sorted(failed.items()):
-            firsts.setdefault((failure.kind.value, failure.message), place)
-        return [(*said, count, _row(batch, _where(batch, found, axis, sample, firsts[said]))) for said, count in counts.items()]
+        said = {place: (failure.kind.value, _TOOK.sub("", failure.message)) for place, failure in sorted(failed.items())}
+        counts = Counter(said.values())
+        firsts = {message: place for place, message in reversed(said.items())}
+        return [(*message, count, _row(batch, _where(batch, found, axis, sample, firsts[message])))
+                for message, count in counts.items()]
 
     def _part(self, number: int, name: str) -> Path:
         return self.path / PARTS / f"{number:06d}.{name}"

@@ -98,6 +98,19 @@ def test_a_judge_that_misbehaves_gives_failures_not_numbers(score: Score, server
     assert {line["failed"] for line in lines} == {kind}
 
 
+def test_a_replaced_scoring_asks_a_judge_only_where_it_failed(score: Score, server: JudgeServer, tmp_path: Path) -> None:
+    """The first row is known; of all three right texts the judge is asked twice, once in vain, and once more by `replace`."""
+    score(ROWS[:1], RUBRIC)
+    assert len(server.calls) == 1
+    server.behave([Status(400)])
+    report = score(ROWS, RUBRIC, out=tmp_path / "out")
+    assert len(server.calls) == 2
+    assert [(entry.kind, entry.count, entry.row) for entry in report.failures] == [("refused", 2, 1)]  # of two criteria
+    again = score(ROWS, RUBRIC, out=tmp_path / "out", replace=True)
+    assert len(server.calls) == 3
+    assert not again.failures and column(again, "style.state")[3] == "value"
+
+
 def test_another_mark_asks_nobody_unless_it_is_a_gate(score: Score, server: JudgeServer, tmp_path: Path) -> None:
     report = score(ROWS, RUBRIC)
     calls = len(server.calls)

@@ -136,7 +136,7 @@ reward said = judged(y.text)
     assert [line.split(": exception: ")[0] for line in out.getvalue().splitlines() if line.startswith("failed")] == [
         "failed: said, 3 times, first in row 3", "failed: said, 2 times, first in row 4", "failed: said, 1 time, first in row 1",
         "failed: said, 2 times, first in row 2"]
-    assert out.getvalue().splitlines()[-1].startswith("8 calls failed; with `--replace` ")
+    assert out.getvalue().splitlines()[-1].startswith("8 answers failed: `--replace` asks for those again")
 
 
 def test_what_an_else_takes_is_no_failure_of_what_is_absent_for_another_reason(score: Score, tmp_path: Path) -> None:
