@@ -40,7 +40,7 @@ def print_report(report: ScoreReport, console: Console) -> None:
     console.print(Text(f"written to {report.folder}"))
     if report.failures:
         count = sum(entry.count for entry in report.failures)
-        console.print(Text(f"{_counted(count, 'answer')} failed: `--replace` asks for those again; other answers of judges are kept"),
+        console.print(Text(f"{_counted(count, 'answer')} failed: `--replace` asks for those again; what judges answered is kept"),
                       soft_wrap=True)
 
 
