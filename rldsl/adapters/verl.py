@@ -63,7 +63,7 @@ def check_columns(plan: Plan, maps: Mapping[str, str]) -> None:
         if column not in COLUMNS and not column.startswith(("extra_info.", f"{COLUMNS[-1]}.")):
             raise ScoreError(f"verl hands over no column `{column}`",
                              f"`--map {field}={column}` names it; there are {listed(known)}.",
-                             f"`--map {field}=extra_info.{column}`", exit_status=2)
+                             f"`--map {field}={COLUMNS[-1] if column in GROUND_TRUTH else f'extra_info.{column}'}`", exit_status=2)
     owner = plan.data.name if plan.data is not None else ""
     for name in (entry.name for entry in plan.fields):
         if name not in maps and f"{owner}.{name}" not in maps and name not in (*COLUMNS, *GROUND_TRUTH):

@@ -238,7 +238,9 @@ def test_a_map_of_what_the_reward_does_not_read_is_refused_before_anything_is_sc
 def test_a_map_to_what_verl_does_not_hand_over_is_refused_at_export(project: Path, capsys: pytest.CaptureFixture[str],
                                                                     column: str) -> None:
     assert export_file(project / "mine.rl", "verl", None, "total", [f"answer={column}"], {}, replace=False) == 2
-    assert f"verl hands over no column `{column}`" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"verl hands over no column `{column}`" in said
+    assert (f"`--map answer={'extra_info' if column == 'reward_model' else 'reward_model.ground_truth'}" in said)
     assert export_file(project / "mine.rl", "verl", None, "total", ["answer=reward_model.ground_truth"], {}, replace=False) == 0
 
 
