@@ -6,7 +6,7 @@ objective computed on it. Laws compare such computations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -126,7 +126,29 @@ class Shape:
                 counts[axis.name] = self.given[given.index(axis.name) % len(self.given)][:len(self.samples)]
             else:
                 counts[axis.name] = self.lengths
-        return Layout.of({axis.name: _parent(axis) for axis in axes}, counts)
+        for axis in steps_of(spec):
+            counts[axis.name] = tuple(1 + place % 3 for place in range(len(counts[tokens_of(axis)])))
+        parents = {axis.name: _parent(axis) for axis in (*axes, *steps_of(spec))}
+        inside = {axis.name: (tokens_of(axis), _divided(counts[tokens_of(axis)], counts[axis.name])) for axis in steps_of(spec)}
+        return Layout.of(parents, counts, inside)
+
+
+def steps_of(spec: Spec) -> list[Axis]:
+    """The axes that cover tokens."""
+    found = {axis for node in spec.graph.nodes for axis in node.type.axis.chain() if axis.over is not None}
+    return sorted(found, key=lambda axis: axis.name)
+
+
+def tokens_of(steps: Axis) -> str:
+    """The axis that they cover."""
+    assert steps.over is not None
+    return steps.over.name
+
+
+def _divided(tokens: Sequence[int], steps: Sequence[int]) -> list[int]:
+    """How many tokens each step has: as many each as there are, the rest in the first."""
+    return [held // count + (held % count if place == 0 else 0) for held, count in zip(tokens, steps, strict=True)
+            for place in range(count)]
 
 
 def _parent(axis: Axis) -> str:
@@ -160,7 +182,7 @@ def scene_of(spec: Spec, seed: int = 0, shape: Shape = Shape(), vocabulary: int 
 def _wanted(node: Node) -> list[tuple[Name, str]]:
     """The columns that a node takes from outside."""
     match node.operation:
-        case Read(kind=ReadKind.VALUE) as read:
+        case Read(kind=ReadKind.VALUE | ReadKind.SCORE) as read:
             return [(("values", read.model, read.version.value, read.response), "values")]
         case Read() as read:
             other = [] if read.other is None or read.other_version is None else [(read.other, read.other_version)]
@@ -237,9 +259,31 @@ def rearranged(scene: Scene, arrange: Arrange) -> tuple[Scene, dict[str, np.ndar
                  for place in old[parent]]
         counts[axis] = [len(places) for places in found]
         old[axis] = np.concatenate([np.zeros(0, np.int64), *found])
+    covers = {steps: (tokens, np.diff(bounds)[old[steps]]) for steps, (tokens, bounds) in layout.covers.items()}
+    made = Layout.of(layout.parents, counts, covers)
+    for axis in {column.axis for column in scene.columns.values()} - old.keys():
+        old[axis] = _old_parts(layout, made, axis, old)
     columns = {name: Column(column.axis, column.values[torch.from_numpy(old[column.axis])])
                for name, column in scene.columns.items()}
-    return Scene(Layout.of(layout.parents, counts), columns), old
+    return Scene(made, columns), old
+
+
+def _old_parts(before: Layout, after: Layout, axis: str, old: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The old places of fixed parts, or of pairs, which follow from those of what they are parts of."""
+    members = after.parent(axis)
+    starts = before.bounds(axis, members)[old[members]]
+    if ".pair(" not in axis:
+        return np.concatenate([start + np.arange(count) for start, count in zip(starts, np.diff(after.bounds(axis, members)),
+                                                                               strict=True)])
+    group = axis.rpartition(".pair(")[2].removesuffix(")")
+    found = []
+    for first, last in zip(after.bounds(members, group)[:-1], after.bounds(members, group)[1:], strict=True):
+        inside = old[members][first:last]
+        for place in range(first, last):
+            others = np.delete(inside, place - first)
+            among = np.sort(np.delete(inside, place - first))
+            found.append(starts[place] + np.searchsorted(among, others))
+    return np.concatenate([np.zeros(0, np.int64), *found])
 
 
 def below(layout: Layout, chosen: str) -> set[str]:
@@ -313,7 +357,7 @@ def _seen(law: Law, scene: Scene, live: Mapping[Name, Tensor],
         rows[group.rows] = found if run is None else found[run.tokens[group.response]]
     for entry in law.staged.direct:
         value = live["values", entry.read.model, Version.CURRENT.value, entry.read.response]
-        direct[entry.key] = value if run is None else value[run.tokens[entry.read.response]]
+        direct[entry.key] = value if run is None else value[run.of(entry)]
     return rows, direct
 
 
@@ -339,7 +383,7 @@ def reader(scene: Scene) -> Callable[[Node, Any], Tensor]:
         operation = node.operation
         assert isinstance(operation, Read)
         names = [name for name, _ in _wanted(node)]
-        if operation.kind is ReadKind.VALUE:
+        if operation.kind in (ReadKind.VALUE, ReadKind.SCORE):
             return scene[names[0]]
         own, *others = (scene[name] for name in names)
         name, parameter = (operation.kind.value, None) if not others else \

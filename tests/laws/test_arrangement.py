@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.laws.scenes import Law, Name, Outcome, Scene, Shape, below, distance, equal, outcome, rearranged, scene_of
+from tests.laws.scenes import Law, Name, Outcome, Scene, Shape, below, distance, equal, outcome, rearranged, scene_of, steps_of
 from tests.laws.specs import EVERYTHING, everything, form
 
 # Float64 sums of at most 40 numbers in another order, through a few operations each: 40 * 2^-53 and some.
@@ -37,7 +37,7 @@ def test_permuting_the_answers_of_each_prompt_permutes_the_gradient(name: str) -
     law = everything(name)
     scene, random = scene_of(law.spec), np.random.default_rng(1)
     moved = set().union(*(below(scene.layout, axis) for axis in below(scene.layout, "batch")))
-    moved -= {entry.token_axis.name for entry in law.spec.responses}
+    moved -= {entry.token_axis.name for entry in law.spec.responses} | {axis.name for axis in steps_of(law.spec)}
     permuted, old = rearranged(scene, lambda axis, places: random.permutation(places) if axis in moved else places)
     found, wanted = outcome(law, permuted), outcome(law, scene)
     assert same_values(found, wanted) and distance(found.gradients, gathered(scene, wanted, old)) <= SAME
