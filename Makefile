@@ -42,7 +42,7 @@ check: setup  ## check and format-check every example and library module
 test: setup  ## the tests that CI runs
 	$(PYTEST)
 
-fast: setup  ## some of each kind of test, a minute or two on two cores
+fast: setup  ## a few cases of each kind of test, about three minutes
 	$(PYTEST) -m "not slow"
 
 lint: setup  ## ruff
