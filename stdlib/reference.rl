@@ -14,7 +14,7 @@ fn mixture_of(first: Real, second: Real, weight: Real in (0, 1)) -> Real = {
   rest + softplus(first + log(weight) - rest)
 }
 
-## The mixture of three: the first two with the shares given, the third with the rest. Of more, mix mixtures.
+## The mixture of three: the first two with the shares given, the third with the rest. Of more: `mixture_of_each`.
 fn mixture_of_three(
   first: Real,
   second: Real,
@@ -25,6 +25,11 @@ fn mixture_of_three(
   let both = share_of_first + share_of_second
   mixture_of(mixture_of(first, second, share_of_first / both), third, both)
 }
+
+## The mixture of a list of any length: `mixture_of_each(each(logp(a, y), logp(b, y), logp(c, y)), each(0.2, 0.5, 0.3))`.
+## Shares are relative: they are divided by their sum.
+fn mixture_of_each(log_p: Real, share: Real) -> Real =
+  log(sum(share * exp(log_p), over: member)) - log(sum(share, over: member))
 
 ## The geometric mixture, up to its normaliser: `weight log p + (1 - weight) log q`. What is missing is the same for every
 ## token of the vocabulary, `-log sum p^weight q^(1 - weight)`, never negative; it does depend on what stands before the
@@ -77,4 +82,15 @@ test "the geometric mean is below the arithmetic one" {
   let a = [-0.5, -3, -1] @ sample
   let b = [-2, -0.1, -1] @ sample
   expect max(geometric_of(a, b, 0.3) - mixture_of(a, b, 0.3)) <= 0.0000001
+}
+
+test "a mixture of a list is that of its parts, one by one" {
+  # 0.2 * 0.8 + 0.5 * 0.4 + 0.3 * 0.1 = 0.39
+  let a = live([-0.2231435513] @ sample)
+  let mixed = mixture_of_each(each(a, log(0.4), log(0.1)), each(2, 5, 3))
+  expect mixed == [-0.9416085399] within 1e-9
+  # the first brings 0.16 of 0.39
+  expect gradient(sum(mixed), of: a) == [0.4102564103] within 1e-9
+  # far below what `exp` reaches
+  expect mixture_of_each(each(-1000, -2000), each(1, 1)) == -1000.6931471806 within 1e-9
 }

@@ -101,6 +101,11 @@ MIXTURES = (
     mixture("mixture", "mixture(actor, ref, y, 0.3)", (0.3, 0.7)),
     mixture("mixture_of", "mixture_of(logp(actor, y), logp(ref, y), 0.3)", (0.3, 0.7)),
     mixture("mixture_of_three", "mixture_of_three(logp(actor, y), logp(ref, y), old, 0.3, 0.5)", (0.3, 0.5, 0.2)),
+    mixture(
+        "mixture_of_each",
+        "mixture_of_each(each(logp(actor, y), logp(ref, y), old), each(3, 5, 2))",
+        (0.3, 0.5, 0.2),
+    ),
 )
 
 
