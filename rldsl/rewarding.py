@@ -124,6 +124,8 @@ class CompiledReward:
                 return [_number(next(entry for entry in self.spec.params if entry.name == leaf.owner))]
             case SourceKind.STATE:
                 return [next(entry.initial for entry in self.spec.states if entry.name == leaf.owner)]
+            case SourceKind.RECORDED:
+                return self._of_texts(leaf, texts, columns)
             case _:
                 if leaf.field not in columns:
                     raise RewardError(f"`{self.reward.name}` reads `{leaf.owner}.{leaf.field}`: give `{leaf.field}=[…]`, one "
@@ -131,6 +133,13 @@ class CompiledReward:
                 if len(columns[leaf.field]) != rows:
                     raise RewardError(f"`{leaf.field}` has {len(columns[leaf.field])} values for {rows} rows")
                 return list(columns[leaf.field])
+
+    def _of_texts(self, leaf: Leaf, texts: Sequence[str], columns: Mapping[str, Sequence[Any]]) -> list[Any]:
+        """A field of the data that belongs to each completion."""
+        if len(columns.get(leaf.field, ())) != len(texts):
+            raise RewardError(f"`{self.reward.name}` reads `{leaf.owner}.{leaf.field}`, which belongs to each text: give "
+                              f"`{leaf.field}=[…]`, {len(texts)} values")
+        return list(columns[leaf.field])
 
     def _token_ids(self, name: str, texts: Sequence[str], columns: Mapping[str, Sequence[Any]]) -> list[Any]:
         if len(columns.get(name, ())) != len(texts):

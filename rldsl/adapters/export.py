@@ -31,7 +31,7 @@ class Export:
 def export_text(asked: Export) -> str:
     """The file. Raises `ScoreError` where the host cannot be served by the reward, and `SpecError`."""
     from rldsl import __version__
-    with load_scores(asked.spec, asked.reward, maps=asked.maps, overrides=asked.overrides) as scores:
+    with load_scores(asked.spec, asked.reward, maps=asked.maps, overrides=asked.overrides, drawn=True) as scores:
         if asked.host == "verl":
             from rldsl.adapters.verl import check_columns, compares
             if scores.meets_others:

@@ -155,7 +155,7 @@ class _Pairing:
         if part in ("base", "model") and isinstance(value, str):
             return self._word(side, "models", value)
         if part == "fields" and isinstance(value, tuple):
-            return str([(column.name, column.element, column.target) for column in value])
+            return str([(column.name, column.element, column.target, column.each) for column in value])
         return repr(value)
 
     def use(self, side: int, kind: str, name: str) -> str:

@@ -87,7 +87,8 @@ def _data(before: Side, after: Side, correspondence: Correspondence) -> Iterator
     for first, second in pairs:
         where = f"data {second.name}"
         yield from setting_changes(where, (("source", first.source),), (("source", second.source),))
-        columns = [{field.name: f"{field.element.value}{' target' if field.target else ''}" for field in entry.fields}
+        columns = [{field.name: f"{field.element.value}{' @ sample' if field.each else ''}{' target' if field.target else ''}"
+                    for field in entry.fields}
                    for entry in (first, second)]
         for name in dict.fromkeys([*columns[0], *columns[1]]):
             if columns[0].get(name) != columns[1].get(name):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from rldsl.data.signatures import SOURCES, SourceSignature, match_arguments
 from rldsl.diagnostics import error
 from rldsl.elaborate.context import Context, Environment
+from rldsl.elaborate.recorded import RESPONSE_FIELDS
 from rldsl.elaborate.setting_values import is_rejected, setting_value, settled
 from rldsl.elaborate.settings import Allowed, fits, settings_of
 from rldsl.elaborate.settings_tables import EXTERN, of_elements
-from rldsl.elaborate.typing import WRITTEN, plain_type
+from rldsl.elaborate.typing import WRITTEN, level_of_type, plain_type
 from rldsl.elaborate.values import ExternValue, FailedValue, Value
 from rldsl.graph.spec import DataSpec, ExternSpec, FieldSpec, Invocation
 from rldsl.resolve.names import did_you_mean, listed
@@ -39,18 +40,35 @@ def declare_data(ctx: Context, env: Environment, item: tree.Data) -> str:
 def _fields(ctx: Context, env: Environment, item: tree.Data) -> list[FieldSpec]:
     found: dict[str, FieldSpec] = {}
     for field in item.fields:
-        kind = plain_type(ctx, env, field.type, "a column", tuple(WRITTEN), ranged=False)
+        kind = plain_type(ctx, env, field.type, "a column", tuple(WRITTEN), ranged=False, levelled=True)
+        each = _is_of_completions(ctx, env, field)
         if field.name in found:
             ctx.report(error("RL012", f"the field `{field.name[:24]}` is declared twice", field.span,
                              "the second declaration", why="a column has one type.", fix="delete one of them"))
         else:
             # a column of an unknown type is kept, so that its uses are not reported as well
             found[field.name] = FieldSpec(field.name, kind.element if kind is not None else Element.NONE, field.target,
-                                          field.span)
+                                          field.span, each)
     if not item.fields:
         ctx.report(error("RL031", f"`{item.name[:30]}` declares no fields", item.span, "this data set",
                          why="the schema is checked before a model loads.", fix="{ question: Text  answer: Text target }"))
     return list(found.values())
+
+
+def _is_of_completions(ctx: Context, env: Environment, field: tree.DataField) -> bool:
+    """Whether a column has a value for each completion of a row: `label: Bool @ sample`."""
+    level = level_of_type(ctx, env, field.type)
+    if level is None:
+        return False
+    if level is not Level.SAMPLE or field.type.level != level.word:
+        ctx.report(error("RL029", "a column belongs to rows or to completions", env.span(field.type), f"@ {field.type.level}"[:40],
+                         why="a row of the data is a prompt; what differs among its completions stands at the samples.",
+                         fix=f"`{field.type.element} @ sample`, read as `y.{field.name}`; of a list `Json @ sample`"))
+    elif field.name in RESPONSE_FIELDS:
+        ctx.report(error("RL012", f"a response has a `{field.name}` of its own", field.span, "this field",
+                         why=f"a field of completions is read through them, and `y.{field.name}` is what was recorded.",
+                         fix=f"declare it by another name, and `rldsl score --map NAME={field.name}`"))
+    return True
 
 
 def _check_source(ctx: Context, env: Environment, item: tree.Data, source: Invocation,

@@ -8,7 +8,7 @@ from rldsl.diagnostics import Diagnostic, Label, error
 from rldsl.elaborate.builtins import BUILTIN_NAMES, HOST_NAMES, LATER, NAMESPACES
 from rldsl.elaborate.context import Context, Environment
 from rldsl.elaborate.faults import unknown_field
-from rldsl.elaborate.recorded import not_sampled, recorded, support_field
+from rldsl.elaborate.recorded import field_of_completion, not_sampled, recorded, support_field
 from rldsl.elaborate.setting_values import SCHEDULES
 from rldsl.elaborate.values import (
     BoundsValue,
@@ -27,6 +27,7 @@ from rldsl.elaborate.values import (
     describe,
 )
 from rldsl.graph.model import Constant, SourceKind
+from rldsl.graph.spec import DataSpec
 from rldsl.resolve.modules import Scope
 from rldsl.resolve.names import did_you_mean, listed
 from rldsl.source import Span
@@ -45,7 +46,6 @@ LEVELS = {level.word: level for level in Level}
 OPTION_WORDS = frozenset({"start", "end"})
 CONSTANTS = {"inf": math.inf, "absent": math.nan}
 MOST_GUESSES = 100
-RESPONSE_FIELDS = ("text", "logp", "prompt", "length", "finished", "support", "uniform", "ids", "prompt_ids")
 
 
 def lookup_name(ctx: Context, env: Environment, name: tree.Name) -> Value:
@@ -196,8 +196,19 @@ def _data_field(ctx: Context, env: Environment, field: tree.Field, name: str) ->
         ctx.report(unknown_field(env.span(field), data.span, name, field.name, names,
                                  did_you_mean(field.name, names)))
         return FailedValue()
+    if found.each:
+        ctx.report(_of_completions(ctx, env, field, data))
+        return FailedValue()
     kind = Type(found.element, BINARY if found.element is Element.BOOL else EVERYTHING, data.axis, stage=Stage.DATA)
     return GraphValue(ctx.builder.leaf(SourceKind.DATA, name, field.name, kind, env.span(field)))
+
+
+def _of_completions(ctx: Context, env: Environment, field: tree.Field, data: DataSpec) -> Diagnostic:
+    """RL104 of a field `@ sample` that is read of the row."""
+    name = next((entry.name for entry in ctx.tables.responses.values() if entry.prompt_axis == data.axis), "y")
+    return error("RL104", f"`{field.name[:24]}` belongs to each completion", env.span(field), "read here of the row",
+                 others=[Label(next(entry.span for entry in data.fields if entry.name == field.name), "declared `@ sample`")],
+                 why="a row has many completions, each with a value of its own.", fix=f"`{name}.{field.name}`")
 
 
 def _response_field(ctx: Context, env: Environment, field: tree.Field, name: str) -> Value:
@@ -222,7 +233,4 @@ def _response_field(ctx: Context, env: Environment, field: tree.Field, name: str
         case "logp" | "finished" | "support":
             return not_sampled(ctx, env, field, response)
         case _:
-            ctx.report(error("RL023", f"a response has no field `{field.name[:30]}`", env.span(field),
-                             "this field does not exist", why=f"it has {listed(RESPONSE_FIELDS)}.",
-                             fix=did_you_mean(field.name, RESPONSE_FIELDS) or f"`{name}.text`"))
-            return FailedValue()
+            return field_of_completion(ctx, env, field, response)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Final
 
 from rldsl.diagnostics import Label, error
 from rldsl.elaborate.context import Context, Environment
-from rldsl.elaborate.values import FailedValue, SupportValue, Value
+from rldsl.elaborate.values import FailedValue, GraphValue, SupportValue, Value
 from rldsl.graph.model import SourceKind
 from rldsl.graph.spec import ResponseSpec
+from rldsl.resolve.names import did_you_mean, listed
 from rldsl.rollouts.signatures import ModelError, Sampling
 from rldsl.syntax import tree
-from rldsl.types import BINARY, Element, Interval, LogProbability, Stage, Type, Version
+from rldsl.types import BINARY, EVERYTHING, Element, Interval, LogProbability, Stage, Type, Version
+
+RESPONSE_FIELDS: Final = ("text", "logp", "prompt", "length", "finished", "support", "uniform", "ids", "prompt_ids")
 
 
 def support_field(ctx: Context, env: Environment, field: tree.Field, response: ResponseSpec) -> Value:
@@ -57,6 +61,29 @@ def recorded(ctx: Context, env: Environment, field: tree.Field, response: Respon
             kind = Type(Element.REAL, Interval(-math.inf, 0.0), response.token_axis, stage=Stage.ROLLOUT,
                         provenance=origin)
     return ctx.builder.leaf(SourceKind.RECORDED, response.name, field.name, kind, env.span(field))
+
+
+def field_of_completion(ctx: Context, env: Environment, field: tree.Field, response: ResponseSpec) -> Value:
+    """`y.label`, a field `@ sample` of the data that the prompts are rows of. A response of the data has one completion a row."""
+    data = ctx.tables.data.get(response.prompt_axis.owner)
+    columns = {column.name: column for column in data.fields} if data is not None else {}
+    found = columns.get(field.name)
+    if data is None or found is None or not found.each:
+        known = [*(column.name for column in columns.values() if column.each), *RESPONSE_FIELDS]
+        of_row = f"`{response.prompt_axis.owner}.{field.name}`, or declare it `@ sample`" if found is not None else ""
+        ctx.report(error("RL023", f"a response has no field `{field.name[:30]}`", env.span(field), "this field does not exist",
+                         others=[Label(found.span, "of each row, not of each completion")] if found is not None else [],
+                         why=f"it has {listed(known)}.",
+                         fix=of_row or did_you_mean(field.name, known) or f"`{response.name}.text`"))
+        return FailedValue()
+    if found.element is Element.NONE:
+        return FailedValue()
+    interval = BINARY if found.element is Element.BOOL else EVERYTHING
+    if response.is_sampled:
+        kind = Type(found.element, interval, response.sample_axis, stage=Stage.ROLLOUT)
+        return GraphValue(ctx.builder.leaf(SourceKind.RECORDED, response.name, field.name, kind, env.span(field)))
+    kind = Type(found.element, interval, data.axis, stage=Stage.DATA)
+    return GraphValue(ctx.builder.leaf(SourceKind.DATA, data.name, field.name, kind, env.span(field)))
 
 
 def _number(settings: Mapping[str, object], name: str, default: float) -> float:

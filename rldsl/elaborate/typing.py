@@ -16,14 +16,14 @@ MOST_VALUES = 64
 
 
 def plain_type(ctx: Context, env: Environment, written: tree.TypeExpr, what: str, elements: tuple[str, ...], *,
-               ranged: bool = True, absent: bool = False) -> Type | None:
-    """The type of a declared value, `what`, that may be one of `elements` and stands on no level of its own; `absent` where it
-    may be missing by declaration. None after a report."""
+               ranged: bool = True, absent: bool = False, levelled: bool = False) -> Type | None:
+    """The type of a declared value, `what`, that may be one of `elements` and stands on no level of its own, unless it may be
+    `levelled`; `absent` where it may be missing by declaration. None after a report."""
     kind = type_of_expr(ctx, env, written)
     if kind is None:
         return None
     title = why = ""
-    if written.level is not None:
+    if written.level is not None and not levelled:
         title, why = f"no level is written for {what}", "it follows from what the value belongs to."
     elif written.element not in elements:
         title, why = f"{what} cannot be {written.element}", f"it is {listed(elements)}."

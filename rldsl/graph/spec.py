@@ -66,12 +66,13 @@ class ParamSpec:
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """A column of a data set."""
+    """A column of a data set. `each`: it belongs to each completion of a row (`@ sample`), and is read through a response."""
 
     name: str
     element: Element
     target: bool
     span: Span
+    each: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ PROMPTS: Final = ("prompt", "input")
 STEPS: Final = "labels"                 # of TRL's stepwise rows, beside a list of steps in `completions`
 PAIR: Final = ("chosen", "rejected")    # two completions of a row
 GROUND_TRUTH: Final = dict.fromkeys(("answer", "ground_truth", "solution"), "reward_model.ground_truth")  # verl's
+SIDE: Final = "side"                    # a field of this name says which of them it is
 LENGTHS: Final = ("tokens", "completion_length")
 
 Path = tuple[str | int, ...]
@@ -24,12 +25,14 @@ Path = tuple[str | int, ...]
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Where each thing stands in a row. `texts` is one path, or the two of a pair; `steps` that a list is one answer's.
-    `fields` are in the order of the plan's. `group` names what makes rows one group, None: their prompt and fields."""
+    `fields` are in the order of the plan's, as `own` are, of which a row of two completions has a path for each; an empty path is
+    the side itself. `group` names what makes rows one group, None: their prompt and fields."""
 
     texts: tuple[Path, ...]
     steps: bool
     prompt: Path | None
     fields: tuple[Path, ...]
+    own: tuple[tuple[Path, ...], ...]
     group: Path | None
     finished: Path | None
     length: Path | None
@@ -70,6 +73,7 @@ def find_columns(plan: Plan, rows: Sequence[Mapping[str, Any]], maps: Mapping[st
     finder = _Finder(plan, rows, maps, origin, is_file)
     texts, steps = finder.texts()
     found = Columns(texts, steps, finder.prompt(), tuple(finder.field(field.name) for field in plan.fields),
+                    tuple(finder.own(field.name, texts) for field in plan.own),
                     finder.given(group, "--group") if group is not None else None, finder.recorded("finished"),
                     finder.recorded("length"))
     if not is_shared:
@@ -125,7 +129,8 @@ class _Finder:
 
     def field(self, name: str) -> Path:
         owner = self.plan.data.name if self.plan.data is not None else ""
-        word = next((word for word in (name, f"{owner}.{name}") if word in self.maps), None)
+        words = (name, f"{owner}.{name}", f"{self.plan.response.name}.{name}")
+        word = next((word for word in words if word in self.maps), None)
         if word is not None:
             return self.given(self.maps[word], f"--map {word}=…")
         prompts = PROMPTS if name == self.plan.prompt_field else ()
@@ -134,6 +139,27 @@ class _Finder:
             if self.has(path):
                 return path
         raise self._missing(name, owner)
+
+    def own(self, name: str, texts: tuple[Path, ...]) -> tuple[Path, ...]:
+        """A field of each completion; of rows with two a column for each side."""
+        sides = [str(path[-1]) for path in texts]
+        if len(sides) != len(PAIR):
+            return (self.field(name),)
+        if name == SIDE:
+            return ((), ())
+        return tuple(self._own_of_side(name, side) for side in sides)
+
+    def _own_of_side(self, name: str, side: str) -> Path:
+        word = f"{name}.{side}"
+        if word in self.maps:
+            return self.given(self.maps[word], f"--map {word}=…")
+        known = [f"{side}_{name}", f"{name}_{side}"]
+        found = next((path for path in known if self.has((path,))), None)
+        if found is None:
+            raise ScoreError(f"{self.origin} has no `{name}` of `{side}`",
+                             f"its rows have two completions, and `{name}` belongs to each: it is read from {listed(known)}.",
+                             " ".join(f"`--map {name}.{entry}=COLUMN`" for entry in PAIR))
+        return (found,)
 
     def recorded(self, field: str) -> Path | None:
         """`y.finished` or `y.length`, which rollouts of a run have and files may have."""
@@ -160,9 +186,11 @@ class _Finder:
     def refuse_unused(self) -> None:
         """A `--map` of something that nothing reads is a slip."""
         response, owner = self.plan.response.name, self.plan.data.name if self.plan.data is not None else ""
-        fields = [field.name for field in self.plan.fields]
+        own = [field.name for field in self.plan.own]
+        fields = [*(field.name for field in self.plan.fields), *own]
         known = [*fields, *(f"{owner}.{name}" for name in fields), "prompt", "completion", "completions",
-                 *(f"{response}.{name}" for name in ("text", "finished", "length"))]
+                 *(f"{response}.{name}" for name in ("text", "finished", "length", *own)),
+                 *(f"{name}.{side}" for name in own for side in PAIR)]
         for word in self.maps:
             if word not in known:
                 raise ScoreError(f"nothing that is scored reads `{word}`", f"there are {listed(known)}.",

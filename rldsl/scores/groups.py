@@ -129,8 +129,8 @@ def _check_shared(reader: Reader, completion: Completion, number: int, firsts: d
             raise ScoreError(
                 f"{completion.place}: another `{entry.name}` than the rest of its group ({place})",
                 f"`--group {reader.given.group}` makes them one group, and a field of the data has one value for each group.",
-                f"group by a column within which `{entry.name}` is equal; or score what reads it ({users}) by a spec of its own, "
-                "without `--group`: then completions of equal prompt and equal data are a group")
+                f"where it belongs to each completion, declare it so (`{entry.name}: {entry.element} @ sample`), and let {users} "
+                f"read `{reader.plan.response.name}.{entry.name}`; or group by a column within which it is equal")
 
 
 def _readers(plan: Plan, name: str) -> list[str]:

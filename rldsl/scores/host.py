@@ -26,7 +26,7 @@ from rldsl.scores.lengths import Lengths
 from rldsl.scores.models import Models, read_all
 from rldsl.scores.plan import Plan
 from rldsl.train.outcome import place_of
-from rldsl.types import BATCH
+from rldsl.types import BATCH, Element
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +143,13 @@ def leaves_of(plan: Plan, batch: Batch) -> Iterable[tuple[int, Any]]:
 
 
 def _leaf(plan: Plan, batch: Batch, leaf: Leaf, heads: Sequence[Any]) -> Any:
+    own = [field.name for field in plan.own]
     match leaf.kind:
         case SourceKind.RECORDED if leaf.field == "text":
             return [completion.text for completion in batch.completions]
+        case SourceKind.RECORDED if leaf.field in own:
+            place = own.index(leaf.field)
+            return _plain([completion.own[place] for completion in batch.completions], plan.own[place].element)
         case SourceKind.RECORDED:
             return np.array([float(bool(completion.finished)) for completion in batch.completions])
         case SourceKind.DATA:
@@ -166,8 +170,11 @@ def batch_layout(plan: Plan, counts: Indices) -> Layout:
 def field_values(plan: Plan, name: str, heads: Sequence[Any]) -> list[Any]:
     """A field of the data, one value for each prompt."""
     place = next(index for index, entry in enumerate(plan.fields) if entry.name == name)
-    column = [head.values[place] for head in heads]
-    return [json.loads(value) for value in column] if plan.fields[place].element == "Json" else column
+    return _plain([head.values[place] for head in heads], plan.fields[place].element)
+
+
+def _plain(column: list[Any], element: Element) -> list[Any]:
+    return [json.loads(value) for value in column] if element is Element.JSON else column
 
 
 def scalar_leaf(plan: Plan, leaf: Leaf) -> list[float] | None:

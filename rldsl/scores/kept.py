@@ -197,7 +197,8 @@ class Recomputed:
         if scalar is not None:
             return scalar
         if leaf.kind is SourceKind.RECORDED:
-            return self._of_axis("completion" if leaf.field == "text" else leaf.field, node)
+            own = {field.name: self.names.fields[field.name] for field in self.plan.own}
+            return self._of_axis("completion" if leaf.field == "text" else own.get(leaf.field, leaf.field), node)
         if leaf.field not in self.names.fields:
             raise NotKept(node)
         return self._of_axis(self.names.fields[leaf.field], node)

@@ -130,12 +130,20 @@ class LiveScores:
 
 
 def load_scores(path: Path | str, reward: str | None = None, *, rollout: str | None = None,
-                maps: Mapping[str, str] | None = None, overrides: Mapping[str, str] | None = None) -> LiveScores:
-    """A reward of a spec in a file, by default the one that no other is made of; its folder is the project. Raises `SpecError`
-    where the spec has errors, `ScoreError` where the reward needs more than texts."""
+                maps: Mapping[str, str] | None = None, overrides: Mapping[str, str] | None = None,
+                drawn: bool = False) -> LiveScores:
+    """A reward of a spec in a file, by default the one that no other is made of; its folder is the project. `drawn`: a trainer
+    draws what is scored. Raises `SpecError` where the spec has errors, `ScoreError` where the reward needs more than there is."""
     from rldsl.checking import compiled_spec
     file = Path(path)
-    return LiveScores(compiled_spec(file, overrides=overrides), file.parent, reward, rollout=rollout, maps=maps)
+    scores = LiveScores(compiled_spec(file, overrides=overrides), file.parent, reward, rollout=rollout, maps=maps)
+    if drawn and scores.plan.own:
+        scores.close()
+        field = scores.plan.own[0].name
+        raise ScoreError(f"`{scores.reward.name}` reads `{scores.plan.response.name}.{field}`",
+                         f"`{field}` is declared `@ sample`: it belongs to the completions of a file, and a trainer draws its own.",
+                         "take a reward that reads fields of the row alone; `rldsl score` has those of completions")
+    return scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ def name_nodes(plan: Plan) -> Names:
     """The same names for the same plan."""
     values = {entry.name: f"value.{entry.name}" if entry.name in FIXED else entry.name for entry in plan.values}
     taken = {*FIXED, *values.values()}
-    fields = {field.name: f"data.{field.name}" if field.name in taken else field.name for field in plan.fields}
+    fields = {field.name: f"data.{field.name}" if field.name in taken else field.name
+              for field in (*plan.fields, *plan.own)}
     calls = [node.key for node in plan.calls]
     calls_of = {entry.key: tuple(key for key in calls if key in below(plan.spec, [entry.key])) for entry in plan.values}
     return Names(values, fields, _labels(plan, calls_of), node_digests(plan.spec), calls_of)

@@ -42,9 +42,9 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`values` are scored, `keys` are all nodes below them. `response` is whose texts the completions are; `data` the data
-    set that its prompts come from, of which `fields` are read. `prompt_field` is the one that is the prompt itself.
-    `needs_finished` and `needs_length` ask for what only a rollout records. `whole` names a value for which all completions
-    have to be held at once, None where groups are enough."""
+    set that its prompts come from, of which `fields` are read, and of each completion those in `own`. `prompt_field` is the one
+    that is the prompt itself. `needs_finished` and `needs_length` ask for what only a rollout records. `whole` names a value for
+    which all completions have to be held at once, None where groups are enough."""
 
     spec: Spec
     response: ResponseSpec
@@ -54,6 +54,7 @@ class Plan:
     refused: tuple[Refused, ...]
     keys: frozenset[int]
     fields: tuple[FieldSpec, ...]
+    own: tuple[FieldSpec, ...]
     prompt_field: str | None
     needs_finished: bool
     needs_length: bool
@@ -122,8 +123,9 @@ def _plan(spec: Spec, response: ResponseSpec, kept: tuple[NamedValue, ...], rewa
     prompt = spec.graph[response.prompt].operation
     is_field = isinstance(prompt, Leaf) and prompt.kind is SourceKind.DATA
     whole = next((entry.name for entry in kept if _meets_batch(spec, entry.key)), None)
-    return Plan(spec, response, data, kept, rewards, refused, keys,
-                tuple(field for field in (data.fields if data is not None else ()) if field.name in read),
+    fields = data.fields if data is not None else ()
+    return Plan(spec, response, data, kept, rewards, refused, keys, tuple(field for field in fields if field.name in read),
+                tuple(field for field in fields if field.each and field.name in recorded),
                 prompt.field if isinstance(prompt, Leaf) and is_field else None,
                 "finished" in recorded, _needs_tokens(spec, response, keys), whole)
 
@@ -186,7 +188,7 @@ def _node_reason(spec: Spec, response: ResponseSpec, node: Node) -> str | None:
         case Read(kind=kind, model=model):
             return _read_reason(spec, kind, model)
         case Leaf(kind=SourceKind.RECORDED, owner=owner, field=field):
-            return _recorded_reason(response, owner, field)
+            return _recorded_reason(spec, response, owner, field)
         case Leaf(kind=SourceKind.DATA, owner=owner, field=field) if owner != response.prompt_axis.owner:
             return f"reads `{owner}.{field}`, and the completions are of `{response.prompt_axis.owner}`"
         case Leaf(kind=SourceKind.GIVEN, owner=owner):
@@ -203,10 +205,11 @@ def _read_reason(spec: Spec, kind: ReadKind, model: str) -> str | None:
     return f"reads {what} of `{model}`, and scoring loads no policy: only `rldsl run` has them"
 
 
-def _recorded_reason(response: ResponseSpec, owner: str, field: str) -> str | None:
+def _recorded_reason(spec: Spec, response: ResponseSpec, owner: str, field: str) -> str | None:
     if field in ("logp", "uniform", "ids", "prompt_ids"):
         return f"reads `{owner}.{field}`, which only the run that drew a text has"
-    if owner == response.name and (field in ("text", "finished")):
+    own = {entry.name for data in spec.data if data.axis == response.prompt_axis for entry in data.fields if entry.each}
+    if owner == response.name and field in ("text", "finished", *own):
         return None
     return f"reads `{owner}.{field}`, and the completions are those of `{response.name}` (`--rollout` chooses)"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from rldsl.data.errors import DataErrors, Enough, Problems
 from rldsl.data.lines import read_csv, read_jsonl
 from rldsl.data.table import Place
 from rldsl.data.values import CONVERTERS, WrongValue, from_cell
+from rldsl.graph.spec import FieldSpec
 from rldsl.scores.columns import MISSING, PAIR, Columns, find_columns, value_at
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.plan import Plan
@@ -22,6 +23,9 @@ from rldsl.types import Element
 FIRST = 20           # rows that tell which columns there are
 STEP_SEPARATOR = "\n"  # what TRL puts between the steps of a stepwise row
 KINDS = (".jsonl", ".jsonl.gz", ".csv", ".parquet")
+
+_InRow = tuple[str | int, ...]
+_Text = tuple[str, str | None]  # with its side
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class Given:
 @dataclass(slots=True)
 class Completion:
     """One completion. `row` counts the rows of the file from 0; `key` is equal for those of one group; `side` is `chosen` or
-    `rejected` where a row has both; `place` the row as it is shown, by its line where it has one."""
+    `rejected` where a row has both; `place` the row as it is shown, by its line where it has one. `values` are the fields of its
+    row, `own` those of this completion."""
 
     row: int
     text: str
@@ -53,6 +58,7 @@ class Completion:
     length: int | None = None
     side: str | None = None
     place: str = ""
+    own: tuple[Any, ...] = ()
 
 
 @dataclass(slots=True)
@@ -125,15 +131,49 @@ class Reader:
             values = tuple(self._value(row, path, spec.element, spec.name)
                            for path, spec in zip(self.columns.fields, self.plan.fields, strict=True))
             prompt, key = self._prompt(row), self._key(row, values)
-            for text, side in self._texts(row):
+            for (text, side), own in self._with_own(row, list(self._texts(row))):
                 yield Completion(number, self._mended(text), prompt, values, key, self._finished(row), self._length(row), side,
-                                 _shown(place))
+                                 _shown(place), own)
         except WrongValue as wrong:
             file, line, count = place
             problems.add(str(wrong) if count is None else f"row {count}: {wrong}", file, line)
 
-    def _value(self, row: Mapping[str, Any], path: tuple[str | int, ...], element: Element, name: str) -> Any:
+    def _with_own(self, row: Mapping[str, Any], texts: Sequence[_Text]) -> Iterator[tuple[_Text, tuple[Any, ...]]]:
+        """The completions of a row, each with the fields that are its own."""
+        columns = [self._own(row, paths, spec, texts) for paths, spec in zip(self.columns.own, self.plan.own, strict=True)]
+        yield from ((text, tuple(column[place] for column in columns)) for place, text in enumerate(texts))
+
+    def _own(self, row: Mapping[str, Any], paths: Sequence[_InRow], spec: FieldSpec, texts: Sequence[_Text]) -> list[Any]:
+        """A field of each of a row's completions: a column for each side, a list beside a list, or the one value of one."""
+        if len(paths) == len(PAIR):
+            of_side = dict(zip(PAIR, paths, strict=True))
+            return [self._value(row, of_side[str(side)], spec.element, spec.name) if of_side[str(side)] else str(side)
+                    for _, side in texts]
+        path, = paths
+        if not self._is_list(row):
+            return [self._value(row, path, spec.element, spec.name)]
         found = value_at(row, path)
+        found = found.tolist() if hasattr(found, "tolist") else found
+        if not isinstance(found, list) or len(found) != len(texts):
+            said = "is missing" if found is MISSING or found is None else \
+                f"has {len(found)} values" if isinstance(found, list) else f"is one {type(found).__name__}"
+            raise WrongValue(f"`{spec.name}` {said}, and the row has {len(texts)} completions: a list with a value for each is "
+                             "expected")
+        return [self._converted(value, spec.element, spec.name) for value in found]
+
+    def _is_list(self, row: Mapping[str, Any]) -> bool:
+        """Whether the completions of a row stand in a list, and what belongs to each in another."""
+        if not self.columns.texts:
+            return False
+        found = value_at(row, self.columns.texts[0])
+        found = found.tolist() if hasattr(found, "tolist") else found
+        is_chat = isinstance(found, list) and bool(found) and all(map(_is_message, found))
+        return isinstance(found, list) and not is_chat and not self.columns.steps
+
+    def _value(self, row: Mapping[str, Any], path: _InRow, element: Element, name: str) -> Any:
+        return self._converted(value_at(row, path), element, name)
+
+    def _converted(self, found: Any, element: Element, name: str) -> Any:
         try:
             if self.is_csv and found is not MISSING:
                 found = from_cell(found, element)

@@ -143,11 +143,14 @@ class _Reader:
     def group(self, places: Sequence[int], left: int) -> ReadGroup:
         kept, names = self.report.kept, self.report.names
         prompt, = kept.take("prompt", places[:1])
-        fields = tuple((name, _plain(kept.take(column, places[:1])[0])) for name, column in names.fields.items())
+        own = [field.name for field in self.report.plan.own]
+        fields = tuple((name, _plain(kept.take(column, places[:1])[0])) for name, column in names.fields.items() if name not in own)
+        given = {name: kept.take(names.fields[name], places) for name in own}
         texts = kept.take("completion", places)
         columns = {name: (kept.take(column, places), kept.take(f"{column}.state", places)) for name, column in names.values.items()}
-        completions = (ReadCompletion(text, tuple(_shown(name, values[index], states[index])
-                                                  for name, (values, states) in columns.items()), tuple(self.said.get(place, ())))
+        completions = (ReadCompletion(text, (*(_shown(name, values[index], "value") for name, values in given.items()),
+                                             *(_shown(name, values[index], states[index])
+                                               for name, (values, states) in columns.items())), tuple(self.said.get(place, ())))
                        for index, (place, text) in enumerate(zip(places, texts, strict=True)))
         return ReadGroup(prompt, fields, tuple(completions), left)
 

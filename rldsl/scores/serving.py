@@ -81,7 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.OK, {
             "spec": plan.spec.source.name, "reward": self.server.scores.reward.name,
             "rewards": [entry.name for entry in plan.values if entry.name in plan.rewards],
-            "fields": {field.name: field.element.value for field in plan.fields}, "compares": self.server.scores.meets_others})
+            "fields": {field.name: field.element.value for field in (*plan.fields, *plan.own)},
+            "compares": self.server.scores.meets_others})
 
     def do_POST(self) -> None:
         """Score."""

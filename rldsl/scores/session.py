@@ -136,8 +136,10 @@ def _notes(plan: Plan, reader: Reader, found: Survey) -> tuple[str, ...]:
         notes.append(f"{counted(reader.mended, 'text')} with half of a surrogate pair, which no file holds: U+FFFD stands for it")
     if found.scattered:
         notes.append(f"{counted(found.scattered, 'group')} not together in the file: all completions are held and brought together")
+    own = f"; declare it `@ sample` and read `{plan.response.name}.{{}}` where it belongs to each"
+    hint = own if plan.response.is_sampled else ""
     notes += [f"`{name}` differs among the completions of {count:,} of {counted(found.prompts, 'prompt')}, and completions of "
-              f"equal prompt and equal data are a group: so there are {counted(found.group_count, 'group')}"
+              f"equal prompt and equal data are a group: so there are {counted(found.group_count, 'group')}{hint.format(name)}"
               for name, count in found.splits.items()]
     if plan.whole is not None:
         notes.append(f"`{plan.whole}` reads completions of all prompts: they are held at once")

@@ -194,6 +194,9 @@ class ScoreFolder:
         for place, field in enumerate(self.plan.fields):
             column = [entry.values[place] for entry in batch.completions]
             columns[self.names.fields[field.name]] = pa.array(column, _TYPES[field.element])
+        for place, field in enumerate(self.plan.own):
+            column = [entry.own[place] for entry in batch.completions]
+            columns[self.names.fields[field.name]] = pa.array(column, _TYPES[field.element])
         for entry in self.plan.values:
             columns.update(self._value_columns(entry.key, self.names.values[entry.name], found, calls))
         return pa.table(columns)

@@ -27,9 +27,9 @@ def reward_columns(spec: Spec) -> dict[str, Kind]:
 
 
 def data_columns(spec: Spec) -> dict[str, Kind]:
-    """The fields that only rewards may read: what the answers are held against."""
+    """The fields that only rewards may read: what the answers are held against. Not those of completions, which were not drawn."""
     found: dict[str, Kind] = {}
-    for field in (field for data in spec.data for field in data.fields if field.target):
+    for field in (field for data in spec.data for field in data.fields if field.target and not field.each):
         found.setdefault(field.name, COLUMNS[field.element])
     return found
 
@@ -112,7 +112,7 @@ def _data(values: Values, spec: ResponseSpec) -> Iterator[tuple[str, list[Any]]]
     data = next((entry for entry in values.world.spec.data if entry.name == axis.owner), None)
     kinds = data_columns(values.world.spec)
     for field in data.fields if data is not None else ():
-        if field.target and kinds[field.name] == COLUMNS[field.element]:
+        if field.target and not field.each and kinds[field.name] == COLUMNS[field.element]:
             column = values.rows[axis.owner][field.name]
             owners = _owners(values, spec.prompt_axis, axis)
             yield field.name, [_column_value(column[place], field.element) for place in owners]

@@ -289,8 +289,10 @@ class Values:
                 return [tokens.prompt_ids[place].tolist() for place in tokens.prompt_of_sample.tolist()]
             case "finished":
                 return tokens.finished.astype(np.float64)
-            case _:
+            case "logp":
                 return tokens.logp
+            case _:
+                raise RunError(f"`{leaf.owner}.{leaf.field}` belongs to the completions of a file, and these were drawn")
 
     # ------------------------------------------------------------------ reads
     def _read(self, nodes: Sequence[Node]) -> None:

@@ -14,7 +14,7 @@ COMPARED: dict[type, set[str]] = {
     # `tests` say what holds, `deferred` and `used_params` follow from the rest; samplers, buffers and plans as written
     spec.Spec: {"params", "data", "models", "responses", "rewards", "lets", "states", "externs", "rubrics", "objectives", "guards",
                 "evals", "train", "plan", "tests", "deferred", "used_params"},
-    spec.ParamSpec: {"type", "value"}, spec.FieldSpec: {"element", "target"}, spec.DataSpec: {"source", "fields", "axis"},
+    spec.ParamSpec: {"type", "value"}, spec.FieldSpec: {"element", "target", "each"}, spec.DataSpec: {"source", "fields", "axis"},
     spec.ModelSpec: {"role", "origin", "base", "frozen", "shares_weights", "settings", "follows"},
     spec.ResponseSpec: {"model", "prompt", "text", "prompt_axis", "sample_axis", "token_axis", "settings", "deferred"},
     spec.NamedValue: {"held_out"}, spec.StateSpec: {"type", "initial", "next"}, spec.TermSpec: {"maximize"},

@@ -25,6 +25,8 @@ CHANGES = [
      ("policy ref", "weights", "stored(actor, lag: 2)", "stored(actor, lag: 3)")),
     (GRPO, '"train.jsonl"', '"other.jsonl"', ("data problems", "source", 'jsonl("train.jsonl")', 'jsonl("other.jsonl")')),
     (GRPO, "answer:   Text target", "answer:   Text target\n  level:    Int", ("data problems", "field level", None, "Int")),
+    (GRPO, "answer:   Text target", "answer:   Text target\n  grade:    Real @ sample",
+     ("data problems", "field grade", None, "Real @ sample")),
     (MASKED, "mask, 0.9", "mask, 0.8", ("rollout y", "within", "top_p(mask, 0.9, least: 3)", "top_p(mask, 0.8, least: 3)")),
     (MASKED, "least: 3", "least: 4", ("rollout y", "within least", "3", "4")),
     (GRPO, "samples: 8", "samples: 9", ("rollout y", "samples", "8", "9")),

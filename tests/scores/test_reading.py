@@ -121,7 +121,7 @@ def test_a_column_says_what_belongs_together(score: Score) -> None:
     assert column(score(rows, group="id"), "group") == [0, 0, 1, 1]
     rows[1]["answer"] = "b"
     with pytest.raises(ScoreError, match=r"rows-2.jsonl:2: another `answer` than the rest of its group \(.*rows-2.jsonl:1\)"
-                                         r"[\s\S]*score what reads it \(`right`, `places`, `total`, `above`\)"):
+                                         r"[\s\S]*`answer: Text @ sample`\), and let .*`above` read `y.answer`"):
         score(rows, group="id")
 
 
