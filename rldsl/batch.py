@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from rldsl.graph.staged import LiveRead, StagedObjective
-from rldsl.kernels.gradients import Sums
 from rldsl.kernels.layout import Layout
+from rldsl.kernels.sums import Sums
 from rldsl.types import BATCH, Axis, Level
 
 Numbers = npt.NDArray[np.float64]

@@ -15,11 +15,12 @@ from rldsl.emit.load import load_module
 from rldsl.emit.parameters import Parameter
 from rldsl.emit.to_head import RowShape, emit_rows, emit_sweep, row_shape
 from rldsl.graph.staged import HeadGroup, StagedObjective
-from rldsl.kernels.gradients import Pair, RowGradients
+from rldsl.kernels.gradients import RowGradients
 from rldsl.kernels.head import GroupRun, HeadKernel, RowKernel, differentiate, fits, read_rows, write_rows
 from rldsl.kernels.layout import Layout
-from rldsl.kernels.rows import Rows
-from rldsl.kernels.sources import Source, source_of
+from rldsl.kernels.rows import SHARDED, Rows
+from rldsl.kernels.sources import Source, source_of, source_of_rows
+from rldsl.kernels.sums import Pair
 from rldsl.kernels.workspace import Workspaces
 
 
@@ -65,10 +66,7 @@ class NumbaBackend:
     def read(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor]) -> None:
         """Store the reads of a run."""
         _store_direct(self.staged, batch, run, direct)
-        sources: list[Source] = []
-        for group in self.staged.groups:
-            entry = rows[group.rows]
-            sources.append(source_of(entry.policy, entry.places, entry.support))
+        sources = [source_of_rows(rows[group.rows]) for group in self.staged.groups]
         with self.workspaces.lend() as workspace:
             groups = self._groups(batch, run, rows, sources, run.axis)
             read_rows(groups, (run.start, run.stop), self.chunk_bytes, workspace)
@@ -117,7 +115,9 @@ class NumbaBackend:
                axis: str) -> GroupRun:
         if rows.given.device.type != "cpu":
             raise ValueError(f"the numba kernels run on the CPU, and these rows are on {rows.given.device}")
-        others = tuple(source_of(rows.others[name], rows.places, rows.support) for name in group.others)
+        if rows.shard is not None:
+            raise ValueError(SHARDED.format("the numba back end"))
+        others = tuple(source_of(rows.others[name], rows) for name in group.others)
         return GroupRun(
             self._kernel.groups[number], str(number), source, others, rows.targets.numpy(), rows.vocabulary,
             run.tokens[group.response].start, batch.layout.bounds(group.axis.name, axis),
@@ -138,7 +138,7 @@ def _needed(rows: Rows, shape: RowShape) -> Rows:
     if shape.has_gradient:
         return rows
     return replace(rows, hidden=_detached(rows.hidden), weight=_detached(rows.weight), bias=_detached(rows.bias),
-                   logits=_detached(rows.logits))
+                   logits=_detached(rows.logits), adapter=None if rows.adapter is None else rows.adapter.detached())
 
 
 def _detached(given: Tensor | None) -> Tensor | None:

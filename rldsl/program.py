@@ -16,9 +16,11 @@ from torch import Tensor
 from rldsl.batch import ArrayLike, GroupKey, Run, Runs, UpdateBatch, cut, named_inputs, new_batch, require_all, whole
 from rldsl.graph.spec import Spec
 from rldsl.graph.staged import StagedObjective
-from rldsl.kernels.gradients import Pair, formed_loss
+from rldsl.kernels.adapter import Adapter
+from rldsl.kernels.gradients import formed_loss
 from rldsl.kernels.layout import Layout
 from rldsl.kernels.rows import Other, Rows
+from rldsl.kernels.sums import Pair
 from rldsl.meaning import Meaning
 from rldsl.passes import compile_objective
 
@@ -144,16 +146,17 @@ class CompiledObjective:
     # ------------------------------------------------------------ at once
     def from_hidden(self, layout: Layout, inputs: Mapping[str, ArrayLike], hidden: Tensor, weight: Tensor,
                     targets: Tensor, *, bias: Tensor | None = None, places: Tensor | None = None,
-                    others: Mapping[str, Other] | None = None) -> tuple[Tensor, dict[str, float]]:
+                    others: Mapping[str, Other] | None = None, adapter: Adapter | None = None,
+                    softcap: float | None = None) -> tuple[Tensor, dict[str, float]]:
         """Loss and values from hidden states [T, H] and the vocabulary projection [V, H]; for one response."""
-        rows = Rows(targets, hidden, weight, bias, None, places, others or {})
+        rows = Rows(targets, hidden, weight, bias, None, places, others or {}, adapter=adapter, softcap=softcap)
         return self.loss(self.batch(layout, inputs), rows)
 
     def from_logits(self, layout: Layout, inputs: Mapping[str, ArrayLike], logits: Tensor, targets: Tensor, *,
-                    in_place: bool = False, places: Tensor | None = None,
-                    others: Mapping[str, Other] | None = None) -> tuple[Tensor, dict[str, float]]:
+                    in_place: bool = False, places: Tensor | None = None, others: Mapping[str, Other] | None = None,
+                    softcap: float | None = None) -> tuple[Tensor, dict[str, float]]:
         """Loss and values from logits [T, V]; for one response. `in_place` overwrites them with their gradient."""
-        rows = Rows(targets, logits=logits, places=places, others=others or {})
+        rows = Rows(targets, logits=logits, places=places, others=others or {}, softcap=softcap)
         return self.loss(self.batch(layout, inputs), rows, in_place=in_place)
 
     def loss(self, batch: UpdateBatch, rows: GivenRows, direct: Mapping[int, Tensor] | None = None, *,

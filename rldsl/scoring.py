@@ -12,8 +12,8 @@ from rldsl.emit.to_head import RowRead, RowShape, emit_rows
 from rldsl.graph.divergences import DIVERGENCES, row_divergence
 from rldsl.graph.model import ReadKind
 from rldsl.kernels.head import GroupRun, Numbers, RowKernel, read_rows
-from rldsl.kernels.rows import Rows
-from rldsl.kernels.sources import source_of
+from rldsl.kernels.rows import SHARDED, Rows
+from rldsl.kernels.sources import source_of, source_of_rows
 from rldsl.kernels.workspace import Workspaces
 
 CHUNK_BYTES = 128 << 20
@@ -30,6 +30,8 @@ def score_rows(kinds: Sequence[ReadKind], rows: Rows, *, temperature: float = 1.
     others = tuple(rows.others.values())
     if len(others) > 1:
         raise ValueError(f"a divergence is of two policies: score {sorted(rows.others)} one by one")
+    if rows.shard is not None:
+        raise ValueError(SHARDED.format("scoring"))
     parameters = {ReadKind.JS: weight, ReadKind.ALPHA: alpha}
     reads = tuple(_row_read(kind, bool(others), parameters.get(kind)) for kind in dict.fromkeys(kinds))
     shape = RowShape(reads, len(others))
@@ -37,8 +39,8 @@ def score_rows(kinds: Sequence[ReadKind], rows: Rows, *, temperature: float = 1.
     kernel = RowKernel(read, None, read, shape.width, 1.0 / temperature, shape.parameters)
     found = tuple(np.zeros(len(rows.targets)) for _ in reads)
     with torch.no_grad(), _WORKSPACES.lend() as workspace:
-        group = GroupRun(kernel, "scored", source_of(rows.policy, rows.places, rows.support),
-                         tuple(source_of(other, rows.places, rows.support) for other in others), rows.targets.numpy(),
+        group = GroupRun(kernel, "scored", source_of_rows(rows),
+                         tuple(source_of(other, rows) for other in others), rows.targets.numpy(),
                          rows.vocabulary, 0, np.array([0, len(rows.targets)]), found, ())
         read_rows([group], (0, 1), chunk_bytes, workspace)
     return dict(zip(dict.fromkeys(kinds), found, strict=True))

@@ -19,9 +19,9 @@ from rldsl.emit.to_head import row_shape
 from rldsl.graph.model import ReadKind
 from rldsl.graph.staged import HeadGroup, LiveRead, StagedObjective
 from rldsl.kernels.dense import dense_reads
-from rldsl.kernels.gradients import Pair
 from rldsl.kernels.layout import Layout
-from rldsl.kernels.rows import Other, Rows
+from rldsl.kernels.rows import SHARDED, Other, Rows
+from rldsl.kernels.sums import Pair
 from rldsl.meaning import Meaning
 
 Arrays = Mapping[int, Numbers]
@@ -131,15 +131,10 @@ class TorchBackend:
         """Gradients by projections are added to the sums of the batch; the others go back at once."""
         returned: list[Pair] = []
         for given, gradient in pairs:
-            if given is not rows.weight and given is not rows.bias:
+            if given is rows.hidden or given is rows.logits:
                 returned.append((given, gradient.to(given.dtype)))
-                continue
-            assert rows.weight is not None
-            sums = batch.sums.of(rows.weight, rows.bias)
-            total = sums.weight if given is rows.weight else sums.bias
-            assert total is not None
-            sums.finish()
-            total.add_(gradient)
+            elif (total := batch.sums.of(given)) is not None:
+                total.add(gradient)
         return returned
 
     def _reads(self, group: HeadGroup, rows: Rows, logits: Tensor) -> list[Tensor]:
@@ -148,7 +143,10 @@ class TorchBackend:
         return dense_reads(_within(logits, rows), others, rows.targets, group.temperature, kinds)
 
     def _leaves(self, rows: Rows) -> _Leaves:
-        given = [tensor for tensor in (rows.hidden, rows.weight, rows.bias, rows.logits) if tensor is not None]
+        if rows.shard is not None:
+            raise ValueError(SHARDED.format("the torch reference"))
+        low_rank = (None, None) if rows.adapter is None else (rows.adapter.down, rows.adapter.up)
+        given = [tensor for tensor in (rows.hidden, rows.weight, rows.bias, rows.logits, *low_rank) if tensor is not None]
         copies = {id(tensor): tensor.detach().to(self.dtype, copy=True).requires_grad_(tensor.requires_grad)
                   for tensor in given}
         pairs = tuple((tensor, copies[id(tensor)]) for tensor in given if tensor.requires_grad)
@@ -156,7 +154,10 @@ class TorchBackend:
             logits = copies[id(rows.logits)]
         else:
             assert rows.weight is not None
-            logits = copies[id(rows.hidden)] @ copies[id(rows.weight)].t()
+            weight = copies[id(rows.weight)]
+            if rows.adapter is not None:
+                weight = weight + rows.adapter.scale * copies[id(rows.adapter.up)] @ copies[id(rows.adapter.down)]
+            logits = copies[id(rows.hidden)] @ weight.t()
             logits = logits if rows.bias is None else logits + copies[id(rows.bias)]
         chosen = logits.clone() if rows.places is None else logits[rows.places]
         return _Leaves(chosen, pairs)
@@ -173,7 +174,9 @@ class TorchBackend:
 
 
 def _within(logits: Tensor, rows: Rows) -> Tensor:
-    return logits if rows.support is None else rows.support.restricted(logits)
+    """Through the soft cap, and within the support."""
+    capped = logits if rows.softcap is None else rows.softcap * torch.tanh(logits / rows.softcap)
+    return capped if rows.support is None else rows.support.restricted(capped)
 
 
 def _store(batch: UpdateBatch, run: Run, read: LiveRead, value: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Where the gradients of rows go: buffers beside hidden states and logits, float32 sums for projections.
+"""Where the gradients of rows go: buffers beside hidden states and logits, sums for projections.
 
 Also the bridge to autograd: a loss whose gradients were formed while it was computed.
 """
@@ -12,38 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rldsl.kernels.projection import Accumulator, Projection
+from rldsl.kernels.projection import ProjectionSums
 from rldsl.kernels.rows import Rows
-from rldsl.kernels.sources import Converted, Projected, Resident, Restricted, Source, is_resident
-
-Pair = tuple[Tensor, Tensor]  # a tensor and the gradient by it
-
-
-@dataclass(slots=True)
-class Sums:
-    """One float32 sum for each projection that requires a gradient, over all runs of an update batch."""
-
-    entries: list[tuple[Tensor, Tensor | None, Accumulator]] = field(default_factory=list)
-
-    def of(self, weight: Tensor, bias: Tensor | None) -> Accumulator:
-        """The sum of this weight and bias, shared by all rows that go through them."""
-        for known, known_bias, sums in self.entries:
-            if known is weight and known_bias is bias:
-                return sums
-        sums = Accumulator.of(weight, bias)
-        self.entries.append((weight, bias, sums))
-        return sums
-
-    def take(self) -> list[Pair]:
-        """The gradients of weights and biases, in their own dtypes; nothing is left."""
-        pairs: list[Pair] = []
-        for weight, bias, sums in self.entries:
-            sums.finish()
-            for tensor, total in ((weight, sums.weight), (bias, sums.bias)):
-                if tensor is not None and total is not None:
-                    pairs.append((tensor, total.to(tensor.dtype)))
-        self.entries.clear()
-        return pairs
+from rldsl.kernels.sources import Converted, Projected, Resident, Source, is_resident, projection_of, shaped
+from rldsl.kernels.sums import Pair, Sums
 
 
 @dataclass(slots=True)
@@ -67,15 +39,13 @@ class RowGradients:
         if rows.hidden.requires_grad:
             by_hidden = torch.zeros_like(rows.hidden, memory_format=torch.contiguous_format, requires_grad=False)
             self.pairs.append((rows.hidden, by_hidden))
-        bias = None if rows.bias is None else rows.bias.detach()
-        projection = Projection(rows.hidden.detach(), rows.weight.detach(), bias)
-        source = Projected(projection, rows.places, by_hidden, self.sums.of(rows.weight, rows.bias))
-        return source if rows.support is None else Restricted(source, rows.support)
+        sums = ProjectionSums.of(self.sums, rows.weight, rows.bias, rows.adapter)
+        return shaped(Projected(projection_of(rows), rows.places, by_hidden, sums), rows, has_gradient=True)
 
     def _logits(self, rows: Rows, logits: Tensor, shared: Mapping[int, Tensor]) -> Source:
         plain = logits.detach()
-        if rows.support is not None:
-            return Restricted(Converted(plain, rows.places, self._beside(logits, shared)), rows.support)
+        if rows.support is not None or rows.softcap is not None:
+            return shaped(Converted(plain, rows.places, self._beside(logits, shared)), rows, has_gradient=True)
         if not logits.requires_grad:  # the kernel overwrites what it reads: work on a copy
             copy = plain.clone(memory_format=torch.contiguous_format)
             return Resident(copy, rows.places) if is_resident(copy) else Converted(plain, rows.places, copy)
@@ -111,7 +81,7 @@ class RowGradients:
         for identity, entries in users.items():
             plain = entries[0].given.detach()
             if len(entries) > 1 or entries[0].places is not None:
-                _clear_others(plain, [torch.arange(len(plain)) if entry.places is None else entry.places
+                _clear_others(plain, [torch.arange(len(plain), device=plain.device) if entry.places is None else entry.places
                                       for entry in entries])
             self.pairs.append((entries[0].given, plain))
             found[identity] = plain
@@ -121,7 +91,7 @@ class RowGradients:
 def _clear_others(logits: Tensor, places: Sequence[Tensor]) -> None:
     """Zeros in the rows at which nothing is scored."""
     named = torch.cat(list(places))
-    unnamed = torch.ones(len(logits), dtype=torch.bool)
+    unnamed = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
     unnamed[named] = False
     if len(logits) - int(unnamed.sum()) != len(named):
         raise ValueError("a row of logits is scored twice and cannot become two gradients in place")

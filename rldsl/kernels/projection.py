@@ -12,47 +12,38 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rldsl.kernels.adapter import Adapter
+from rldsl.kernels.sums import Sum, Sums, add_product
 from rldsl.kernels.workspace import Workspace
 
 UPCAST_BYTES = 64 << 20  # of weight, upcast at a time
 Selection = slice | Tensor
 
 
-@dataclass(slots=True)
-class Accumulator:
-    """Sum of the gradients of a projection over chunks, in float32; the first chunk writes, so nothing is zeroed."""
+@dataclass(frozen=True, slots=True)
+class ProjectionSums:
+    """Where the gradients of a projection go; None for what has none."""
 
-    weight: Tensor | None = None
-    bias: Tensor | None = None
-    is_empty: bool = True
+    weight: Sum | None = None
+    bias: Sum | None = None
+    down: Sum | None = None
+    up: Sum | None = None
 
     @staticmethod
-    def of(weight: Tensor, bias: Tensor | None) -> Accumulator:
-        """For what requires a gradient."""
-        return Accumulator(_sum_of(weight), _sum_of(bias))
-
-    def finish(self) -> None:
-        """Zeros where no chunk had a gradient."""
-        if self.is_empty:
-            for gradient in (self.weight, self.bias):
-                if gradient is not None:
-                    gradient.zero_()
-            self.is_empty = False
-
-
-def _sum_of(given: Tensor | None) -> Tensor | None:
-    if given is None or not given.requires_grad:
-        return None
-    return torch.empty(given.shape, dtype=torch.float64 if given.dtype is torch.float64 else torch.float32)
+    def of(sums: Sums, weight: Tensor, bias: Tensor | None, adapter: Adapter | None) -> ProjectionSums:
+        """Those of an update batch."""
+        low_rank = (None, None) if adapter is None else (sums.of(adapter.down), sums.of(adapter.up))
+        return ProjectionSums(sums.of(weight), sums.of(bias), *low_rank)
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """`hidden @ weight.T + bias`, by chunks of rows."""
+    """`hidden @ (weight + scale * up @ down).T + bias`, by chunks of rows."""
 
     hidden: Tensor
     weight: Tensor
     bias: Tensor | None
+    adapter: Adapter | None = None
 
     def forward(self, rows: Selection, out: Tensor, workspace: Workspace) -> None:
         """Logits of the rows into `out` [rows, V]."""
@@ -64,32 +55,40 @@ class Projection:
             else:
                 bias = self.bias if columns is None else self.bias[columns]
                 torch.addmm(bias.float(), hidden, weight.t(), out=target)
+        if self.adapter is not None:
+            out.addmm_(_narrow(hidden, self.adapter), self.adapter.up.float().t())
 
-    def backward(self, gradient: Tensor, rows: Selection, by_hidden: Tensor | None, sums: Accumulator,
+    def backward(self, gradient: Tensor, rows: Selection, by_hidden: Tensor | None, sums: ProjectionSums,
                  workspace: Workspace) -> None:
         """From `gradient` [rows, V]: adds to `sums`, and writes the rows of `by_hidden`."""
         hidden = self.rows(rows)
         if sums.weight is not None:
-            _add_product(sums.weight, gradient.t(), hidden, first=sums.is_empty)
+            sums.weight.add_product(gradient.t(), hidden)
         if sums.bias is not None:
-            total = gradient.sum(0)
-            sums.bias.copy_(total) if sums.is_empty else sums.bias.add_(total)
-        sums.is_empty = False
+            sums.bias.add(gradient.sum(0))
+        if sums.up is not None and self.adapter is not None:
+            sums.up.add_product(gradient.t(), _narrow(hidden, self.adapter))
+        by_narrow = None if self.adapter is None else gradient @ self.adapter.up.float() * self.adapter.scale
+        if sums.down is not None and by_narrow is not None:
+            sums.down.add_product(by_narrow.t(), hidden)
         if by_hidden is not None:
-            self._write_hidden(gradient, rows, by_hidden, workspace)
+            self._write_hidden(gradient, by_narrow, rows, by_hidden, workspace)
 
     def rows(self, rows: Selection) -> Tensor:
         """The hidden states of the rows, in float32."""
         chosen = self.hidden[rows] if isinstance(rows, slice) else self.hidden.index_select(0, rows)
         return chosen.float()
 
-    def _write_hidden(self, gradient: Tensor, rows: Selection, by_hidden: Tensor, workspace: Workspace) -> None:
+    def _write_hidden(self, gradient: Tensor, by_narrow: Tensor | None, rows: Selection, by_hidden: Tensor,
+                      workspace: Workspace) -> None:
         in_place = isinstance(rows, slice) and by_hidden.dtype is torch.float32
         size = gradient.shape[0], self.weight.shape[1]
         product = by_hidden[rows] if in_place else workspace.take("by_hidden", *size)
         for columns, weight in self._slices(workspace):
             part = gradient if columns is None else gradient[:, columns]
-            _add_product(product, part, weight, first=columns is None or columns.start == 0)
+            add_product(product, part, weight, first=columns is None or columns.start == 0)
+        if by_narrow is not None and self.adapter is not None:
+            product.addmm_(by_narrow, self.adapter.down.float())
         if not in_place:
             by_hidden[rows] = product.to(by_hidden.dtype)
 
@@ -106,8 +105,6 @@ class Projection:
             yield slice(start, stop), upcast.copy_(self.weight[start:stop])
 
 
-def _add_product(total: Tensor, left: Tensor, right: Tensor, first: bool) -> None:
-    if first:
-        torch.mm(left, right, out=total)
-    else:
-        total.addmm_(left, right)
+def _narrow(hidden: Tensor, adapter: Adapter) -> Tensor:
+    """What lies between the two matrices of an adapter, scaled: [rows, rank]."""
+    return hidden @ adapter.down.float().t() * adapter.scale

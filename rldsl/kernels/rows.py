@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -9,9 +10,12 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from rldsl.kernels.adapter import Adapter, Shard
 from rldsl.kernels.supports import Support
 
 Other: TypeAlias = "Tensor | tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor | None]"
+SHARDED = ("{} needs the whole vocabulary, and these rows hold a shard of it: gather the projection, or compile with "
+           "`backend=\"triton\"`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,10 @@ class Rows:
     scored at (no row twice); the other rows have no gradient. `others` are the rows of other policies at the same
     places: logits, or `(hidden, weight)`, or `(hidden, weight, bias)`. Gradients are formed for what requires one. `support`
     are the tokens, one set for each of the T, that all these distributions are restricted to: what a draw was restricted to.
+
+    `adapter` is added to the projection of the hidden states, not to those of others. `softcap`: all these logits, those of
+    others too, go through `softcap * tanh(x / softcap)` before anything is read. `shard`: the projections at hand hold a part of
+    the vocabulary; `targets` count over the whole.
     """
 
     targets: Tensor
@@ -33,6 +41,9 @@ class Rows:
     places: Tensor | None = None
     others: Mapping[str, Other] = field(default_factory=dict)
     support: Support | None = None
+    adapter: Adapter | None = None
+    softcap: float | None = None
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         if (self.logits is None) == (self.hidden is None) or (self.hidden is None) != (self.weight is None):
@@ -45,11 +56,23 @@ class Rows:
         count = len(self.targets if self.places is None else self.places)
         if count != len(self.targets) or (self.places is None and count != len(given)):
             raise ValueError(f"{len(self.targets)} targets, but {len(given) if self.places is None else count} rows")
+        self._check_projection()
         _check_range("targets", self.targets, self.vocabulary)
         if self.places is not None:
             _check_range("places", self.places, len(given))
         if self.support is not None:
             _check_support(self.support, len(self.targets), self.vocabulary)
+
+    def _check_projection(self) -> None:
+        if self.softcap is not None and not 0 < self.softcap < math.inf:
+            raise ValueError(f"a soft cap is a positive number, not {self.softcap}")
+        if self.weight is None:
+            if self.adapter is not None:
+                raise ValueError("an adapter changes a projection, and these rows are logits: leave it out, they contain it")
+        elif self.adapter is not None:
+            self.adapter.check(self.weight)
+        if self.shard is not None:
+            self.shard.check(self.held)
 
     def __getitem__(self, tokens: slice) -> Rows:
         """The rows of some of the tokens, as a micro-batch needs them."""
@@ -79,6 +102,11 @@ class Rows:
     @property
     def vocabulary(self) -> int:
         """How many tokens there are."""
+        return self.held if self.shard is None else self.shard.size
+
+    @property
+    def held(self) -> int:
+        """Of how many of them this process holds the logits."""
         return (self.given if self.weight is None else self.weight).shape[1 if self.weight is None else 0]
 
 
@@ -91,5 +119,8 @@ def _check_support(support: Support, tokens: int, vocabulary: int) -> None:
 
 
 def _check_range(name: str, values: Tensor, size: int) -> None:
+    """On a device nobody waits for the answer here: its back end looks when the update batch is finished."""
+    if values.device.type != "cpu":
+        return
     if len(values) and not (int(values.min()) >= 0 and int(values.max()) < size):
         raise ValueError(f"{name} lie in 0 .. {size - 1}, not in {int(values.min())} .. {int(values.max())}")

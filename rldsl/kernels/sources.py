@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rldsl.kernels.projection import Accumulator, Projection, Selection
-from rldsl.kernels.rows import Other
+from rldsl.kernels.projection import Projection, ProjectionSums, Selection
+from rldsl.kernels.rows import Other, Rows
 from rldsl.kernels.supports import Support
 from rldsl.kernels.workspace import Workspace
 
@@ -90,7 +90,7 @@ class Projected:
     projection: Projection
     places: Tensor | None
     by_hidden: Tensor | None = None
-    sums: Accumulator = field(default_factory=Accumulator)
+    sums: ProjectionSums = field(default_factory=ProjectionSums)
     row_bytes: int = 0
     skips_zeros: bool = True
 
@@ -119,10 +119,40 @@ class Projected:
 
 
 @dataclass(slots=True)
+class Capped:
+    """Rows of a source that copies them, through `cap * tanh(x / cap)`."""
+
+    inner: Converted | Projected
+    cap: float
+    has_gradient: bool
+    row_bytes: int = 0
+    skips_zeros: bool = False
+    _tangents: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        self.row_bytes, self.skips_zeros = self.inner.row_bytes * (2 if self.has_gradient else 1), self.inner.skips_zeros
+
+    def load(self, rows: Selection, workspace: Workspace, name: str) -> tuple[Logits, Places]:
+        """Capped; the tangents stay for the way back, since the gradient will lie over the logits."""
+        logits, places = self.inner.load(rows, workspace, name)
+        held = torch.from_numpy(logits).div_(self.cap).tanh_()
+        if self.has_gradient:
+            self._tangents = workspace.take(f"{name}, tangents", *held.shape).copy_(held)
+        held.mul_(self.cap)
+        return logits, places
+
+    def store(self, rows: Selection, active: Active, gradient: Tensor, workspace: Workspace) -> None:
+        """Times 1 - tanh^2; once for each `load`."""
+        assert self._tangents is not None
+        gradient.mul_(self._tangents.square_().neg_().add_(1.0))
+        self.inner.store(rows, active, gradient, workspace)
+
+
+@dataclass(slots=True)
 class Restricted:
     """Rows of a source that copies them, without what lies outside of the support of each token."""
 
-    inner: Converted | Projected
+    inner: Converted | Projected | Capped
     support: Support
     row_bytes: int = 0
     skips_zeros: bool = False
@@ -157,17 +187,37 @@ def _selected(places: Tensor | None, rows: Selection) -> Selection:
     return rows if places is None else places[rows]
 
 
-def source_of(other: Other, places: Tensor | None, support: Support | None = None) -> Source:
-    """Rows of another policy, which have no gradient."""
+def source_of(other: Other, rows: Rows) -> Source:
+    """Rows of another policy beside some rows. They have no gradient."""
     if isinstance(other, Tensor):
         logits = other.detach()
-        if support is not None:
-            return Restricted(Converted(logits, places, None), support)
-        return Resident(logits, places) if is_resident(logits) else Converted(logits, places, None)
+        if is_resident(logits) and rows.support is None and rows.softcap is None:
+            return Resident(logits, rows.places)
+        return shaped(Converted(logits, rows.places), rows, has_gradient=False)
     hidden, weight, *bias = (part if part is None else part.detach() for part in other)
     assert hidden is not None and weight is not None
-    projected = Projected(Projection(hidden, weight, bias[0] if bias else None), places)
-    return projected if support is None else Restricted(projected, support)
+    return shaped(Projected(Projection(hidden, weight, bias[0] if bias else None), rows.places), rows, has_gradient=False)
+
+
+def source_of_rows(rows: Rows) -> Source:
+    """The rows themselves, without a gradient."""
+    if rows.hidden is None or rows.weight is None:
+        return source_of(rows.given, rows)
+    return shaped(Projected(projection_of(rows), rows.places), rows, has_gradient=False)
+
+
+def projection_of(rows: Rows) -> Projection:
+    """The projection of rows that are hidden states."""
+    assert rows.hidden is not None and rows.weight is not None
+    bias = None if rows.bias is None else rows.bias.detach()
+    adapter = None if rows.adapter is None else rows.adapter.detached()
+    return Projection(rows.hidden.detach(), rows.weight.detach(), bias, adapter)
+
+
+def shaped(source: Converted | Projected, rows: Rows, has_gradient: bool) -> Source:
+    """What lies between the logits of some rows and what is read of them: the soft cap, then the support."""
+    capped = source if rows.softcap is None else Capped(source, rows.softcap, has_gradient)
+    return capped if rows.support is None else Restricted(capped, rows.support)
 
 
 def is_resident(logits: Tensor) -> bool:
