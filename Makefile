@@ -8,7 +8,8 @@ TORCH_OPTIONS ?=
 # The environment of `make oracles`: that of development, and on top of it the peers that the library is compared with. What has no
 # present version of a peer any more is compared with the last one that had it, in a folder of its own.
 ORACLES ?= .venv-oracles
-PEERS := verl==0.9.1 liger-kernel==0.8.5 openrlhf==0.11.2 torchrl==0.14.1 skyrl==0.3.0 areal==1.0.4 scoringrules==0.10.0
+PEERS := verl==0.9.1 liger-kernel==0.8.5 openrlhf==0.11.2 torchrl==0.14.1 skyrl==0.3.0 areal==1.0.4 scoringrules==0.10.0 \
+         ms-swift==4.6.0 choix==0.4.1 torchmetrics==1.9.0 lightning-utilities==0.15.3
 OLDER_PEERS := trl-1.0.0 openrlhf-0.8.11
 SPEC ?= examples/quickstart.rl
 SEED ?= 0

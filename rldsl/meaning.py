@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rldsl.emit.evaluate import evaluate
-from rldsl.graph.model import Leaf, Read
+from rldsl.graph.model import Foreign, Leaf, Read
 from rldsl.graph.order import ancestors
 from rldsl.graph.spec import ObjectiveSpec, Spec
 from rldsl.graph.staged import LiveRead, StagedObjective
@@ -65,10 +65,11 @@ class Meaning:
         return {key: value.numpy() for key, value in found.items() if isinstance(value, Tensor)}
 
     def _counted(self, keys: list[int], leaves: Mapping[int, Tensor], layout: Layout) -> dict[int, Tensor]:
-        """Any numbers for what is only counted, so that no input says what it is."""
+        """Any numbers for what is only counted, so that no input says what it is: what a model or the data would give, or a call
+        of the host (`weight + 0 * text.length(said)` is the weight, at each answer)."""
         below = (self.spec.graph[key] for key in ancestors(self.spec.graph, keys) if key not in leaves)
         return {node.key: torch.zeros(layout.size(node.type.axis.name), dtype=torch.float64) for node in below
-                if isinstance(node.operation, Leaf | Read) and node.type.element in NUMERIC
+                if isinstance(node.operation, Leaf | Read | Foreign) and node.type.element in NUMERIC
                 and node.type.axis.name in {*layout.offsets, BATCH.name}}
 
     def _inputs(self, staged: StagedObjective, inputs: Mapping[str, Numbers]) -> dict[int, Tensor]:

@@ -11,10 +11,12 @@ METHOD = "no peer has the method"
 RECIPE = "no peer has the method; verl's recipes are not in its package"
 TERM = "no peer has the term"
 TRIVIAL = "a count or a choice, of which there is nothing to compare"
+FITTED = "one sigmoid or one quotient of numbers that come from outside"
+COSINE = "of the language's `similarity`, an embedder's cosine: tests/rollouts/test_similarity.py has torch's beside it"
 
 WHY = {
     TEXT: "choice.is_first choice.text_of choice.text_where",
-    STATE: "advantage.tracked_mean advantage.tracked_quantile",
+    STATE: "advantage.tracked_mean advantage.tracked_quantile watch.at_start watch.slow_mean",
     ORDER: "advantage.l1_normalize advantage.scale advantage.sign_balanced advantage.without_outliers group.class_weight",
     ESTIMATE: """
         divergence.alpha_straight_through_of divergence.forward_kl_straight_through_of divergence.js_straight_through_of
@@ -26,13 +28,16 @@ WHY = {
         nash.dno_group nash.win_rates outcome.by_outcome outcome.nsr outcome.psr outcome.reweighted outcome.w_reinforce
         policy_gradient.self_imitation policy_gradient.self_imitation_value policy_gradient.topr reference_free.cpl
         reference_free.segment_score regression.copg regression.copg_group regression.rebel regression.rebel_group
+        process.capo
         regression.regularized_reward regression.rso_acceptance returns.blended_advantage returns.length_adaptive_lambda
-        surrogate.shaped""",
+        shaping.efficient_length shaping.exact_length shaping.kimi_length shaping.length_budget surrogate.shaped""",
     RECIPE: "group.pass_at_k_advantage group.prime_advantage group.prime_process_advantage_in_code group.process_advantage",
     TERM: """
         reward_model.implicit_process_value reward_model.ordinal_grade_loss reward_model.ordinal_loss
         reward_model.uncertainty_weighted scoring.brier_skill scoring.calibrated_reward scoring.spherical_score""",
-    TRIVIAL: "distillation.is_unsolved pairing.is_apart",
+    TRIVIAL: "distillation.is_unsolved pairing.is_apart shaping.earned_bonus shaping.in_form",
+    FITTED: "scoring.platt scoring.tempered watch.moved",
+    COSINE: "contrast.contrast contrast.contrast_share",
     "the peers' multipliers are parameters of an optimizer": "coefficient.dual_ascent coefficient.dual_ascent_log",
     "TRL's quantile is over all tokens: `entropy.forking_tokens`": "entropy.forking_tokens_of_answer",
     "verl has another scale: `policy_gradient.nonzero_scale`": "policy_gradient.informative_scale",

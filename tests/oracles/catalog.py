@@ -8,11 +8,14 @@ from functools import cache
 
 from rldsl.assets import asset_names, asset_text
 from tests.oracles import (
+    agreement,
     areal,
     contrastive,
     liger,
     openrlhf,
+    process,
     scoring_rules,
+    shaping,
     skyrl,
     torch_functions,
     torch_parts,
@@ -28,16 +31,20 @@ from tests.oracles import (
     verl_correction,
     verl_further,
     verl_policy,
+    watching,
 )
 from tests.oracles.absent import ABSENT
-from tests.oracles.compare import Comparison
+from tests.oracles.compare import LANGUAGE, Comparison
 
 PARTS = (
+    agreement,
     areal,
     contrastive,
     liger,
     openrlhf,
+    process,
     scoring_rules,
+    shaping,
     skyrl,
     torch_functions,
     torch_parts,
@@ -53,6 +60,7 @@ PARTS = (
     verl_correction,
     verl_further,
     verl_policy,
+    watching,
 )
 COMPARISONS: tuple[Comparison, ...] = tuple(comparison for part in PARTS for comparison in part.COMPARISONS)
 
@@ -71,8 +79,9 @@ def library() -> Mapping[str, str]:
 
 
 def compared() -> frozenset[str]:
-    """Entries that are equal to a peer's code."""
-    return frozenset(entry for comparison in COMPARISONS if not comparison.differs for entry in comparison.entries)
+    """Entries of the library that are equal to a peer's code."""
+    named = frozenset(entry for comparison in COMPARISONS if not comparison.differs for entry in comparison.entries)
+    return frozenset(entry for entry in named if not entry.startswith(f"{LANGUAGE}."))
 
 
 def differing() -> frozenset[str]:

@@ -19,6 +19,7 @@ from torch import Tensor
 import rldsl
 from rldsl.kernels.rows import Rows
 from rldsl.program import CompiledObjective
+from tests.oracles.hosted import hosted
 from tests.oracles.world import HEAD, SHAPES, Padded, World, world
 
 ULP = 2.0**-52
@@ -32,6 +33,9 @@ SINGLE = 64 * 2.0**-23
 # Where a formula multiplies a log-ratio by 20, it multiplies its rounding by as much.
 TWENTYFOLD = 20 * EXACT
 SEEDS = (0, 1, 2)
+
+# The module of what the language has without a library.
+LANGUAGE = "language"
 
 Name = tuple[str, str]
 
@@ -68,7 +72,7 @@ class Comparison:
         imports = [
             f"import std.{module} ({', '.join(sorted(set(functions)))})"
             for module, functions in modules.items()
-            if module != "prelude"
+            if module not in ("prelude", LANGUAGE)
         ]
         return "\n".join([*imports, HEAD, f"objective main for {self.trains} {{\n  {self.body}\n}}\n"])
 
@@ -147,7 +151,8 @@ def ours(comparison: Comparison, numbers: World, backend: str) -> Outcome:
     for entry in objective.staged.direct:
         leaf = leaves[entry.read.model, entry.read.response] = numbers.values[entry.read.response].clone().requires_grad_()
         direct[entry.key] = leaf
-    inputs = {given.name: numbers.packed(given.name) for given in objective.staged.inputs}
+    inputs = {given.name: numbers.packed(given.name) for given in objective.staged.inputs if given.name in numbers.inputs}
+    inputs |= hosted(program.spec, [given for given in objective.staged.inputs if given.name not in inputs], numbers)
     loss, values = objective.loss(objective.batch(numbers.layout_of(program.spec), inputs), rows, direct)
     if loss.requires_grad:
         loss.backward()

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from tests.oracles.catalog import COMPARISONS, compared, differing, library, through, unmatched
-from tests.oracles.compare import EXACT, SEEDS, SINGLE, Comparison, Difference
+from tests.oracles.compare import EXACT, LANGUAGE, SEEDS, SINGLE, Comparison, Difference
 from tests.oracles.peers import PACKAGES, version_of
 from tests.oracles.world import SHAPES
 
@@ -71,7 +71,8 @@ def _equal(found: Mapping[Comparison, Difference]) -> str:
         if not comparison.differs:
             by_module[comparison.entries[0].split(".")[0]].append(comparison)
     for module in sorted(by_module):
-        lines += [f"### std.{module}\n", "| entry | peer's function | value | gradient | kernels | |", "|---|---|---|---|---|---|"]
+        title = "the language itself" if module == LANGUAGE else f"std.{module}"
+        lines += [f"### {title}\n", "| entry | peer's function | value | gradient | kernels | |", "|---|---|---|---|---|---|"]
         for comparison in sorted(by_module[module], key=lambda entry: entry.entries[0]):
             lines.append(f"| {' | '.join(row(comparison))} | {_cells(found[comparison], comparison)} | {comparison.why} |")
         lines.append("")

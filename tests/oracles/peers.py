@@ -33,6 +33,10 @@ PACKAGES = {
     "SkyRL": "skyrl",
     "AReaL": "areal",
     "scoringrules": "scoringrules",
+    "ms-swift": "ms-swift",
+    "choix": "choix",
+    "scipy": "scipy",
+    "torchmetrics": "torchmetrics",
     "TRL 1.0": "trl-1.0.0",
     "OpenRLHF 0.8": "openrlhf-0.8.11",
 }

@@ -6,9 +6,10 @@ the very same ones. Policies lie near each other, so that ratios fall on both si
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import cycle
 
 import numpy as np
 import torch
@@ -49,6 +50,15 @@ reward score = ranked(y.text)
 reward success = solved(y.text)
 reward advantage = estimated(y.text)
 reward greedy = judged(problems.question)
+extern fn read_out(answer: Text) -> Text = python("numbers:read_out")
+extern fn read_again(answer: Text) -> Text = python("numbers:read_again")
+extern fn laid_out(answer: Text) -> Text = python("numbers:laid_out")
+extern fn told(answer: Text) -> Text = python("numbers:told")
+let said = read_out(y.text)
+let said_again = read_again(y.text)
+let formed = laid_out(y.text)
+let wordy = told(y.text)
+let steps = split(y.text, at: "|")
 let old = 0 + logp(actor, y)
 let token_reward = 2 * value(v, y)
 let token_return = 3 * value(v, y)
@@ -61,6 +71,7 @@ PARENTS = {
     "problems": "batch",
     "y.sample": "problems",
     "y.token": "y.sample",
+    "y.step": "y.sample",
     "pairs": "batch",
     **{f"{name}.token": "pairs" for name in GIVEN},
 }
@@ -81,10 +92,25 @@ class Shape:
             "problems": (len(self.samples),),
             "y.sample": self.samples,
             "y.token": self.answers,
+            "y.step": [len(sizes) for sizes in self.steps],
             "pairs": (len(self.given["win"]),),
             **{f"{name}.token": self.given[name] for name in GIVEN},
         }
-        return Layout.of(PARENTS, counts)
+        return Layout.of(PARENTS, counts, {"y.step": ("y.token", np.concatenate(self.steps))})
+
+    @property
+    def steps(self) -> Sequence[Sequence[int]]:
+        """How many tokens each step of each answer has. Every text has a step; one of four may be without a token."""
+        return [_steps(tokens) for tokens in self.answers]
+
+
+def _steps(tokens: int) -> Sequence[int]:
+    found: list[int] = []
+    for size in cycle((2, 1, 0, 3)):
+        found.append(min(size, tokens - sum(found)))
+        if sum(found) == tokens:
+            return found
+    raise AssertionError
 
 
 RAGGED = {"win": (2, 3, 1, 6), "lose": (4, 1, 2, 3), "gold": (3, 2, 2, 5), "other": (1, 5, 2, 2)}
@@ -99,13 +125,15 @@ SHAPES = {
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """One update batch. `logits` by policy and response, `inputs` by the name under which an objective asks for them."""
+    """One update batch. `logits` by policy and response, `inputs` by the name under which an objective asks for them, `texts` of
+    the answers by theirs."""
 
     shape: Shape
     targets: Mapping[str, Tensor]
     logits: Mapping[tuple[str, str], Tensor]
     inputs: Mapping[str, tuple[str, Tensor]]  # the axis, and packed numbers on it
     values: Mapping[str, Tensor]  # of the critic, by response
+    texts: Mapping[str, Sequence[str]]
 
     @property
     def layout(self) -> Layout:
@@ -115,8 +143,10 @@ class World:
     def layout_of(self, spec: Spec) -> Layout:
         """Of the axes that a spec has."""
         axes = [name for name in spec.axes if name in PARENTS]
+        axes += ["y.step"] if "y.token" in axes else []  # a call makes that axis
         counts = {name: np.diff(self.layout.offsets[name]) for name in axes}
-        return Layout.of({name: PARENTS[name] for name in axes}, counts)
+        covers = {axis: (over, np.diff(starts)) for axis, (over, starts) in self.layout.covers.items() if axis in axes}
+        return Layout.of({name: PARENTS[name] for name in axes}, counts, covers)
 
     def packed(self, name: str) -> Tensor:
         """A frozen input."""
@@ -137,7 +167,32 @@ def world(shape: str, seed: int) -> World:
             near = base + 0.4 * random.standard_normal(base.shape)
             logits[policy, response] = torch.from_numpy(near.astype(np.float32).astype(np.float64))
         values[response] = torch.from_numpy(random.standard_normal(count))
-    return World(SHAPES[shape], targets, logits, _inputs(layout, random, targets, logits), values)
+    inputs = _inputs(layout, random, targets, logits)
+    return World(SHAPES[shape], targets, logits, inputs, values, _texts(layout.size("y.sample"), random))
+
+
+FORMS = (
+    "<think>a b</think><answer>c</answer>",
+    "<think>a\nb</think>\n<answer>\nc\n</answer>",
+    "<think></think><answer></answer>",
+    "So: <think>a</think><answer>c</answer>",
+    "<think>a</think><answer>c</answer> done",
+    "<think>a</think>c",
+    "<answer>c</answer><think>a</think>",
+    "<think>a<answer>c</answer>",
+    "c",
+    "",
+)
+
+
+def _texts(answers: int, random: np.random.Generator) -> dict[str, Sequence[str]]:
+    """What is said is one of three, so that there are majorities and ties; words come again, in runs of three too."""
+    return {
+        "said": random.choice(["7", "8", "9"], answers).tolist(),
+        "said_again": random.choice(["7", "8", "9"], answers).tolist(),
+        "formed": random.choice(FORMS, answers).tolist(),
+        "wordy": [" ".join(random.choice(["a", "b", "c"], count)) for count in random.integers(0, 12, answers)],
+    }
 
 
 def _inputs(
@@ -238,6 +293,17 @@ class Padded:
     def tokens(self, response: str = "y", width: int | None = None) -> Tensor:
         """Padded token ids."""
         return self.pad(self.world.targets[response], response, 0, width)
+
+    def steps(self, numbers: Tensor) -> Sequence[Tensor]:
+        """Padded numbers of tokens, or packed ones, as a row of those of each step."""
+        layout = self.world.layout
+        packed = numbers[self.mask().bool()] if numbers.ndim > 1 else numbers
+        return packed.split(np.diff(layout.bounds("y.token", "y.step")).tolist())
+
+    def by_answers(self, of_steps: Tensor) -> Sequence[Tensor]:
+        """A number of each step, as a row of those of each answer."""
+        layout = self.world.layout
+        return of_steps.split(np.diff(layout.bounds("y.step", "y.sample")).tolist())
 
     @property
     def groups(self) -> np.ndarray:
