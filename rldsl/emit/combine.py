@@ -5,7 +5,7 @@ Checks what it is given. Threads are the caller's: the numba functions hold no l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -15,12 +15,17 @@ from rldsl.emit.load import load_module
 from rldsl.emit.parameters import FunctionName, Parameter
 from rldsl.emit.to_numba import emit_numba
 from rldsl.emit.to_torch import torch_source
+from rldsl.emit.triton import emit_triton
+from rldsl.emit.triton.interpreter import is_interpreted, mend_interpreter
 from rldsl.graph.staged import Input, StagedObjective
 from rldsl.kernels.layout import Layout
 from rldsl.source import Source
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
-Backend: TypeAlias = Literal["numba", "torch"]
+Backend: TypeAlias = Literal["numba", "torch", "triton"]
+
+
+EMITTERS: Mapping[Backend, Callable[..., Any]] = {"numba": emit_numba, "torch": torch_source, "triton": emit_triton}
 
 
 class CombineError(ValueError):
@@ -36,10 +41,12 @@ class Combine:
     def __init__(self, staged: StagedObjective, backend: Backend = "numba",
                  sources: Mapping[str, Source] | None = None) -> None:
         self.staged, self.backend = staged, backend
-        emitted = emit_numba(staged, sources) if backend == "numba" else torch_source(staged, sources)
+        emitted = EMITTERS[backend](staged, sources)
         self.text = emitted.text
         self.parameters: Mapping[FunctionName, tuple[Parameter, ...]] = {
             "prepare": emitted.prepare, "coefficients": emitted.coefficients, "values": emitted.values}
+        if backend == "triton" and is_interpreted():
+            mend_interpreter()
         self._module = load_module(self.text, f"{backend}_{staged.name}")
 
     def prepare(self, layout: Layout, inputs: Mapping[str, Any]) -> dict[int, Numbers]:
@@ -75,7 +82,7 @@ class Combine:
 
     def _run(self, name: FunctionName, layout: Layout, piece: tuple[int, int], inputs: Mapping[str, Any], *,
              keyed: Mapping[int, Numbers], outputs: Mapping[Any, Numbers]) -> None:
-        given = [_argument(parameter, layout, inputs, keyed)
+        given = [self._argument(name, parameter, layout, piece, inputs, keyed)
                  for parameter in self.parameters[name] if parameter.kind != "output"]
         written = [_output(parameter, layout, outputs) for parameter in self._outputs(name)]
         if not written:
@@ -83,8 +90,19 @@ class Combine:
         function = getattr(self._module, name)
         if self.backend == "numba":
             function(*piece, *given, *written)
+        elif self.backend == "triton":
+            _run_triton(function, given, written)
         else:
             _run_torch(function, self._slices(name, layout, piece), given, written)
+
+    def _argument(self, name: FunctionName, parameter: Parameter, layout: Layout, piece: tuple[int, int],
+                  inputs: Mapping[str, Any], keyed: Mapping[int, Numbers]) -> Any:
+        if parameter.kind != "span":
+            return _argument(parameter, layout, inputs, keyed)
+        if name != "coefficients":
+            return 0, layout.size(parameter.axis)
+        bounds = layout.bounds(parameter.axis, self.staged.piece_axis.name)
+        return int(bounds[piece[0]]), int(bounds[piece[1]])
 
     def _slices(self, name: FunctionName, layout: Layout, piece: tuple[int, int]) -> list[slice]:
         """The part of each output that a piece has."""
@@ -103,6 +121,18 @@ def _run_torch(function: Any, slices: Sequence[slice], given: Sequence[npt.NDArr
         results = function(*(torch.from_numpy(array) for array in given))
     for output, result, part in zip(written, results, slices, strict=True):
         output[part] = result.numpy()[part]
+
+
+def _run_triton(function: Any, given: Sequence[Any], written: Sequence[Numbers]) -> None:
+    """On the GPU, or on the CPU under Triton's interpreter."""
+    import torch
+    device = "cpu" if is_interpreted() else "cuda"
+    outputs = [torch.from_numpy(output).to(device, copy=True) for output in written]
+    held = [entry if isinstance(entry, tuple) else torch.from_numpy(entry).to(device) for entry in given]
+    with np.errstate(all="ignore"):  # of the interpreter, which computes in numpy: lanes that are masked may hold anything
+        function(*held, *outputs)
+    for output, result in zip(written, outputs, strict=True):
+        output[:] = result.cpu().numpy()
 
 
 def _check_input(staged: StagedObjective, given: Input, layout: Layout, inputs: Mapping[str, Any]) -> None:

@@ -57,7 +57,7 @@ def checked(expression: str) -> str:
         raise InternalError(f"not an expression: {expression!r}") from error
 
 
-_COMPARISON: Mapping[Function, str] = {
+COMPARISONS: Mapping[Function, str] = {
     Function.LESS: "<", Function.LESS_EQUAL: "<=", Function.GREATER: ">", Function.GREATER_EQUAL: ">=",
     Function.EQUAL: "==", Function.NOT_EQUAL: "!="}
 
@@ -77,7 +77,7 @@ _OPERATORS: Mapping[Function, str] = {
     Function.ADD: "{0} + {1}", Function.SUBTRACT: "{0} - {1}", Function.NEGATE: "-{0}"}
 
 
-_CONNECTIVES = frozenset({*_COMPARISON, Function.AND, Function.OR, Function.NOT})
+_CONNECTIVES = frozenset({*COMPARISONS, Function.AND, Function.OR, Function.NOT})
 
 
 def deciding_inputs(graph: Graph, node: Node, function: Function) -> range:
@@ -120,8 +120,8 @@ def _numba_real(function: Function, arguments: Sequence[Argument]) -> str:
             return f"1.0 - {reals[0]}"
         case Function.IS_MISSING:
             return f"1.0 if {reals[0]} != {reals[0]} else 0.0"
-        case _ if function in _COMPARISON:
-            return f"known({reals[0]}, {reals[1]}, {reals[0]} {_COMPARISON[function]} {reals[1]})"
+        case _ if function in COMPARISONS:
+            return f"known({reals[0]}, {reals[1]}, {reals[0]} {COMPARISONS[function]} {reals[1]})"
         case _:
             raise InternalError(f"no numba expression for {function}")
 
@@ -142,8 +142,8 @@ def _numba_truth(function: Function, arguments: Sequence[Argument]) -> str:
         case Function.OTHERWISE:
             first = arguments[0]
             return first.text if first.truth else f"{facts[1]} if {first.text} != {first.text} else {facts[0]}"
-        case _ if function in _COMPARISON:
-            return f"{arguments[0].real} {_COMPARISON[function]} {arguments[1].real}"
+        case _ if function in COMPARISONS:
+            return f"{arguments[0].real} {COMPARISONS[function]} {arguments[1].real}"
         case _:
             raise InternalError(f"{function} does not give a truth value")
 

@@ -11,10 +11,10 @@ from rldsl.graph.model import Graph, Read
 from rldsl.graph.staged import LiveRead, StagedObjective
 from rldsl.types import BATCH, Axis
 
-Kind: TypeAlias = Literal["bounds", "owners", "input", "prepared", "read", "output"]
+Kind: TypeAlias = Literal["span", "bounds", "owners", "input", "prepared", "read", "output"]
 FunctionName: TypeAlias = Literal["prepare", "coefficients", "values"]
 FUNCTIONS: tuple[FunctionName, ...] = ("prepare", "coefficients", "values")
-_ORDER: tuple[Kind, ...] = ("bounds", "owners", "input", "prepared", "read", "output")
+_ORDER: tuple[Kind, ...] = ("span", "bounds", "owners", "input", "prepared", "read", "output")
 
 
 @dataclass(frozen=True, slots=True)
