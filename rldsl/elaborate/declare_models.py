@@ -10,7 +10,7 @@ from rldsl.elaborate.derived_models import Derived, derived_from
 from rldsl.elaborate.expressions import elaborate, graph_value
 from rldsl.elaborate.setting_values import is_rejected, setting_value, settled
 from rldsl.elaborate.settings import settings_of
-from rldsl.elaborate.settings_tables import EMBEDDER, JUDGE, LOCAL_JUDGE, MODEL, ROLLOUT, required_in
+from rldsl.elaborate.settings_tables import JUDGE, LOCAL_JUDGE, MODELS, ROLLOUT, required_in
 from rldsl.elaborate.supports import checked_rule
 from rldsl.elaborate.values import FailedValue, ModelValue, ResponseValue, Value, describe
 from rldsl.graph.spec import Invocation, ModelSpec, ResponseSpec, Role, Settings
@@ -46,14 +46,31 @@ def declare_model(ctx: Context, env: Environment, item: tree.Model) -> str:
 def _settings(ctx: Context, env: Environment, item: tree.Model) -> Settings:
     """Those of the block and of `with`. A judge has others over HTTP than as a model of this process."""
     if item.role != "judge":
-        table, who = (EMBEDDER, "an embedder") if item.role == "embedder" else (MODEL, f"a {item.role}")
-        return settings_of(ctx, env, item.settings, table, who) + settings_of(ctx, env, item.overrides, table, "`with`")
+        table, who = MODELS[item.role], "an embedder" if item.role == "embedder" else f"a {item.role}"
+        found = settings_of(ctx, env, item.settings, table, who) + settings_of(ctx, env, item.overrides, table, "`with`")
+        _check_sides(ctx, item)
+        return found
     is_http = not item.derived and isinstance(item.origin, tree.Call) and isinstance(item.origin.callee, tree.Name) \
         and item.origin.callee.text == "openai"
     where = "a judge over HTTP" if is_http else "a local judge"
     found = settings_of(ctx, env, (*item.overrides, *item.settings), JUDGE if is_http else LOCAL_JUDGE, where)
     _check_budget(ctx, item, found)
     return found
+
+
+def _check_sides(ctx: Context, item: tree.Model) -> None:
+    """A scorer's two tokens are named together; labels have a name of their own."""
+    given = {setting.name: setting for setting in (*item.settings, *item.overrides)}
+    words = [word for word in ("good", "bad") if word in given]
+    alone = words[0] if len(words) == 1 else None
+    mixed = "positive" if words and "positive" in given else None
+    for word in (alone, mixed):
+        if word is not None and item.role == "scorer":
+            why = "the score is the log-odds of `good` against `bad`: both are tokens that a language model may say next." \
+                if word == alone else "labels are a classifier's, tokens a language model's."
+            ctx.report(error("RL018", f"`{word}` of a scorer does not stand like this", given[word].span, "this setting", why=why,
+                             fix='`good: "+", bad: "-"`; or `positive: "LABEL_1"`'))
+            return
 
 
 def _check_budget(ctx: Context, item: tree.Model, settings: Settings) -> None:

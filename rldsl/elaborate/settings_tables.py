@@ -11,11 +11,10 @@ from rldsl.rewards.rubrics.votes import VOTES_BY
 from rldsl.rewards.signatures import EXTERN_SETTINGS
 from rldsl.rollouts.signatures import (
     CHARACTERS_ARGUMENTS,
-    EMBEDDER_SETTINGS,
-    MODEL_SETTINGS,
     RULE_AMOUNTS,
     RULE_SETTINGS,
     SAMPLING_SETTINGS,
+    SETTINGS_OF,
     TINY_ARGUMENTS,
     Argument,
     Kind,
@@ -81,8 +80,7 @@ ROLLOUT = {
 RULES = {name: {"model": Allowed("any"), amount.name: _allowed(amount), **_from_table(RULE_SETTINGS)}
          for name, amount in RULE_AMOUNTS.items()}
 RETRY = {name: ROLLOUT[name] for name in ("samples", "max_tokens", "temperature", "top_p", "top_k")}
-MODEL = {**_from_table(MODEL_SETTINGS), "adapter": _LATER}
-EMBEDDER = {**_from_table(EMBEDDER_SETTINGS), "adapter": _LATER}
+MODELS = {role.value: {**_from_table(table), "adapter": _LATER} for role, table in SETTINGS_OF.items()}
 JUDGE = _from_table(REMOTE_SETTINGS)
 LOCAL_JUDGE = {**_from_table(LOCAL_SETTINGS), "adapter": _LATER}
 RUBRIC = {"scale": Allowed("any"), "ask": Allowed("word", words=("together", "each")), "votes": Allowed("whole", Interval(1, 99)),

@@ -62,8 +62,9 @@ class Answers:
 class Service(Protocol):
     """Answers operations that need more than a function: a judge, an encoder of texts. Called from several threads. `tier`
     (`Tier.JUDGE` where a service has none) says what that costs beside other calls; `problem(operation)`, where it has that,
-    why it cannot answer at all; `expands`, where it is true, that each value is `Places` or a `Failure`;
-    `together(operation)` that it is to see all places below one of its axis' parent at once;
+    why it cannot answer at all; `job(operation)`, where it has that and there is one, what runs in child processes over its
+    column `text`: what that says of each item, or its failure, is one column more; `expands`, where it is true, that each
+    value is `Places` or a `Failure`; `together(operation)` that it is to see all places below one of its axis' parent at once;
     `close()`, where it has that, lets go of what it holds."""
 
     def result(self, operation: Foreign) -> Result:
@@ -209,7 +210,7 @@ class HostCalls:
             started = time.perf_counter()
             if job is not None:
                 replies = self._runner(plan).run(job, list(zip(*columns, strict=True))) if columns[0] else []
-                columns = [*columns, [reply.value if isinstance(reply.value, Failure) else reply.evidence for reply in replies]]
+                columns = [*columns, [_beside(reply) for reply in replies]]
             laid = laid_out(expanding.run(settings, *columns), expanding.result, count, present)
             seconds = time.perf_counter() - started
         return Outcome(laid.values, laid.failed, seconds, len(columns[0]), counts=laid.counts, starts=laid.starts)
@@ -258,17 +259,30 @@ class HostCalls:
     def _served_or_kept(self, service: Service, operation: Foreign, columns: list[list[Any]]) -> Answers:
         identity = service.identity(operation) if self._kept is not None and isinstance(service, Identified) else None
         if self._kept is None or identity is None or not columns[0]:
-            return service.answer(operation, columns)
+            return self._asked(service, operation, columns)
         items, places = _different(columns)
         costs: list[Cost] = []
 
         def ask(missing: Sequence[Sequence[Any]]) -> list[Reply]:
-            said = service.answer(operation, [list(column) for column in zip(*missing, strict=True)])
+            said = self._asked(service, operation, [list(column) for column in zip(*missing, strict=True)])
             costs.append(said.cost)
             return [Reply(value, said.evidence.get(place)) for place, value in enumerate(said.values)]
         replies, computed = self._kept.answered([operation.name, identity], items, ask)
         evidence = {index: replies[place].evidence for index, place in enumerate(places) if replies[place].evidence is not None}
         return Answers([replies[place].value for place in places], evidence, sum(costs, Cost()), computed)
+
+    def _asked(self, service: Service, operation: Foreign, columns: Sequence[list[Any]]) -> Answers:
+        """What a service says, which is told what its job says of the texts: each text is run once."""
+        job: Job | None = service.job(operation) if hasattr(service, "job") else None
+        if job is None:
+            return service.answer(operation, columns)
+        texts = columns[operation.names.index("text")]
+        different = list(dict.fromkeys(texts))
+        plan = HostCall(operation.name, dict(operation.settings), service.result(operation), (), job, VERIFIERS)
+        with self._turn(plan):
+            replies = self._runner(plan).run(job, [(text,) for text in different]) if different else []
+        said = dict(zip(different, map(_beside, replies), strict=True))
+        return service.answer(operation, [*columns, [said[text] for text in texts]])
 
     def __enter__(self) -> HostCalls:
         return self
@@ -280,6 +294,11 @@ class HostCalls:
 
 def _expanding(operation: Foreign) -> Expanding | None:
     return EXPANDING.get(operation.name.partition(":")[0])
+
+
+def _beside(reply: Reply) -> Any:
+    """What a job says beside its value, or its failure."""
+    return reply.value if isinstance(reply.value, Failure) else reply.evidence
 
 
 def _close(runners: dict[str, Pool | Threads], services: Mapping[str, Service]) -> None:

@@ -15,13 +15,13 @@ import numpy as np
 
 from rldsl.graph.model import Foreign
 from rldsl.graph.spec import Role
-from rldsl.rewards import jobs
 from rldsl.rewards.outcome import Failure, FailureKind
+from rldsl.rewards.pool import Job
 from rldsl.rewards.run import Answers
 from rldsl.rewards.signatures import Result
 from rldsl.rewards.similarity import digest_of
 from rldsl.rewards.step_settings import StepsShown
-from rldsl.rewards.steps import Piece, pattern_job, pieces_of, pieces_said
+from rldsl.rewards.steps import Piece, Separators, pattern_job, pieces_of, pieces_said
 from rldsl.rewards.tiers import Tier
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.prompts import encode_prompts
@@ -82,29 +82,51 @@ class StepScores:
             return None
         with self._lock:
             weights = digest_of(model.module.state_dict())
-        return [weights, model.codec.digest, model.system, model.chat, model.chat and model.tokenizer.chat_template,
+        sides = None if model.sides is None else [model.sides.positive, model.sides.negative]
+        return [weights, sides, model.codec.digest, model.system, model.chat, model.chat and model.tokenizer.chat_template,
                 sorted(operation.settings)]
 
+    def problem(self, operation: Foreign) -> Failure | None:
+        """Why the scorer cannot be read at all: it cannot be loaded."""
+        name = operation.name.partition(":")[2]
+        try:
+            self._model(name)
+        except ModelError as fault:
+            return _unloaded(name, fault)
+        return None
+
+    def job(self, operation: Foreign) -> Job | None:
+        """What finds the separators of a pattern, in the process and under the deadline of the `split` that cut the answer."""
+        return pattern_job(StepsShown.of(operation).split)
+
     def answer(self, operation: Foreign, columns: Sequence[list[Any]]) -> Answers:
-        """`text` is the answer of which `step` is the one at `place`; `question`, where there is one, stands before it."""
-        named, asked = dict(zip(operation.names, columns, strict=True)), StepsShown.of(operation)
+        """`text` is the answer of which `step` is the one at `place`; `question`, where there is one, stands before it. Where there
+        is a `job`, the last column is what it found in the text."""
+        named, asked = dict(zip(operation.names, columns, strict=False)), StepsShown.of(operation)
         questions = named.get("question", [None] * len(named["text"]))
         steps = _all_steps(named["step"], named["place"]) if asked.is_judged else [()] * len(questions)
+        separators = dict(zip(named["text"], columns[len(operation.names)], strict=True)) if self.job(operation) else {}
         keys = list(zip(named["text"], questions, steps, strict=True))
-        written = {key: _written(asked, *key) for key in dict.fromkeys(keys)}
+        written = {key: _written(asked, *key, separators.get(key[0])) for key in dict.fromkeys(keys)}
+        whole = [entry for entry in dict.fromkeys(written.values()) if isinstance(entry, Written)]
         with self._lock:
-            found = self._read(operation.name.partition(":")[2], list(dict.fromkeys(written.values())))
+            found = self._read(operation.name.partition(":")[2], whole)
         values: list[Any] = []
         for key, place in zip(keys, named["place"], strict=True):
-            read = found[written[key]]
+            entry = written[key]
+            read = found[entry] if isinstance(entry, Written) else entry
             values.append(read if isinstance(read, Failure) else read[int(place)])
         return Answers(values, computed=len(found))
 
     def _read(self, name: str, written: Sequence[Written]) -> dict[Written, Read]:
         try:
             return dict(zip(written, read_steps(self._model(name), written), strict=True)) if written else {}
-        except ModelError as fault:  # it cannot be loaded
-            return dict.fromkeys(written, Failure(FailureKind.SETUP, f"scorer `{name}`: {fault.message}"))
+        except ModelError as fault:
+            return dict.fromkeys(written, _unloaded(name, fault))
+
+
+def _unloaded(name: str, fault: ModelError) -> Failure:
+    return Failure(FailureKind.SETUP, f"scorer `{name}`: {fault.message}")
 
 
 def _all_steps(steps: Sequence[str], places: Sequence[float]) -> list[tuple[str, ...]]:
@@ -117,14 +139,11 @@ def _all_steps(steps: Sequence[str], places: Sequence[float]) -> list[tuple[str,
     return [tuple(answer) for answer in answers for _ in answer]
 
 
-def _written(asked: StepsShown, text: str, question: str | None, steps: Sequence[str]) -> Written:
-    if asked.is_judged:
-        pieces = pieces_said(text, steps)
-    else:
-        job, separators = pattern_job(asked.split), None
-        if job is not None:  # this text was cut by it before, in a process with a deadline: it ends
-            separators = jobs.open_job(job.kind, job.settings).answer((text,))[2]
-        pieces = pieces_of(asked.split, text, separators)
+def _written(asked: StepsShown, text: str, question: str | None, steps: Sequence[str],
+             separators: Separators | Failure | None) -> Written | Failure:
+    if isinstance(separators, Failure):
+        return separators
+    pieces = pieces_said(text, steps) if asked.is_judged else pieces_of(asked.split, text, separators)
     said, ends = shown(text, pieces, asked.tag, asked.join)
     return Written(question, said, ends)
 

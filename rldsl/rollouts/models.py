@@ -7,6 +7,7 @@ evaluation mode, trained ones too: dropout would make the sampler and the traine
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -31,11 +32,10 @@ from rldsl.graph.spec import Average, Invocation, ModelSpec, Role
 from rldsl.rollouts.critics import Critic, load_critic
 from rldsl.rollouts.folders import check_loaded, find_folder, load_tokenizer, silently
 from rldsl.rollouts.heads import body_of, check_head, vocabulary_head
-from rldsl.rollouts.scorers import load_scorer, new_scorer
+from rldsl.rollouts.scorers import Sides, load_scorer, new_scorer, of_tokens, sides_of
 from rldsl.rollouts.signatures import (
-    EMBEDDER_SETTINGS,
     HF_ARGUMENTS,
-    MODEL_SETTINGS,
+    SETTINGS_OF,
     TINY_ARGUMENTS,
     ModelError,
     arguments_of,
@@ -56,7 +56,7 @@ class LoadedModel:
     `role` says what is read of it: probabilities of tokens (a policy), values of states (a critic), scores of texts (a
     scorer). `ends` are the tokens that end an answer; given texts end with the first. `system` stands before each prompt;
     `chat` says that prompts take the tokenizer's chat form. `pooling` and `cut` are an embedder's: how a text becomes one vector,
-    and whether a longer one is cut to its positions.
+    and whether a longer one is cut to its positions. `sides` are a scorer's whose head gives several numbers.
     """
 
     name: str
@@ -69,6 +69,7 @@ class LoadedModel:
     chat: bool = False
     pooling: str = "mean"
     cut: bool = False
+    sides: Sides | None = None
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -117,21 +118,22 @@ def load_model(spec: ModelSpec, *, seed: int, base: LoadedModel | None = None, r
     if spec.role not in _TRAINED_HERE:
         raise ModelError(f"{spec.role} `{spec.name}` cannot be loaded as a language model yet: only policies, "
                          "critics, scorers and embedders can")
-    table = EMBEDDER_SETTINGS if spec.role is Role.EMBEDDER else MODEL_SETTINGS
-    settings = checked(dict(spec.settings), table, f"{spec.role} `{spec.name}`")
+    settings = checked(dict(spec.settings), SETTINGS_OF[spec.role], f"{spec.role} `{spec.name}`")
     if spec.origin is None:
         if base is None:
             raise ModelError(f"`{spec.name}` is made from `{spec.base}`, which is not loaded")
         return _derived(spec, settings, base)
-    module, tokenizer = _from_origin(spec, spec.origin, DTYPES[settings["dtype"]], seed, root)
+    module, tokenizer = _from_origin(spec, spec.origin, settings, seed, root)
     cast(Any, module).to(device).eval().requires_grad_(not spec.frozen)
     if isinstance(module, PreTrainedModel) and spec.role is Role.POLICY:
         check_head(module)
-    return _with_settings(LoadedModel(spec.name, spec.role, module, Codec.of(tokenizer), not spec.frozen,
-                                      _ends(spec, module, tokenizer)), settings)
+    codec = Codec.of(tokenizer)
+    sides = sides_of(cast(PreTrainedModel, module), codec, settings, spec.name) if spec.role is Role.SCORER else None
+    return _with_settings(LoadedModel(spec.name, spec.role, module, codec, not spec.frozen, _ends(spec, module, tokenizer),
+                                      sides=sides), settings)
 
 
-def _from_origin(spec: ModelSpec, origin: Invocation, dtype: torch.dtype, seed: int,
+def _from_origin(spec: ModelSpec, origin: Invocation, settings: Mapping[str, Any], seed: int,
                  root: Path) -> tuple[PreTrainedModel | Critic, PreTrainedTokenizerBase]:
     match origin.name:
         case "tiny":
@@ -139,17 +141,17 @@ def _from_origin(spec: ModelSpec, origin: Invocation, dtype: torch.dtype, seed: 
             tokenizer = tokenizer_from(given["tokenizer"])
             own = given["seed"]
             seeds = (seed, crc32(spec.name.encode())) if own is None else (own, 0)
-            return _tiny(given, tokenizer, spec.role, seeds, dtype), tokenizer
+            return _tiny(given, tokenizer, spec.role, seeds, settings), tokenizer
         case "hf":
             given = checked(arguments_of(origin, HF_ARGUMENTS), HF_ARGUMENTS, "hf")
-            return _from_folder(find_folder(given["folder"], root), spec.role, dtype)
+            return _from_folder(find_folder(given["folder"], root), spec.role, settings)
         case other:
             raise ModelError(f"`{spec.name}`: there is no model `{other}(...)`; there are tiny(...) and "
                              'hf("folder")')
 
 
 def _tiny(given: dict[str, Any], tokenizer: PreTrainedTokenizerBase, role: Role, seeds: tuple[int, int],
-          dtype: torch.dtype) -> PreTrainedModel | Critic:
+          settings: Mapping[str, Any]) -> PreTrainedModel | Critic:
     """Random weights; the process's own random state is left as it was."""
     width, heads, kv_heads = given["width"], given["heads"], given["kv_heads"] or given["heads"]
     if width % (2 * heads):
@@ -166,8 +168,9 @@ def _tiny(given: dict[str, Any], tokenizer: PreTrainedTokenizerBase, role: Role,
         eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.bos_token_id)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed((seeds[0] * 0x9E3779B97F4A7C15 + seeds[1]) % 2**63)
-        module: Any = new_scorer(scorer_class, config) if role is Role.SCORER else policy_class(config)
-    module.to(dtype)
+        has_own_head = role is Role.SCORER and not of_tokens(settings)
+        module: Any = new_scorer(scorer_class, config) if has_own_head else policy_class(config)
+    module.to(DTYPES[settings["dtype"]])
     if role is Role.EMBEDDER:
         body: PreTrainedModel = module.base_model
         return body
@@ -175,12 +178,12 @@ def _tiny(given: dict[str, Any], tokenizer: PreTrainedTokenizerBase, role: Role,
 
 
 def _from_folder(folder: Path, role: Role,
-                 dtype: torch.dtype) -> tuple[PreTrainedModel | Critic, PreTrainedTokenizerBase]:
-    tokenizer = load_tokenizer(folder)
+                 settings: Mapping[str, Any]) -> tuple[PreTrainedModel | Critic, PreTrainedTokenizerBase]:
+    tokenizer, dtype = load_tokenizer(folder), DTYPES[settings["dtype"]]
     if role is Role.CRITIC:
         return load_critic(folder, dtype), tokenizer
     if role is Role.SCORER:
-        return load_scorer(folder, dtype), tokenizer
+        return load_scorer(folder, dtype, settings), tokenizer
     loader: Any = AutoModel if role is Role.EMBEDDER else AutoModelForCausalLM
     with silently():
         module, found = loader.from_pretrained(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
@@ -190,8 +193,9 @@ def _from_folder(folder: Path, role: Role,
 
 def _derived(spec: ModelSpec, settings: dict[str, Any], base: LoadedModel) -> LoadedModel:
     """A snapshot, a critic that starts from another model's body, or another role of the same weights."""
-    if any(name == "dtype" for name, _ in spec.settings):
-        raise ModelError(f"`{spec.name}` has the number format of `{spec.base}`; write `dtype` there")
+    for name, what in (("dtype", "number format"), ("positive", "head"), ("good", "head"), ("bad", "head")):
+        if name in dict(spec.settings):
+            raise ModelError(f"`{spec.name}` has the {what} of `{spec.base}`; write `{name}` there")
     kept = {name: value for name, value in settings.items() if name in dict(spec.settings)}
     inherited = {"system": base.system, "chat": base.chat, "pooling": base.pooling, "cut": base.cut, **kept}
     module = base.module
@@ -204,7 +208,8 @@ def _derived(spec: ModelSpec, settings: dict[str, Any], base: LoadedModel) -> Lo
     if isinstance(spec.follows, Average):
         _check_averaged(spec, spec.follows, module)
     trainable = base.trainable if spec.shares_weights else not spec.frozen
-    return _with_settings(LoadedModel(spec.name, spec.role, module, base.codec, trainable, base.ends), inherited)
+    sides = base.sides if spec.role is Role.SCORER else None
+    return _with_settings(LoadedModel(spec.name, spec.role, module, base.codec, trainable, base.ends, sides=sides), inherited)
 
 
 def _check_averaged(spec: ModelSpec, follows: Average, module: torch.nn.Module) -> None:

@@ -18,7 +18,7 @@ from rldsl.rollouts.families import Family, family_of
 from rldsl.rollouts.heads import vocabulary_head
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.packed import pack, packed_hidden
-from rldsl.rollouts.scorers import linear_head, numbers_of
+from rldsl.rollouts.scorers import numbers_of
 from rldsl.rollouts.signatures import ModelError
 from rldsl.rollouts.tokenizers import Ids
 from rldsl.rollouts.tokens import Longs, ResponseTokens, check_vocabulary, concatenated_ranges, offsets_of
@@ -50,11 +50,11 @@ def values(model: LoadedModel, tokens: ResponseTokens, samples: Samples, *, grad
         raise ModelError(f"`{model.name}` is a {model.role}, no critic: it has no value head")
     hidden = _hidden(model, tokens, _places(samples), ahead=0, grad=grad)
     with torch.set_grad_enabled(grad):
-        return numbers_of(linear_head(model.module), hidden)
+        return numbers_of(model.module, hidden)
 
 
 def scores(model: LoadedModel, tokens: ResponseTokens, samples: Samples, *, per_token: bool, grad: bool) -> Tensor:
-    """A scorer's head, fp32: at the last token of each named sample [S], or `per_token` at every token [T].
+    """A scorer's number, fp32: at the last token of each named sample [S], or `per_token` at every token [T].
 
     The last token is the answer's own last one: the end token of a finished answer, the last drawn one of a cut answer.
     """
@@ -66,7 +66,7 @@ def scores(model: LoadedModel, tokens: ResponseTokens, samples: Samples, *, per_
         if not per_token:
             last = torch.from_numpy(np.cumsum(tokens.lengths[places]) - 1).to(hidden.device)
             hidden = hidden.index_select(0, last)
-        return numbers_of(linear_head(model.module), hidden)
+        return numbers_of(model.module, hidden, model.sides)
 
 
 def head_of(model: LoadedModel) -> tuple[Tensor, Tensor | None]:

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, Final, TypeGuard
 
-from rldsl.graph.spec import Invocation, Settings, SettingValue
+from rldsl.graph.spec import Invocation, Role, Settings, SettingValue
 
 
 class ModelError(Exception):
@@ -96,6 +96,14 @@ EMBEDDER_SETTINGS: Final = {**MODEL_SETTINGS, **_table(
              "mean", words=("mean", "last")),
     Argument("cut", Kind.TRUTH, "whether a text beyond the last position is read up to there; without it, it has failed", False),
 )}
+
+SCORER_SETTINGS: Final = {**MODEL_SETTINGS, **_table(
+    Argument("positive", Kind.TEXT, "of a classifier with two labels, that of what is right: the score is its log-odds"),
+    Argument("good", Kind.TEXT, "of a language model, the token that says that all is right: the score is its log-odds"),
+    Argument("bad", Kind.TEXT, "the token that says that something is wrong, against which they are"),
+)}
+SETTINGS_OF: Final[Mapping[Role, Table]] = {Role.POLICY: MODEL_SETTINGS, Role.CRITIC: MODEL_SETTINGS, Role.SCORER: SCORER_SETTINGS,
+                                            Role.EMBEDDER: EMBEDDER_SETTINGS}
 
 SAMPLING_SETTINGS: Final = _table(
     Argument("samples", Kind.WHOLE, "answers drawn for each prompt", 1, low=1),

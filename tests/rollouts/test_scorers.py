@@ -137,12 +137,12 @@ def test_what_is_no_scorer_is_refused(tmp_path: Path) -> None:
     save_model(critic, tmp_path / "critic")
     with pytest.raises(ModelError, match="holds a critic"):
         load_model(spec_of("rm", Invocation("hf", (str(tmp_path / "critic"),)), role=Role.SCORER), seed=0)
-    two = scorer()
-    two.module.score = torch.nn.Linear(32, 2, bias=False)
-    two.module.config.num_labels = 2
-    save_model(two, tmp_path / "two")
-    with pytest.raises(ModelError, match=r"gives 2 numbers for a text.*num_labels: 1"):
-        load_model(spec_of("rm", Invocation("hf", (str(tmp_path / "two"),)), role=Role.SCORER), seed=0)
+    three = scorer()
+    three.module.score = torch.nn.Linear(32, 3, bias=False)
+    three.module.config.num_labels = 3
+    save_model(three, tmp_path / "three")
+    with pytest.raises(ModelError, match=r"gives 3 numbers for a text \(LABEL_0, LABEL_1, LABEL_2\)"):
+        load_model(spec_of("rm", Invocation("hf", (str(tmp_path / "three"),)), role=Role.SCORER), seed=0)
     bert = BertForSequenceClassification(BertConfig(vocab_size=12, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
                                                     intermediate_size=32, num_labels=1))
     bert.save_pretrained(tmp_path / "bert")

@@ -174,6 +174,23 @@ def test_an_answer_that_cannot_be_read_has_failed_and_the_others_have_not() -> N
     assert "does not know the character 'x'" in found[4].message
 
 
+def called(model: LoadedModel, split: dict[str, Any], columns: list[list[Any]], folder: Path) -> list[Any]:
+    """As the engine calls it, with the failures where they belong."""
+    operation = Foreign("step_scores:rm", ("step", "text", "place"), StepsShown(split).constants)
+    with HostCalls((), folder, services={"step_scores": StepScores(lambda name: model)}) as calls:
+        found = calls.call(operation, columns)
+    return [found.failed.get(place, value) for place, value in enumerate(found.values)]
+
+
+def test_where_a_pattern_matches_is_found_under_its_deadline_and_not_in_this_process(tmp_path: Path) -> None:
+    """The second text backtracks for minutes: its steps have failed, those of the first are read."""
+    model, split = scorer(), {"pattern": "(d+)+q", "timeout": 0.5}
+    columns = [["ab", "c", "d"], ["abdqc", "abdqc", "d" * 34], [0.0, 1.0, 0.0]]
+    found = called(model, split, columns, tmp_path)
+    assert found[:2] == pytest.approx([upto(model, letters(model, text)) for text in ("ab", "abdqc")], rel=1e-4, abs=1e-5)
+    assert isinstance(found[2], Failure) and found[2].kind is FailureKind.TIMEOUT
+
+
 def test_a_policy_scores_no_steps() -> None:
     found = asked(scorer(role=Role.POLICY), ["ab"])
     assert isinstance(found[0], Failure) and found[0].kind is FailureKind.SETUP

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import Qwen2Config, Qwen2ForSequenceClassification
+from transformers import Qwen2Config, Qwen2ForSequenceClassification, Qwen2ForTokenClassification
 
 from rldsl.rollouts.tokenizers import characters
 from rldsl.scores.asking import what_if
@@ -75,3 +75,30 @@ def test_a_text_that_a_model_cannot_read_is_named(score: Score, folder: Path) ->
         score([{"question": "a>", "completion": "z"}], spec)
     with pytest.raises(ScoreError, match="scorer `rm`"):
         score(ROWS, spec.replace('"rm"', '"mr"'))
+
+
+def test_a_published_scorer_of_steps_is_read_at_the_tag_behind_each_step(score: Score, tmp_path: Path) -> None:
+    """Two labels at each token, read where `>` ends a step; a pattern cuts the answer. Against the classifier's own forward."""
+    tokenizer = characters("abc>")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        module = Qwen2ForTokenClassification(Qwen2Config(
+            vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+            num_key_value_heads=2, num_labels=2, initializer_range=0.3, eos_token_id=tokenizer.eos_token_id)).eval()
+    module.save_pretrained(tmp_path / "prm")
+    tokenizer.save_pretrained(tmp_path / "prm")
+    spec = HEAD + """
+scorer rm from hf("prm") { positive: "LABEL_1" }
+let right = sigmoid(prm(rm, split(y.text, pattern: "c+"), question: problems.question, tag: ">", join: ""))
+reward worst = min(right, per: sample)
+"""
+    def probability(text: str) -> float:
+        with torch.no_grad():
+            return float(module(torch.tensor([tokenizer(text)["input_ids"]])).logits[0, -1].softmax(-1)[1])
+    report = score([{"question": "ab>", "completions": ["aaccb", "b"]}], spec)
+    wanted = [[probability("ab>aa>"), probability("ab>aa>b>")], [probability("ab>b>")]]
+    for found, row in zip(column(report, "right"), wanted, strict=True):
+        np.testing.assert_allclose(found, row, rtol=1e-5)
+    np.testing.assert_allclose(column(report, "worst"), [min(wanted[0]), wanted[1][0]], rtol=1e-5)
+    with pytest.raises(ScoreError, match=r'two labels, `LABEL_0` and `LABEL_1`.* write `positive: "LABEL_1"`'):
+        score([{"question": "ab>", "completions": ["a"]}], spec.replace('{ positive: "LABEL_1" }', ""))
