@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -67,8 +67,8 @@ class Runs:
 class UpdateBatch:
     """The packed arrays of one update batch: inputs by name, all others by the keys of the staged graph's nodes.
 
-    `reads` and `slopes` (the derivatives of the loss by them) are filled run by run. `sums` holds the float32 gradients
-    of vocabulary projections until `finish`.
+    `reads` and `slopes` (the derivatives of the loss by them) are filled run by run; where they lie on a device, what is seen
+    here are copies. `sums` holds the float32 gradients of vocabulary projections until `finish`.
     """
 
     staged: StagedObjective
@@ -81,6 +81,7 @@ class UpdateBatch:
     seen: dict[str, Marks] = field(default_factory=dict)
     done: dict[str, Marks] = field(default_factory=dict)
     combined: bool = False
+    own: Any = None  # what the back end keeps of this batch
 
     def note_read(self, run: Run) -> None:
         """Remember that the tokens of a run were read."""
@@ -109,8 +110,15 @@ def new_batch(staged: StagedObjective, layout: Layout, inputs: Mapping[str, Numb
     live = live_reads(staged)
     reads = {read.key: np.zeros(layout.size(read.axis.name)) for read in live}
     slopes = {read.key: np.zeros(layout.size(read.axis.name)) for read in live if read.coefficient is not None}
+    return marked_batch(staged, layout, inputs, prepared, reads, slopes)
+
+
+def marked_batch(staged: StagedObjective, layout: Layout, inputs: Mapping[str, Numbers], prepared: Mapping[int, Numbers],
+                 reads: Mapping[int, Numbers], slopes: Mapping[int, Numbers], own: Any = None) -> UpdateBatch:
+    """A batch whose arrays are there already."""
+    live = live_reads(staged)
     seen, done = ({read.read.response: np.zeros(layout.size(read.tokens.name), np.bool_) for read in live} for _ in range(2))
-    return UpdateBatch(staged, layout, inputs, prepared, reads, slopes, seen=seen, done=done)
+    return UpdateBatch(staged, layout, inputs, prepared, reads, slopes, seen=seen, done=done, own=own)
 
 
 def live_reads(staged: StagedObjective) -> tuple[LiveRead, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from rldsl.batch import GroupKey, Numbers, Run, UpdateBatch
+from rldsl.batch import GroupKey, Numbers, Run, UpdateBatch, new_batch
 from rldsl.diagnostics import InternalError
 from rldsl.emit.combine import Combine
 from rldsl.emit.load import load_module
@@ -45,9 +45,9 @@ class NumbaBackend:
         return HeadKernel(rows, self._module.coefficients, load_module(text, f"{self.staged.name}_sweep").sweep)
 
     # ------------------------------------------------------------ over the whole update batch
-    def prepare(self, layout: Layout, inputs: Mapping[str, Numbers]) -> Mapping[int, Numbers]:
-        """The normalisers."""
-        return self._combine.prepare(layout, inputs)
+    def begin(self, layout: Layout, inputs: Mapping[str, Numbers]) -> UpdateBatch:
+        """An update batch of which nothing is read, with its normalisers."""
+        return new_batch(self.staged, layout, inputs, self._combine.prepare(layout, inputs))
 
     def values(self, batch: UpdateBatch) -> dict[str, float]:
         """Loss, terms and metrics from the reads."""
@@ -76,7 +76,7 @@ class NumbaBackend:
         """Reads and gradients of a run: by hidden states, logits and direct values. Projections add to `batch.sums`."""
         _store_direct(self.staged, batch, run, direct)
         gradients = RowGradients(batch.sums, in_place)
-        entries = [_needed(rows[group.rows], shape)
+        entries = [rows[group.rows] if shape.has_gradient else rows[group.rows].detached()
                    for group, shape in zip(self.staged.groups, self._shapes, strict=True)]
         sources = gradients.sources(entries)
         arguments = self._arguments(batch)
@@ -131,18 +131,6 @@ def _row_kernel(shape: RowShape, temperature: float) -> RowKernel:
     score = load_module(emit_rows(alone), "rows").read
     write = module.write if shape.has_gradient else None
     return RowKernel(module.read, write, score, shape.width, 1.0 / temperature, shape.parameters)
-
-
-def _needed(rows: Rows, shape: RowShape) -> Rows:
-    """Rows through which no gradient flows require none."""
-    if shape.has_gradient:
-        return rows
-    return replace(rows, hidden=_detached(rows.hidden), weight=_detached(rows.weight), bias=_detached(rows.bias),
-                   logits=_detached(rows.logits), adapter=None if rows.adapter is None else rows.adapter.detached())
-
-
-def _detached(given: Tensor | None) -> Tensor | None:
-    return None if given is None else given.detach()
 
 
 def _argument(parameter: Parameter, batch: UpdateBatch, keyed: Mapping[int, Numbers]) -> Any:

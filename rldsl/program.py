@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
-from rldsl.batch import ArrayLike, GroupKey, Run, Runs, UpdateBatch, cut, named_inputs, new_batch, require_all, whole
+from rldsl.batch import ArrayLike, GroupKey, Numbers, Run, Runs, UpdateBatch, cut, named_inputs, require_all, whole
 from rldsl.graph.spec import Spec
 from rldsl.graph.staged import StagedObjective
 from rldsl.kernels.adapter import Adapter
@@ -26,8 +26,10 @@ from rldsl.passes import compile_objective
 
 if TYPE_CHECKING:
     from rldsl.rewarding import CompiledReward
+    from rldsl.triton_module import TritonOptions
 
-BackendName: TypeAlias = Literal["numba", "torch"]
+BackendName: TypeAlias = Literal["numba", "torch", "triton"]
+BACKENDS: tuple[BackendName, ...] = ("numba", "torch", "triton")
 GivenRows: TypeAlias = "Rows | Mapping[GroupKey, Rows]"
 CHUNK_BYTES = 128 << 20
 
@@ -35,8 +37,8 @@ CHUNK_BYTES = 128 << 20
 class Backend(Protocol):
     """What runs a staged objective."""
 
-    def prepare(self, layout: Layout, inputs: Mapping[str, Any]) -> Mapping[int, Any]:
-        """The normalisers of an update batch."""
+    def begin(self, layout: Layout, inputs: Mapping[str, Numbers]) -> UpdateBatch:
+        """An update batch of which nothing is read, with its normalisers."""
         ...
 
     def read(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows],
@@ -93,17 +95,16 @@ class CompiledObjective:
     """
 
     def __init__(self, staged: StagedObjective, backend: BackendName = "numba", *, chunk_bytes: int = CHUNK_BYTES,
-                 dtype: torch.dtype = torch.float32, meaning: Meaning | None = None) -> None:
-        """`chunk_bytes` of logits at a time (numba). `dtype` of the arithmetic (torch). `meaning` is the objective in
-        its spec, from which the torch backend differentiates."""
+                 dtype: torch.dtype = torch.float32, meaning: Meaning | None = None, options: TritonOptions | None = None) -> None:
+        """`chunk_bytes` of logits at a time (numba). `dtype` of the arithmetic (torch). `options`: sizes and device (triton).
+        `meaning` is the objective in its spec, from which the torch backend differentiates."""
         self.staged, self.backend, self.meaning = staged, backend, meaning
-        self.runner = _backend(self, chunk_bytes, dtype)
+        self.runner = _backend(self, chunk_bytes, dtype, options)
 
     # ------------------------------------------------------------ in runs
     def batch(self, layout: Layout, inputs: Mapping[str, ArrayLike] | None = None) -> UpdateBatch:
         """An update batch: its layout, and the frozen inputs by name, packed. Normalisers are computed here, once."""
-        checked = named_inputs(self.staged, inputs or {})
-        return new_batch(self.staged, layout, checked, self.runner.prepare(layout, checked))
+        return self.runner.begin(layout, named_inputs(self.staged, inputs or {}))
 
     def pieces(self, batch: UpdateBatch, *, rows: int) -> Runs:
         """The batch cut into runs of at most `rows` tokens where possible. If a value couples more tokens than that, the
@@ -205,14 +206,19 @@ def _check_rows(rows: Rows, response: str, tokens: slice, others: tuple[str, ...
         raise ValueError(f"exact divergences need the rows of {missing} beside those of `{response}`")
 
 
-def _backend(objective: CompiledObjective, chunk_bytes: int, dtype: torch.dtype) -> Backend:
-    if objective.backend == "numba":
-        from rldsl.numba_backend import NumbaBackend
-        return NumbaBackend(objective.staged, chunk_bytes)
-    if objective.backend == "torch":
-        from rldsl.torch_backend import TorchBackend
-        return TorchBackend(objective.staged, dtype, objective.meaning)
-    raise ValueError(f"backend is `numba` or `torch`, not `{objective.backend}`")
+def _backend(objective: CompiledObjective, chunk_bytes: int, dtype: torch.dtype, options: TritonOptions | None) -> Backend:
+    match objective.backend:
+        case "numba":
+            from rldsl.numba_backend import NumbaBackend
+            return NumbaBackend(objective.staged, chunk_bytes)
+        case "torch":
+            from rldsl.torch_backend import TorchBackend
+            return TorchBackend(objective.staged, dtype, objective.meaning)
+        case "triton":
+            from rldsl.triton_backend import TritonBackend
+            return TritonBackend(objective.staged, options)
+        case _:
+            raise ValueError(f"backend is `numba`, `triton` or `torch`, not `{objective.backend}`")
 
 
 class Program:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rldsl.batch import GroupKey, Numbers, Run, UpdateBatch, live_reads
+from rldsl.batch import GroupKey, Numbers, Run, UpdateBatch, live_reads, new_batch
 from rldsl.emit.combine import Combine
 from rldsl.emit.to_head import row_shape
 from rldsl.graph.model import ReadKind
@@ -44,9 +44,9 @@ class TorchBackend:
         self._combine = Combine(staged, "torch")
 
     # ------------------------------------------------------------ over the whole update batch
-    def prepare(self, layout: Layout, inputs: Mapping[str, Numbers]) -> Mapping[int, Numbers]:
-        """The normalisers; the loss itself does without."""
-        return self._combine.prepare(layout, inputs)
+    def begin(self, layout: Layout, inputs: Mapping[str, Numbers]) -> UpdateBatch:
+        """An update batch of which nothing is read, with its normalisers."""
+        return new_batch(self.staged, layout, inputs, self._combine.prepare(layout, inputs))
 
     def values(self, batch: UpdateBatch) -> dict[str, float]:
         """Loss, terms and metrics from the reads."""

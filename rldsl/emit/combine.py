@@ -51,8 +51,7 @@ class Combine:
 
     def prepare(self, layout: Layout, inputs: Mapping[str, Any]) -> dict[int, Numbers]:
         """What is known of the update batch before its reads, once. Checks all inputs."""
-        for given in self.staged.inputs:
-            _check_input(self.staged, given, layout, inputs)
+        check_inputs(self.staged, layout, inputs)
         outputs = self._new_outputs("prepare", layout)
         self._run("prepare", layout, (0, 1), inputs, keyed={}, outputs=outputs)
         return outputs
@@ -133,6 +132,12 @@ def _run_triton(function: Any, given: Sequence[Any], written: Sequence[Numbers])
         function(*held, *outputs)
     for output, result in zip(written, outputs, strict=True):
         output[:] = result.cpu().numpy()
+
+
+def check_inputs(staged: StagedObjective, layout: Layout, inputs: Mapping[str, Any]) -> None:
+    """Raise `CombineError` for an input that is missing, of another length than its axis, or absent where it may not be."""
+    for given in staged.inputs:
+        _check_input(staged, given, layout, inputs)
 
 
 def _check_input(staged: StagedObjective, given: Input, layout: Layout, inputs: Mapping[str, Any]) -> None:

@@ -29,7 +29,7 @@ class RowGradients:
     def sources(self, rows: Sequence[Rows]) -> list[Source]:
         """One for each."""
         resident = [entry for entry in rows if entry.logits is not None]
-        shared = self._shared(resident) if self.in_place else {}
+        shared = shared_logits(resident, self.pairs) if self.in_place else {}
         return [self._logits(entry, entry.logits, shared) if entry.logits is not None else self._hidden(entry)
                 for entry in rows]
 
@@ -58,7 +58,7 @@ class RowGradients:
             return Converted(plain, rows.places, gradient)
         gradient = plain.clone()
         if rows.places is not None:
-            _clear_others(gradient, [rows.places])
+            clear_others(gradient, [rows.places])
         self.pairs.append((logits, gradient))
         return Resident(gradient, rows.places)
 
@@ -71,25 +71,26 @@ class RowGradients:
             self.pairs.append((logits, gradient))
         return gradient
 
-    def _shared(self, rows: Iterable[Rows]) -> dict[int, Tensor]:
-        """Logits that become their gradient, once each though several groups may lie in them."""
-        users: dict[int, list[Rows]] = {}
-        for entry in rows:
-            if entry.given.requires_grad:
-                users.setdefault(id(entry.logits), []).append(entry)
-        found = {}
-        for identity, entries in users.items():
-            plain = entries[0].given.detach()
-            if len(entries) > 1 or entries[0].places is not None:
-                _clear_others(plain, [torch.arange(len(plain), device=plain.device) if entry.places is None else entry.places
-                                      for entry in entries])
-            self.pairs.append((entries[0].given, plain))
-            found[identity] = plain
-        return found
+
+def shared_logits(rows: Iterable[Rows], pairs: list[Pair]) -> dict[int, Tensor]:
+    """Logits that become their gradient, once each though several groups may lie in them; they are added to `pairs`."""
+    users: dict[int, list[Rows]] = {}
+    for entry in rows:
+        if entry.given.requires_grad:
+            users.setdefault(id(entry.logits), []).append(entry)
+    found = {}
+    for identity, entries in users.items():
+        plain = entries[0].given.detach()
+        if len(entries) > 1 or entries[0].places is not None:
+            clear_others(plain, [torch.arange(len(plain), device=plain.device) if entry.places is None else entry.places
+                                 for entry in entries])
+        pairs.append((entries[0].given, plain))
+        found[identity] = plain
+    return found
 
 
-def _clear_others(logits: Tensor, places: Sequence[Tensor]) -> None:
-    """Zeros in the rows at which nothing is scored."""
+def clear_others(logits: Tensor, places: Sequence[Tensor]) -> None:
+    """Zeros in the rows at which nothing is scored. Raises `ValueError` where a row is scored twice."""
     named = torch.cat(list(places))
     unnamed = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
     unnamed[named] = False

@@ -85,6 +85,11 @@ class Rows:
                        hidden=None if self.hidden is None else self.hidden[tokens],
                        logits=None if self.logits is None else self.logits[tokens])
 
+    def detached(self) -> Rows:
+        """The same, none of which requires a gradient."""
+        return replace(self, hidden=_detached(self.hidden), weight=_detached(self.weight), bias=_detached(self.bias),
+                       logits=_detached(self.logits), adapter=None if self.adapter is None else self.adapter.detached())
+
     @property
     def given(self) -> Tensor:
         """Logits or hidden states."""
@@ -108,6 +113,10 @@ class Rows:
     def held(self) -> int:
         """Of how many of them this process holds the logits."""
         return (self.given if self.weight is None else self.weight).shape[1 if self.weight is None else 0]
+
+
+def _detached(given: Tensor | None) -> Tensor | None:
+    return None if given is None else given.detach()
 
 
 def _check_support(support: Support, tokens: int, vocabulary: int) -> None:

@@ -1,0 +1,276 @@
+"""Runs the vocabulary head of an objective over pieces on a device: rows are read, combined and written as gradients, by chunks.
+
+Where the coefficients of a token need nothing beyond it, one kernel does all three, over chunks of any rows. Else a chunk holds
+whole pieces, and the coefficients are computed while it lies there: three GEMMs a chunk. Where no chunk can hold a piece, two
+passes. Knows nothing of the compiler: it is given launch functions and tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rldsl.kernels.device.mask import ActiveRows
+from rldsl.kernels.device.products import chunk_ends, moved_to
+from rldsl.kernels.device.shards import Partners, merged
+from rldsl.kernels.device.sources import DeviceSource, Loaded
+from rldsl.kernels.layout import Indices
+from rldsl.kernels.projection import Selection
+from rldsl.kernels.workspace import Workspace
+
+LEAST_ROWS = 1024  # of a chunk, whatever its budget: below that GEMMs slow down, and the sum of dW is read and written too often
+GROWTH = 4         # a chunk may be this many times its budget, to hold a piece in one pass
+Range = tuple[int, int]
+Tile = tuple[int, int, int]  # block, warps, stages
+Launch = Callable[..., Any]
+Coefficients = Callable[[Range], None]  # of the pieces from the first to before the last
+
+
+@dataclass(frozen=True, slots=True)
+class RowLaunches:
+    """The launch functions of one group, as emitted. `width` numbers of a row are kept between reading and writing it; rows in
+    shards form `sums` beside other policies."""
+
+    read: Launch
+    write: Launch | None
+    fused: Launch | None
+    partition: Launch
+    compare: Launch | None
+    finish: Launch
+    width: int
+    sums: int
+    tile: Tile
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """The columns `start` and on of a vocabulary that other processes hold the rest of."""
+
+    partners: Partners
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceGroup:
+    """Rows of one group in a run: where they come from, and the tensors of the whole update batch.
+
+    `first` is the token of row 0. `starts[i]` (on the host) is the first token of piece `i`. `others` are the sources of other
+    policies; `reads` and `slopes` are float64 over all tokens. `settings` are 1 / temperature, the soft cap that the kernels
+    apply (0: none, as `capped` says), and parameters of divergences. `arguments` are what `fused` takes besides.
+    """
+
+    rows: RowLaunches
+    name: str
+    source: DeviceSource
+    others: tuple[DeviceSource, ...]
+    targets: Tensor
+    first: int
+    starts: Indices
+    reads: tuple[Tensor, ...]
+    slopes: tuple[Tensor, ...]
+    settings: Tensor
+    capped: bool
+    arguments: tuple[Any, ...] | None = None
+    shares: Shares | None = None
+
+    @property
+    def row_bytes(self) -> int:
+        """Of buffers, for each row of a chunk."""
+        return self.source.row_bytes + sum(other.row_bytes for other in self.others)
+
+    @property
+    def writes(self) -> bool:
+        """Whether a gradient flows back through these rows to something that takes it."""
+        return self.rows.write is not None and self.source.wants_gradient
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether one kernel can read, weigh and write a row."""
+        return self.writes and self.rows.fused is not None and self.arguments is not None and self.shares is None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long a chunk is: its buffers fit into `bytes`, unless it has `least_rows` rows then or one piece."""
+
+    bytes: int
+    least_rows: int = LEAST_ROWS
+
+
+# ------------------------------------------------------------------ one pass
+def fused_rows(groups: Sequence[DeviceGroup], run: Range, budget: Budget, workspace: Workspace) -> None:
+    """Reads, coefficients and gradients of groups whose tokens need nothing of each other."""
+    for group in groups:
+        for start, stop in _steps(group, *_tokens(group, run), budget):
+            rows = slice(start - group.first, stop - group.first)
+            chunk = _load(group, rows, start, workspace)
+            assert group.rows.fused is not None
+            group.rows.fused(*chunk.before(group), group.slopes, group.settings, group.arguments, group.rows.tile,
+                             capped=group.capped)
+            group.source.store(rows, chunk.own, chunk.active(group, group.slopes), workspace)
+
+
+def differentiate(groups: Sequence[DeviceGroup], coefficients: Coefficients, run: Range, budget: Budget,
+                  workspace: Workspace) -> None:
+    """Reads, coefficients and gradients of the pieces `run`, a chunk of whole pieces at a time."""
+    for first, last in _chunks(groups, run, budget):
+        chunks = []
+        for group in groups:
+            start, stop = _tokens(group, (first, last))
+            chunks.append(_load(group, slice(start - group.first, stop - group.first), start, workspace))
+            _read(group, chunks[-1], workspace)
+        coefficients((first, last))
+        for group, chunk in zip(groups, chunks, strict=True):
+            _write(group, chunk, group.slopes, workspace)
+
+
+def fits(groups: Sequence[DeviceGroup], run: Range, budget: Budget) -> bool:
+    """Whether every piece fits into a chunk, which may grow for it."""
+    used, rows = (np.diff(_below(groups, run, weights)) for weights in
+                  ([group.row_bytes for group in groups], [1] * len(groups)))
+    return bool(np.all((used <= GROWTH * budget.bytes) | (rows <= budget.least_rows)))
+
+
+# ------------------------------------------------------------------ two passes
+def read_rows(groups: Sequence[DeviceGroup], run: Range, budget: Budget, workspace: Workspace) -> None:
+    """First pass: the reads alone."""
+    for group in groups:
+        for start, stop in _steps(group, *_tokens(group, run), budget):
+            _read(group, _load(group, slice(start - group.first, stop - group.first), start, workspace), workspace)
+
+
+def write_rows(groups: Sequence[DeviceGroup], run: Range, budget: Budget, workspace: Workspace) -> None:
+    """Second pass, when the coefficients are known: the logits once more, of the tokens that need it."""
+    for group in groups:
+        if not group.writes:
+            continue
+        begin, end = _tokens(group, run)
+        slopes = tuple(slope[begin:end] for slope in group.slopes)
+        if not group.source.skips_zeros:
+            for start, stop in _steps(group, begin, end, budget):
+                _write_again(group, slice(start - group.first, stop - group.first), start, group.slopes, workspace)
+            continue
+        needed = begin - group.first + torch.nonzero(ActiveRows(slopes).host())[:, 0]
+        for start, stop in _steps(group, 0, len(needed), budget):
+            rows = moved_to(needed[start:stop], group.targets.device)
+            _write_again(group, rows, 0, tuple(slope[rows + group.first] for slope in group.slopes), workspace)
+
+
+def _write_again(group: DeviceGroup, rows: Selection, first: int, slopes: tuple[Tensor, ...], workspace: Workspace) -> None:
+    """What the first pass knew of the rows is gone: load, read and write. Tokens out of order are numbered among themselves."""
+    chunk = _load(group, rows, first, workspace)
+    if not isinstance(rows, slice):
+        chunk = chunk.among_themselves(group)
+    _read(group, chunk, workspace)
+    _write(group, chunk, slopes, workspace)
+
+
+# ------------------------------------------------------------------ a chunk
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Some rows of a group, loaded. `first` is the token of the first; `reads` is where the reads of token 0 stand."""
+
+    rows: Selection
+    first: int
+    own: Loaded
+    others: tuple[tuple[Tensor, Tensor | None], ...]
+    targets: Tensor
+    reads: tuple[Tensor, ...]
+    statistics: Tensor
+
+    def rows_given(self) -> tuple[Any, ...]:
+        """What every launch function takes of the rows."""
+        return self.others, self.targets, self.own.places
+
+    def before(self, group: DeviceGroup) -> tuple[Any, ...]:
+        """What a function takes that writes, up to the reads."""
+        return (self.own.x, self.own.out, *self.rows_given(), self.first, self.reads)
+
+    def active(self, group: DeviceGroup, slopes: tuple[Tensor, ...]) -> ActiveRows | None:
+        """Which of the rows have a gradient, where somebody asks."""
+        if not group.source.skips_zeros:
+            return None
+        return ActiveRows([slope[self.first : self.first + len(self.targets)] for slope in slopes])
+
+    def among_themselves(self, group: DeviceGroup) -> _Chunk:
+        """The rows as tokens 0 and on of arrays of their own."""
+        reads = tuple(read.new_empty(len(self.targets)) for read in group.reads)
+        return _Chunk(self.rows, 0, self.own, self.others, self.targets, reads, self.statistics)
+
+
+def _load(group: DeviceGroup, rows: Selection, first: int, workspace: Workspace) -> _Chunk:
+    own = group.source.load(rows, workspace, f"logits of {group.name}")
+    others = [other.load(rows, workspace, f"other {number} of {group.name}") for number, other in enumerate(group.others)]
+    targets = group.targets[rows]
+    statistics = workspace.take(f"statistics of {group.name}", len(targets), group.rows.width, dtype=torch.float64)
+    return _Chunk(rows, first, own, tuple((other.x, other.places) for other in others), targets, group.reads, statistics)
+
+
+def _read(group: DeviceGroup, chunk: _Chunk, workspace: Workspace) -> None:
+    if group.shares is None:
+        group.rows.read(chunk.own.x, *chunk.rows_given(), chunk.first, chunk.reads, chunk.statistics, group.settings,
+                        group.rows.tile, capped=group.capped)
+        return
+    count, policies = len(chunk.targets), 1 + len(group.others)
+    parts = workspace.take(f"parts of {group.name}", count, 4 * policies, dtype=torch.float64)
+    sums = workspace.take(f"sums of {group.name}", count, max(1, group.rows.sums), dtype=torch.float64)
+    group.rows.partition(chunk.own.x, *chunk.rows_given(), group.shares.start, parts, group.settings, group.rows.tile,
+                         capped=group.capped)
+    gathered = group.shares.partners.gather(parts).view(-1, count, policies, 4)
+    parts.copy_(merged(gathered, group.settings[0]).view(count, 4 * policies))
+    if group.rows.compare is not None:
+        group.rows.compare(chunk.own.x, *chunk.rows_given(), parts, sums, group.settings, group.rows.tile, capped=group.capped)
+        group.shares.partners.add(sums)
+    group.rows.finish(parts, sums, chunk.first, chunk.reads, chunk.statistics, group.settings)
+
+
+def _write(group: DeviceGroup, chunk: _Chunk, slopes: tuple[Tensor, ...], workspace: Workspace) -> None:
+    """The mask sets out before the kernel is queued, so that it arrives while the kernel runs."""
+    if not group.writes or not len(chunk.targets):
+        return
+    assert group.rows.write is not None
+    active = chunk.active(group, slopes)
+    start = 0 if group.shares is None else group.shares.start
+    group.rows.write(*chunk.before(group), slopes, chunk.statistics, group.settings, group.rows.tile, capped=group.capped,
+                     start=start)
+    group.source.store(chunk.rows, chunk.own, active, workspace)
+
+
+# ------------------------------------------------------------------ how long
+def _tokens(group: DeviceGroup, run: Range) -> Range:
+    return int(group.starts[run[0]]), int(group.starts[run[1]])
+
+
+def _chunks(groups: Sequence[DeviceGroup], run: Range, budget: Budget) -> Iterator[Range]:
+    """Runs of whole pieces, of all groups together."""
+    rows = _below(groups, run, [1] * len(groups))
+    used = _below(groups, run, [group.row_bytes for group in groups])
+    per_row = -(-int(used[-1]) // max(1, int(rows[-1])))
+    start = run[0]
+    for end in chunk_ends(torch.from_numpy(rows), per_row, budget.bytes, budget.least_rows):
+        yield start, run[0] + end
+        start = run[0] + end
+
+
+def _below(groups: Sequence[DeviceGroup], run: Range, weights: Sequence[int]) -> Indices:
+    """How many rows, weighted, lie before each piece of the run."""
+    total = np.zeros(run[1] - run[0] + 1, np.int64)
+    for group, weight in zip(groups, weights, strict=True):
+        total += weight * (group.starts[run[0] : run[1] + 1] - group.starts[run[0]])
+    return total
+
+
+def _steps(group: DeviceGroup, start: int, stop: int, budget: Budget) -> list[Range]:
+    """Rows in chunks of about equal length, whatever pieces they belong to."""
+    count = stop - start
+    if count <= 0:
+        return []
+    most = max(budget.least_rows, budget.bytes // group.row_bytes) if group.row_bytes else count
+    parts = -(-count // most)
+    ends = [start + count * part // parts for part in range(parts + 1)]
+    return list(zip(ends[:-1], ends[1:], strict=True))

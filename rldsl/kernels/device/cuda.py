@@ -1,0 +1,46 @@
+"""The calls that only a CUDA device has, each with the reason for it. They need torch alone.
+
+Checked against the sources of torch 2.11 and 2.13; what a CPU tensor does instead stands beside its caller.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+OLDEST = (8, 0)  # bf16 tensor cores, and what Triton still compiles for
+
+
+def wide_product(out: Tensor, left: Tensor, right: Tensor, first: bool) -> None:
+    """A product of bf16 or fp16 matrices into float32, or added to it: `mm.dtype_out` and `addmm.dtype_out`, which exist for CUDA
+    alone. Tensor cores sum in float32 anyhow; only these give the sum away unrounded. With `out` as its own summand `addmm`
+    makes no copy of it (it copies where the two differ), so that nothing of the size of a weight is allocated."""
+    if first:
+        torch.mm(left, right, out_dtype=out.dtype, out=out)
+    else:
+        torch.addmm(out, left, right, out_dtype=out.dtype, out=out)
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """A copy from the host that nobody waits for: only from page-locked memory does a copy return before it is done. The caching
+    allocator of such memory keeps it until the stream has read it."""
+    return values.pin_memory().to(device, non_blocking=True)
+
+
+def to_host(values: Tensor) -> tuple[Tensor, torch.cuda.Event]:
+    """A copy to the host that is there once the event has come. An event is waited for alone: what is queued behind it goes on."""
+    held = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    held.copy_(values, non_blocking=True)
+    event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    event.record(torch.cuda.current_stream(values.device))
+    return held, event
+
+
+def unusable() -> str | None:
+    """Why the current CUDA device cannot run the kernels, in a sentence; None where it can."""
+    if not torch.cuda.is_available():
+        return "there is no CUDA device here"
+    name, capability = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
+    if capability < OLDEST:
+        return f"{name} has compute capability {capability[0]}.{capability[1]}, and the kernels need 8.0 (an A100) or newer"
+    return None
