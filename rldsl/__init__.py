@@ -15,10 +15,11 @@ from rldsl.diagnostics import Diagnostic, SpecError
 if TYPE_CHECKING:
     from rldsl.difference import Difference
     from rldsl.program import Program
+    from rldsl.rewards.judging.forecast import Estimate
     from rldsl.scores.report import ScoreReport
 
 __version__ = "0.1.0"
-__all__ = ["Diagnostic", "Program", "SpecError", "__version__", "check", "compile", "diff", "load", "score"]
+__all__ = ["Diagnostic", "Program", "SpecError", "__version__", "check", "compile", "diff", "estimate", "load", "score"]
 
 
 def check(text: str, *, project: Path | str | None = None,
@@ -81,6 +82,25 @@ def score(spec: str | Path, completions: Path | str, *, out: Path | str, project
     given = Given(Path(completions), maps or {}, group, limit)
     return score_spec(Request(compiled, folder, given, Path(out), rollout, overrides or {}, resume, replace,
                               ask_all=ask_all))
+
+
+def estimate(spec: str | Path, completions: Path | str, *, project: Path | str | None = None,
+             overrides: Mapping[str, str] | None = None, maps: Mapping[str, str] | None = None, group: str | None = None,
+             limit: int | None = None, rollout: str | None = None, ask_all: bool = False) -> Estimate:
+    """What judges would take for `score` with the same arguments. Asks nobody, writes nothing. Raises as `score` does.
+
+    Answers that are kept are free, each different question is counted once, and cheap verifiers are run to see which gates are
+    closed. Where a gate depends on what is not known before a judge has answered, `most` counts it as open.
+    """
+    from rldsl.checking import compiled_spec
+    from rldsl.rewards.judging.keep import Keep
+    from rldsl.scores.reading import Given
+    from rldsl.scores.session import Request, estimate_spec
+    folder = spec.parent if isinstance(spec, Path) else Path(project) if project is not None else Path.cwd()
+    compiled = compiled_spec(spec, "<spec>", project, overrides)
+    given = Given(Path(completions), maps or {}, group, limit)
+    return estimate_spec(Request(compiled, folder, given, Path(), rollout, overrides or {}, ask_all=ask_all,
+                                 keep=Keep(is_read_only=True)))[1]
 
 
 def __getattr__(name: str) -> object:

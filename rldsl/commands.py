@@ -138,6 +138,7 @@ def evaluate(spec: Spec,
 @app.command(epilog=_teaching("rldsl score mine.rl completions.jsonl",
                               "rldsl score mine.rl completions.parquet --map answer=extra_info.answer",
                               "rldsl score mine.rl runs/mine-0 --out scores/mine",
+                              "rldsl score mine.rl completions.jsonl --dry-run   what judges would take",
                               "rldsl score mine.rl completions.jsonl --what-if 'style weight 0.4'   asks nobody",
                               "rldsl score mine.rl completions.jsonl --against other.rl",
                               "rldsl score mine.rl --serve 8000"))
@@ -165,6 +166,8 @@ def score(spec: Spec,
                              "file: `8000` for this machine, `0.0.0.0:8000` for others.")] = None,
           reward: Annotated[Optional[str], typer.Option("--reward", help="With --serve: the reward that is served, by default the "
                                                                          "one that no other is made of.")] = None,
+          dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what judges would take, and whether their budgets last. "
+                                                                  "Sends nothing, writes nothing.")] = False,
           resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder; ask nothing twice.")] = False,
           replace: Annotated[bool, typer.Option("--replace", help="Forget what is in the folder.")] = False,
           as_json: Json = False,
@@ -173,7 +176,7 @@ def score(spec: Spec,
     """Score completions that exist already: every reward, its evidence, what decides it. Trains and samples nothing."""
     of_files = {"COMPLETIONS": completions, "--out": out, "--group": group, "--limit": limit, "--what-if": what_ifs,
                 "--against": against, "--ask-all": ask_all, "--fresh": fresh, "--resume": resume, "--replace": replace,
-                "--json": as_json}
+                "--json": as_json, "--dry-run": dry_run}
     if address is not None:
         if given := [name for name, value in of_files.items() if value]:
             raise typer.BadParameter(f"{given[0]} is for scoring a file; --serve scores what is sent to it")
@@ -183,10 +186,12 @@ def score(spec: Spec,
         raise typer.BadParameter("a file of completions or the folder of a run is needed, or --serve")
     if reward is not None:
         raise typer.BadParameter("--reward is for --serve; every reward of a file is scored")
+    if dry_run and (given := [name for name in ("--out", "--what-if", "--against", "--resume", "--replace") if of_files[name]]):
+        raise typer.BadParameter(f"{given[0]} is for scoring; --dry-run scores nothing")
     from rldsl.scores.command import Asked, score_file
     raise typer.Exit(score_file(Asked(spec, completions, out, maps or (), group, limit, rollout, sets=overrides(sets),
                                       resume=resume, replace=replace, as_json=as_json, quiet=quiet, what_ifs=what_ifs or (),
-                                      against=against, ask_all=ask_all, jsonl=jsonl, is_fresh=fresh)))
+                                      against=against, ask_all=ask_all, jsonl=jsonl, is_fresh=fresh, dry_run=dry_run)))
 
 
 @app.command(epilog=_teaching("rldsl export mine.rl --for trl", "rldsl export mine.rl --for verl --reward correct "

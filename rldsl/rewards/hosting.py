@@ -3,12 +3,12 @@ scorers of steps. Asks nobody."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rldsl.graph.model import Foreign
+from rldsl.graph.model import Foreign, Operation
 from rldsl.graph.spec import Spec
 from rldsl.rewards.kept_calls import Kept
 from rldsl.rewards.rubrics.parts import CriterionService
@@ -16,6 +16,7 @@ from rldsl.rewards.run import HostCalls, Service
 
 if TYPE_CHECKING:
     from rldsl.rewards.judging.judge import Judges
+    from rldsl.rewards.judging.keep import Keep
     from rldsl.rollouts.models import LoadedModel
 
 JUDGED = ("rubric", "prefer", "prm", "steps")
@@ -23,14 +24,19 @@ READING = ("similarity", "step_scores")
 
 
 def open_host(spec: Spec, project: Path, *, seed: int = 0, models: Mapping[str, LoadedModel] | None = None,
-              keep: Kept | None = None) -> HostCalls:
+              keep: Kept | None = None, judges: Judges | None = None) -> HostCalls:
     """Everything that answers the calls of a spec. `models` are those that a run has loaded: judges of the same weights are taken
-    from them. Answers of judges are kept on disk, in `keep` those of other costly calls too."""
-    asked = {node.operation.name.partition(":")[0] for node in spec.graph.nodes if isinstance(node.operation, Foreign)}
-    services = _judging(spec, project, seed, models) if asked.intersection(JUDGED) else {}
+    from them. Answers of judges are kept on disk, in `keep` those of other costly calls too. `judges`: see `judges_of`."""
+    asked = kinds_of(node.operation for node in spec.graph.nodes)
+    services = _judging(judges or judges_of(spec, project, seed=seed, models=models)) if asked.intersection(JUDGED) else {}
     if asked.intersection(READING):
         services |= _reading(spec, project, seed, models)
     return HostCalls(spec.externs, project, services={**services, "criterion": CriterionService()}, keep=keep)
+
+
+def kinds_of(operations: Iterable[Operation]) -> set[str]:
+    """What the calls among these are called, up to their colon."""
+    return {operation.name.partition(":")[0] for operation in operations if isinstance(operation, Foreign)}
 
 
 def _reading(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> dict[str, Service]:
@@ -46,19 +52,21 @@ def _reading(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedMo
     return {"similarity": Similarity(model), "step_scores": StepScores(model)}
 
 
-def _judging(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> dict[str, Service]:
+def _judging(judges: Judges) -> dict[str, Service]:
     from rldsl.rewards.rubrics.cutting import CutService
     from rldsl.rewards.rubrics.services import PreferService, RubricService, StepService
-    judges = _judges(spec, project, seed, models)
     return {"rubric": RubricService(judges), "prefer": PreferService(judges), "prm": StepService(judges),
             "steps": CutService(judges)}
 
 
-def _judges(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> Judges:
+def judges_of(spec: Spec, project: Path, *, seed: int = 0, models: Mapping[str, LoadedModel] | None = None,
+              keep: Keep | None = None) -> Judges:
+    """The judges of a spec, none of them opened yet. Their answers are kept in `keep`, by default in the user's cache."""
     from rldsl.rewards.judging.judge import Judges
     from rldsl.rewards.judging.keep import Keep
+    keep = Keep() if keep is None else keep
     if models is None:
-        return Judges(spec.models, keep=Keep(), seed=seed, root=project)
+        return Judges(spec.models, keep=keep, seed=seed, root=project)
     from rldsl.rewards.judging.local import loader
     load = loader({model.name: model for model in spec.models}, seed=seed, root=project, loaded=models)
-    return Judges(spec.models, keep=Keep(), load=load, seed=seed, root=project)
+    return Judges(spec.models, keep=keep, load=load, seed=seed, root=project)

@@ -26,7 +26,7 @@ from rldsl.rewards.in_process import Threads
 from rldsl.rewards.kept_calls import Identified, Kept, KeptCalls
 from rldsl.rewards.outcome import Cost, Failure, Outcome, is_absent
 from rldsl.rewards.places import Places, laid_out
-from rldsl.rewards.pool import Job, Pool, Reply
+from rldsl.rewards.pool import Item, Job, Pool, Reply
 from rldsl.rewards.results import check_value, pack, spread_batch
 from rldsl.rewards.signatures import Result
 from rldsl.rewards.texts import NATIVE
@@ -174,6 +174,11 @@ class HostCalls:
                 found[plan.job.key] = Prepared(plan.shown, "" if problem else str(opened), problem)
         return tuple(found.values())
 
+    def shown(self, operation: Foreign) -> str:
+        """What it is called for people: a function of the project by its module and name."""
+        is_planned = operation.name.partition(":")[0] not in self._services and _expanding(operation) is None
+        return self._plan(operation).shown if is_planned else operation.name
+
     def close(self) -> None:
         """End the child processes, and let go of what services hold."""
         _close(self._runners, self._services)
@@ -209,7 +214,7 @@ class HostCalls:
         with self._turn(plan):
             started = time.perf_counter()
             if job is not None:
-                replies = self._runner(plan).run(job, list(zip(*columns, strict=True))) if columns[0] else []
+                replies = self._run(plan, job, list(zip(*columns, strict=True))) if columns[0] else []
                 columns = [*columns, [_beside(reply) for reply in replies]]
             laid = laid_out(expanding.run(settings, *columns), expanding.result, count, present)
             seconds = time.perf_counter() - started
@@ -227,7 +232,7 @@ class HostCalls:
             return [Reply(convention)] * count, 0
         columns = _as_declared(columns, plan.elements)
         if convention in WHOLE:
-            return spread_batch(self._runner(plan).run(plan.job, [columns])[0], count), count
+            return spread_batch(self._run(plan, plan.job, [columns])[0], count), count
         items, places = _different(columns)
         replies, computed = self._looked_up(plan, plan.job, items)
         return [replies[place] for place in places], computed
@@ -236,8 +241,12 @@ class HostCalls:
         """Replies for different items, and how many were computed: all, unless some are kept."""
         identity = self._kept.identity_of(plan) if self._kept is not None else None
         if self._kept is None or identity is None:
-            return self._runner(plan).run(job, items), len(items)
-        return self._kept.answered(identity, items, lambda missing: self._runner(plan).run(job, missing))
+            return self._run(plan, job, items), len(items)
+        return self._kept.answered(identity, items, lambda missing: self._run(plan, job, missing))
+
+    def _run(self, plan: HostCall, job: Job, items: Sequence[Item]) -> list[Reply]:
+        """A reply for each item, from whatever runs the job."""
+        return self._runner(plan).run(job, items)
 
     def _served(self, service: Service, operation: Foreign, columns: list[list[Any]]) -> Outcome:
         started, promise = time.perf_counter(), service.result(operation)

@@ -14,13 +14,15 @@ from rich.progress import Progress
 
 from rldsl.data.errors import DataErrors
 from rldsl.graph.spec import Spec
-from rldsl.reporting import folder_of
+from rldsl.reporting import counted, folder_of
+from rldsl.rewards.judging.forecast import Estimate
 from rldsl.rewards.judging.keep import Keep
+from rldsl.rewards.judging.telling import short_lines, whole_lines
 from rldsl.rewards.kept_calls import Renewed
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.reading import STEP_SEPARATOR, Given
 from rldsl.scores.report import ScoreReport
-from rldsl.scores.session import Request, score_and_ask
+from rldsl.scores.session import Request, estimate_spec, score_and_ask
 from rldsl.scores.what_if import parse_what_if
 from rldsl.scores.writing import write_jsonl
 from rldsl.train.durable import StorageError
@@ -50,6 +52,7 @@ class Asked:
     ask_all: bool = False
     is_fresh: bool = False
     jsonl: bool = False
+    dry_run: bool = False
 
 
 def score_file(asked: Asked) -> int:
@@ -74,12 +77,14 @@ def _score(asked: Asked) -> int:
     if spec is None:
         return FAULT
     given = Given(asked.completions, written_maps(asked.maps), asked.group, asked.limit, asked.steps)
+    if asked.dry_run:
+        return _estimate(asked, spec, given)
     out = asked.out if asked.out is not None else Path("scores") / f"{asked.spec.stem}-{_stem(asked.completions)}"
     with Progress(console=Console(stderr=True), transient=True, disable=asked.quiet or not sys.stderr.isatty()) as bar:
         task = bar.add_task("scored", total=None)
         request = Request(spec, folder_of(asked.spec), given, out, asked.rollout, asked.sets, asked.resume, asked.replace,
                           lambda done, count: bar.update(task, completed=done, total=count), asked.ask_all,
-                          keep=Renewed(Keep()) if asked.is_fresh else Keep())
+                          keep=Renewed(Keep()) if asked.is_fresh else Keep(), foretell=None if asked.quiet else _foretell)
         report = _answered(asked, request)
         if asked.jsonl:
             write_jsonl(out)
@@ -90,6 +95,26 @@ def _score(asked: Asked) -> int:
         print_report(report, console)
         print_comparisons(report.comparisons, console)
     return report.exit_status
+
+
+def _estimate(asked: Asked, spec: Spec, given: Given) -> int:
+    """Print what judges would take. 0 whether the budget lasts or not."""
+    kept = Keep(is_read_only=True)
+    request = Request(spec, folder_of(asked.spec), given, asked.out or Path(), asked.rollout, asked.sets, ask_all=asked.ask_all,
+                      keep=Renewed(kept) if asked.is_fresh else kept)
+    count, estimate = estimate_spec(request)
+    if asked.as_json:
+        print(json.dumps({"completions": count, **estimate.document()}, indent=2))
+        return 0
+    print(f"{asked.spec} on {asked.completions}: {counted(count, 'completion')}; nothing was sent, nothing was written")
+    for line in whole_lines(estimate):
+        print(line)
+    return 0
+
+
+def _foretell(estimate: Estimate) -> None:
+    for line in short_lines(estimate):
+        print(line, file=sys.stderr)
 
 
 def _spec(asked: Asked, path: Path, sets: dict[str, str]) -> Spec | None:

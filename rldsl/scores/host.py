@@ -17,7 +17,8 @@ from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.asked import Asked, Mask
 from rldsl.rewards.engine.roots import watched_rewards
 from rldsl.rewards.engine.run import HostRun
-from rldsl.rewards.hosting import open_host
+from rldsl.rewards.hosting import judges_of, open_host
+from rldsl.rewards.judging.keep import Keep
 from rldsl.rewards.kept_calls import Kept
 from rldsl.rewards.outcome import Outcome
 from rldsl.scores.faults import ScoreError
@@ -45,17 +46,19 @@ class Evaluator:
     """Runs batches one after the other; keeps child processes and models between them. Close it, or use it in `with`.
 
     Rewards that nothing else is made of are demanded, held out ones too, and with `ask_all` every reward: what merely is a
-    part is known where something needed it. Costly calls are looked up in `keep` before they are made.
+    part is known where something needed it. Costly calls are looked up in `keep` before they are made, those of judges in
+    `judged`, by default the user's cache.
     """
 
-    def __init__(self, plan: Plan, project: Path, *, ask_all: bool = False, keep: Kept | None = None) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, project: Path, *, ask_all: bool = False, keep: Kept | None = None,
+                 judged: Keep | None = None) -> None:
+        self.plan, self.project, self.keep = plan, project, keep
         self.models = Models(plan, project) if any(isinstance(node.operation, Read) for node in plan.nodes) else None
         has_tokens = self.models is not None and self.models.tokens_of is not None
         self.lengths = Lengths(plan, project) if plan.needs_length and not has_tokens else None
-        self.host = open_host(plan.spec, project, keep=keep)
-        rewards = [entry for entry in plan.values if entry.name in plan.rewards]
-        self.demanded = tuple(entry.key for entry in rewards) if ask_all else watched_rewards(plan.spec.graph, (), rewards)
+        self.judges = judges_of(plan.spec, project, keep=judged)
+        self.host = open_host(plan.spec, project, keep=keep, judges=self.judges)
+        self.demanded = demanded_of(plan, ask_all=ask_all)
 
     def __enter__(self) -> Evaluator:
         return self
@@ -74,13 +77,13 @@ class Evaluator:
     def run(self, batch: Batch) -> Evaluated:
         """Everything that is scored, of one batch."""
         layouts = [batch_layout(self.plan, batch.counts)]
-        heard = _Heard({})
+        heard = Heard({})
 
         def grow(node: Node, outcome: Outcome) -> None:
             layouts.append(extended(layouts[-1], node.type.axis, Expanded.of(outcome)))
 
         run = HostRun(self.plan.spec.graph, self.host, heard, lambda: layouts[-1], dict(leaves_of(self.plan, batch)), grow)
-        self._take_given(run, batch)
+        take_given(self.plan, run, batch)
         lengths = self.lengths.of(batch.completions) if self.lengths is not None else None
         if self.models is not None:
             read = self._read(self.models, run, batch)
@@ -89,17 +92,9 @@ class Evaluator:
             layouts.append(extended(layouts[-1], self.plan.response.token_axis, Expanded([], lengths)))
         keys = [entry.key for entry in self.plan.values]
         made = [node.key for node in self.plan.calls if not isinstance(node.operation, Foreign)]
-        run.run(self.demanded, [*keys, *made])
+        run.run(self.demanded, observed_of(self.plan))
         calls = {**run.asked, **{key: _asked(run, key) for key in made}}
         return Evaluated(run.layout(), {key: run.known[key] for key in keys}, run.open, calls, heard.stops)
-
-    def _take_given(self, run: HostRun, batch: Batch) -> None:
-        """The texts of a response from the data are its completions."""
-        text = self.plan.response.text
-        if text is not None:
-            run.run([text])
-            for completion, given in zip(batch.completions, run.known[text], strict=True):
-                completion.text = given or ""
 
     def _read(self, models: Models, run: HostRun, batch: Batch) -> Indices | None:
         """The reads of models into what the run knows; the lengths of the texts, where anything stands at tokens."""
@@ -114,6 +109,27 @@ class Evaluator:
         return lengths
 
 
+def demanded_of(plan: Plan, *, ask_all: bool) -> tuple[int, ...]:
+    """The nodes of the rewards that are demanded."""
+    rewards = [entry for entry in plan.values if entry.name in plan.rewards]
+    return tuple(entry.key for entry in rewards) if ask_all else watched_rewards(plan.spec.graph, (), rewards)
+
+
+def observed_of(plan: Plan) -> tuple[int, ...]:
+    """The nodes that are written as far as they are known."""
+    made = [node.key for node in plan.calls if not isinstance(node.operation, Foreign)]
+    return (*(entry.key for entry in plan.values), *made)
+
+
+def take_given(plan: Plan, run: HostRun, batch: Batch) -> None:
+    """The texts of a response from the data are its completions."""
+    text = plan.response.text
+    if text is not None:
+        run.run([text])
+        for completion, given in zip(batch.completions, run.known[text], strict=True):
+            completion.text = given or ""
+
+
 def _asked(run: HostRun, key: int) -> Asked:
     """What is made of models' reads, as if it had been asked."""
     values = run.known[key]
@@ -121,7 +137,7 @@ def _asked(run: HostRun, key: int) -> Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class Heard:
     """Lets the engine go on whatever happens: failures and absences are counted, and stop nothing."""
 
     stops: dict[int, int]

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 class Lengths:
     """Tokens of completions, the end token counted, as `y.length` counts them."""
 
-    def __init__(self, plan: Plan, project: Path) -> None:
-        self.plan, self.project = plan, project
+    def __init__(self, plan: Plan, project: Path, model: str | None = None) -> None:
+        """`model`: by whose tokenizer, whatever the file says; by default by the policy's where the file says nothing."""
+        self.plan, self.project, self.model = plan, project, model
         self._codec: Codec | None = None
 
     def of(self, completions: Sequence[Completion]) -> Indices:
         """One number for each. Raises `ScoreError` where the tokenizer cannot be had, or cannot read a text."""
-        if all(completion.length is not None for completion in completions):
+        if self.model is None and all(completion.length is not None for completion in completions):
             return np.array([completion.length for completion in completions], np.int64)
         from rldsl.rollouts.signatures import ModelError
         try:
@@ -48,7 +49,7 @@ class Lengths:
 
     def _policy(self) -> ModelSpec:
         models = {entry.name: entry for entry in self.plan.spec.models}
-        found = models[self.plan.response.model]
+        found = models[self.plan.response.model if self.model is None else self.model]
         while found.origin is None and found.base is not None:
             found = models[found.base]
         return found

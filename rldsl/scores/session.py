@@ -13,8 +13,11 @@ from typing import Any, Final
 from rldsl.graph.model import Read
 from rldsl.graph.spec import Spec
 from rldsl.reporting import counted
+from rldsl.rewards.judging.forecast import Estimate
+from rldsl.rewards.judging.keep import Keep
 from rldsl.rewards.kept_calls import Kept
 from rldsl.scores.asking import against, what_if
+from rldsl.scores.estimate import asks_judges, estimate_batches
 from rldsl.scores.groups import Survey, batches, survey
 from rldsl.scores.host import Evaluator
 from rldsl.scores.kept import Recomputed, open_kept
@@ -35,7 +38,8 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is scored, and into which folder. `project` is the spec's. `progress` hears how many
-    of how many completions are done. Answers of costly calls are kept in `keep`, and taken from there."""
+    of how many completions are done. Answers of costly calls are kept in `keep`, and taken from there. `foretell` hears, before
+    any judge is asked, what judges would take."""
 
     spec: Spec
     project: Path
@@ -48,6 +52,7 @@ class Request:
     progress: Progress | None = None
     ask_all: bool = False
     keep: Kept | None = None
+    foretell: Callable[[Estimate], None] | None = None
 
 
 def score_spec(request: Request) -> ScoreReport:
@@ -72,6 +77,17 @@ def score_spec(request: Request) -> ScoreReport:
     return read_report(request.out, plan, names)
 
 
+def estimate_spec(request: Request) -> tuple[int, Estimate]:
+    """How many completions there are, and what judges would take for them. Reads the file; makes no folder, asks nobody. Raises
+    `ScoreError` and `DataErrors` as `score_spec` does."""
+    plan = plan_scores(request.spec, request.rollout)
+    reader = Reader(plan, request.given)
+    found = survey(reader)
+    with Evaluator(plan, request.project, ask_all=request.ask_all, keep=request.keep, judged=Keep(is_read_only=True)) as evaluator:
+        evaluator.check_calls()
+        return found.count, estimate_batches(evaluator, batches(reader, found, whole=plan.whole is not None))
+
+
 def score_and_ask(request: Request, what_ifs: Sequence[str], other: Request | None) -> ScoreReport:
     """Score, unless that was done before, and compare: each what-if with the spec as it is, `other` with both as they are."""
     has_questions = bool(what_ifs) or other is not None
@@ -90,6 +106,10 @@ def _score_batches(request: Request, plan: Plan, reader: Reader, found: Survey, 
     number = -1
     with Evaluator(plan, request.project, ask_all=request.ask_all, keep=request.keep) as evaluator:
         evaluator.check_calls()
+        if request.foretell is not None and asks_judges(plan):
+            left = (batch for number, batch in enumerate(batches(reader, found, whole=plan.whole is not None))
+                    if request.replace or not folder.has_part(number))
+            request.foretell(estimate_batches(evaluator, left))
         folder.begin()
         for number, batch in enumerate(batches(reader, found, whole=plan.whole is not None)):
             if folder.has_part(number):

@@ -11,6 +11,7 @@ import pytest
 
 import rldsl
 from rldsl.scores.report import NodeReport, ScoreReport
+from tests.judging.server import JudgeServer
 
 HEAD = """
 data problems from jsonl("p.jsonl") { question: Text  answer: Text target }
@@ -37,6 +38,15 @@ Score = Callable[..., ScoreReport]
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept on disk is the test's own."""
     monkeypatch.setenv("RLDSL_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> JudgeServer:
+    """A judge that answers by the text."""
+    monkeypatch.setenv("RLDSL_CACHE", str(tmp_path / "cache"))
+    with JudgeServer() as running:
+        monkeypatch.setenv("JUDGE_URL", running.url)
+        yield running
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:

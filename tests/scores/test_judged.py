@@ -28,15 +28,6 @@ reward total = right * style
 ROWS = [{"prompt": "q", "answer": "a", "completions": ["a", "b", "a"]}, {"prompt": "r", "answer": "c", "completions": ["c", "b"]}]
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> JudgeServer:
-    """A judge that answers by the text."""
-    monkeypatch.setenv("RLDSL_CACHE", str(tmp_path / "cache"))
-    with JudgeServer() as running:
-        monkeypatch.setenv("JUDGE_URL", running.url)
-        yield running
-
-
 def test_a_judge_is_asked_where_it_decides_and_once(score: Score, server: JudgeServer) -> None:
     report = score(ROWS, RUBRIC)
     assert len(server.calls) == 2  # of a and of c: b is wrong, and the second a is the first one

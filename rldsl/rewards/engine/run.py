@@ -109,6 +109,9 @@ class HostRun:
         for key in within:
             if key in self.asked and self.asked[key].is_whole:
                 self.known[key] = self.asked[key].values
+        self._check_whole(roots)
+
+    def _check_whole(self, roots: Sequence[int]) -> None:
         if left := [key for key in roots if key in self.open]:
             raise InternalError(f"demanded values are open: {left}")
 
@@ -271,10 +274,15 @@ class HostRun:
             blind |= marks
             absent |= np.array([is_absent(item) for item in column], np.bool_) & ~marks
         needed = self._widened(partial, node, needed)
-        if (needed & blind).any():
-            raise InternalError(f"{node.operation} is needed where its inputs are open")
+        needed = self._seen(node, needed, blind)
         places = np.flatnonzero(record.open & (needed | absent)).tolist()
         return _Question(node, places, [_chosen(column, places) for column in columns])
+
+    def _seen(self, node: Node, needed: Mask, blind: Mask) -> Mask:
+        """The needed places of a call of which its inputs are known: all."""
+        if (needed & blind).any():
+            raise InternalError(f"{node.operation} is needed where its inputs are open")
+        return needed
 
     def _widened(self, partial: Partial, node: Node, wanted: Mask) -> Mask:
         """Where a call is asked, and needs its inputs, if it is wanted at some places."""

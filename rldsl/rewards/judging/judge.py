@@ -43,6 +43,15 @@ class Source(Protocol):
         """Let go of what it holds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A question before it is asked: its key, the answer that is kept, or without one the most that a call costs."""
+
+    key: str
+    answer: Answered | None
+    cost: Cost
+
+
 class Judge:
     """One judge of a run. Safe to be used by several threads: what it spends is counted together."""
 
@@ -80,10 +89,20 @@ class Judge:
 
     def estimate(self, questions: Sequence[Question]) -> Cost:
         """The most that asking these would cost now without retries; kept answers are free. Sends nothing."""
+        new = {entry.key: entry.cost for entry in self.expect(questions) if entry.answer is None}
+        return sum(new.values(), Cost())
+
+    def expect(self, questions: Sequence[Question]) -> list[Expected]:
+        """What asking each of these now would meet, in order. Sends nothing."""
         keys = self._keys(questions)
         kept = self._kept(keys)
-        new = {key: question for key, question in zip(keys, questions, strict=True) if key not in kept}
-        return sum((self._source.bound(question) for question in new.values()), Cost())
+        return [Expected(key, kept[key], Cost()) if key in kept else Expected(key, None, self._source.bound(question))
+                for key, question in zip(keys, questions, strict=True)]
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what it answers is kept, so that an equal question is not paid again."""
+        return self._keep is not None and self._keep.problem is None and self._source.identity is not None
 
     def shortfall(self, questions: Sequence[Question]) -> str | None:
         """Why the budget may not last for these, as a sentence; None if it lasts at all events, retries aside."""

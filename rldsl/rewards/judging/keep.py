@@ -38,17 +38,21 @@ def note(message: str) -> None:
 class Keep:
     """The cache on disk. Safe to be used by several threads and processes; what a crash cuts off is only not kept."""
 
-    def __init__(self, folder: Path | None = None, *, patience: float = 5.0, say: Callable[[str], None] = note) -> None:
-        """`patience` is how long another process's lock is waited for, in seconds. `say` tells the user what is wrong."""
+    def __init__(self, folder: Path | None = None, *, patience: float = 5.0, say: Callable[[str], None] = note,
+                 is_read_only: bool = False) -> None:
+        """`patience` is how long another process's lock is waited for, in seconds. `say` tells the user what is wrong. What is
+        read only finds what is there, makes no file and keeps nothing."""
         self.path = (folder or default_folder()) / "kept.sqlite"
         self.problem: str | None = None
-        self._patience, self._say = patience, say
+        self._patience, self._say, self._is_read_only = patience, say, is_read_only
         self._lock = threading.Lock()
         self._open: sqlite3.Connection | None = None
 
     def get(self, keys: Iterable[str]) -> dict[str, Any]:
         """What is kept under these keys, those that are."""
         wanted = list(dict.fromkeys(keys))
+        if self._is_read_only and not self.path.exists():
+            return {}
         found: dict[str, Any] = {}
         for first in range(0, len(wanted), _AT_ONCE):
             part = wanted[first:first + _AT_ONCE]
@@ -63,7 +67,7 @@ class Keep:
         """Keep plain JSON values. `kind` says what they are: `clear` may forget one kind alone."""
         now = time.time()
         rows = [(key, kind, json.dumps(value, ensure_ascii=True), now) for key, value in values.items()]
-        if rows:
+        if rows and not self._is_read_only:
             self._run(lambda database: database.executemany("insert or replace into kept values (?, ?, ?, ?)", rows))
 
     def clear(self, kind: str | None = None) -> int:
@@ -99,7 +103,10 @@ class Keep:
                 return None
 
     def _opened(self) -> sqlite3.Connection:
-        if self._open is None:
+        if self._open is None and self._is_read_only:
+            self._open = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, timeout=self._patience,
+                                         check_same_thread=False)
+        elif self._open is None:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             database = sqlite3.connect(self.path, timeout=self._patience, check_same_thread=False)
             self._open = database
