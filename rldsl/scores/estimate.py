@@ -77,9 +77,9 @@ class Estimator:
         self._note(run)
 
     def _note(self, run: Foresight) -> None:
-        """What was not run, and what judges would be asked about texts that are not known."""
+        """What was not run though it may spare a call, and what judges would be asked about texts that are not known."""
         graph = self.plan.spec.graph
-        for operation in (graph[key].operation for key in (*sorted(run.unknown), *(node.key for node in self.reads))):
+        for operation in (graph[key].operation for key in sorted(run.sparing)):
             if isinstance(operation, Foreign) and kinds_of([operation]).isdisjoint(JUDGED):
                 self._not_run[self.host.shown(operation)] = None
             elif isinstance(operation, Read):

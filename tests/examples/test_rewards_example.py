@@ -45,7 +45,10 @@ def test_every_kind_of_reward_says_what_can_be_worked_out_by_hand(tmp_path: Path
         judge = import_module("sums_judge")
         with import_module("letters_judge").serving(0, answer) as url:
             monkeypatch.setenv("JUDGE_URL", url)
+            [before] = rldsl.estimate(EXAMPLES / "rewards.rl", file, rollout="y").judges
+            assert not asked
             report = rldsl.score(EXAMPLES / "rewards.rl", file, out=tmp_path / "out", rollout="y")
+            [after] = rldsl.estimate(EXAMPLES / "rewards.rl", file, rollout="y").judges
     finally:
         for name in ("sums_judge", "letters_judge"):
             sys.modules.pop(name, None)
@@ -58,3 +61,5 @@ def test_every_kind_of_reward_says_what_can_be_worked_out_by_hand(tmp_path: Path
     assert found["total"] == pytest.approx(expected)
     # the parts of three answers, the steps of four, four pairs in both orders, four gates, and what three of them let through
     assert len(asked) == 3 + 4 + 8 + 4 + 3
+    # not for sure are the verdicts on steps, which somebody has to cut first, and what the gates let through
+    assert (before.least.calls, before.most.calls, after.most.calls) == (3 + 8 + 4, 3 + 4 + 8 + 4 + 4, 0)

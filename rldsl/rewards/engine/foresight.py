@@ -15,7 +15,7 @@ import torch
 
 from rldsl.graph.model import Node, Read
 from rldsl.rewards.engine.asked import Mask, absent_column
-from rldsl.rewards.engine.order import Turn, bare_nodes, order_calls
+from rldsl.rewards.engine.order import NONE, Calls, Turn, closing_calls, order_calls
 from rldsl.rewards.engine.run import HostRun
 from rldsl.rewards.outcome import Outcome
 from rldsl.types import Element
@@ -25,30 +25,35 @@ from rldsl.types import Element
 class Foresight(HostRun):
     """`is_unknown(outcome, place)` says which results stand for what is not known. `before(node, is_sure)` hears of each call
     before it is made: `is_sure` where it is made whatever is not known. `has_guessed()` says whether the axis that was just found
-    is no more than possible. `untold` counts, by node, values that are needed, and asked about what only another call gives."""
+    is no more than possible. `untold` counts, by node, values that are needed, and asked about what only another call gives.
+    `sparing` are nodes of which something is not known that may spare a call."""
 
     is_unknown: Callable[[Outcome, int], bool] = field(kw_only=True)
     before: Callable[[Node, bool], None] = field(kw_only=True)
     has_guessed: Callable[[], bool] = field(kw_only=True)
     untold: dict[int, int] = field(default_factory=dict)
+    sparing: set[int] = field(default_factory=set)
     _unknown: set[int] = field(default_factory=set)
     _guessed: set[str] = field(default_factory=set)
 
     def _ask(self, roots: Sequence[int], within: Sequence[int]) -> None:
         """Every call where it may be needed, one after the other."""
         tiers = {key: self._tier(self.graph[key]) for key in within}
-        bare = bare_nodes(self.graph, roots)
+        reads = frozenset(key for key in self.open if isinstance(self.graph[key].operation, Read))
+        nodes = [node.key for node in self.graph.nodes if node.key in reads or node.key in tiers]
+        closing = closing_calls(self.graph, reads.union(key for key, tier in tiers.items() if tier), roots, nodes)
         for turn in order_calls(self.graph, {key: tier for key, tier in tiers.items() if tier}, roots, within):
             question = self._question(turn, roots, within)
             if question.places:
-                self.before(question.node, self._is_sure(turn, bare))
+                self.before(question.node, self._is_sure(turn, closing.get(turn.key, NONE), reads))
                 self._take(question.node, question.places, self._asker(question)())
 
-    def _is_sure(self, turn: Turn, bare: frozenset[int]) -> bool:
+    def _is_sure(self, turn: Turn, closing: Calls, reads: Calls) -> bool:
         if any(axis.name in self._guessed for axis in self.graph[turn.key].type.axis.chain()):
             return False
-        has_reads = any(isinstance(self.graph[key].operation, Read) for key in self.open)
-        return turn.key in bare or (not has_reads and self._unknown.isdisjoint(turn.after))
+        sparing = closing & (reads | (self._unknown & turn.sees))
+        self.sparing |= sparing
+        return not sparing
 
     def _find_axis(self, node: Node) -> None:
         self.run(node.inputs)
@@ -92,11 +97,6 @@ class Foresight(HostRun):
         is_vector = node.type.element is Element.VECTOR
         self.known[key] = torch.full((places, 1), torch.nan) if is_vector else absent_column(node, places)
         self.open[key] = np.ones(places, np.bool_)
-
-    @property
-    def unknown(self) -> frozenset[int]:
-        """The calls of which something is not known."""
-        return frozenset(self._unknown)
 
     def _check_whole(self, roots: Sequence[int]) -> None:
         """What is demanded may stay open."""

@@ -72,6 +72,12 @@ def bare_nodes(graph: Graph, roots: Iterable[int]) -> frozenset[int]:
     return frozenset(key for key, gate in _gates(graph, {}, roots, within).items() if gate.is_bare)
 
 
+def closing_calls(graph: Graph, calls: Calls, roots: Iterable[int], within: Sequence[int]) -> dict[int, Calls]:
+    """For each node what of `calls` may close it: nothing, where some way to what acts is free. `within` as in `order_calls`."""
+    gates = _gates(graph, _calls_above(graph, calls, within), roots, within)
+    return {key: NONE if gate.is_bare else gate.verdicts | gate.numbers for key, gate in gates.items()}
+
+
 def _awaited(key: int, tiers: Mapping[int, Tier], gate: Gate, found: Mapping[int, Turn]) -> Calls:
     cheaper = {other for other in gate.verdicts | gate.numbers if tiers[other] < tiers[key]}
     equal = {other for other in gate.verdicts if tiers[other] == tiers[key]}
