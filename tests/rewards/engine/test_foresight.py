@@ -20,7 +20,7 @@ from rldsl.source import Source
 from tests.rewards.engine.host import HEAD, Ear, Table, compiled, failure, key_of, run_of
 from tests.rewards.engine.test_random_graphs import SAYS, ZERO, number
 
-FEW, MANY = 120, 2000
+FEW, MANY = 120, 800
 UNKNOWN = failure("not asked")
 
 
