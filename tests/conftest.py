@@ -14,6 +14,10 @@ from rldsl.elaborate.whole import FRAMES
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Before anything imports triton: without a GPU its kernels are interpreted. Nothing else reads it; what compiles ahead of time runs
+# in processes of its own, without it. `TRITON_INTERPRET=0` keeps it off.
+if not os.path.exists("/dev/nvidiactl"):
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 # As elaborating a first spec does: hypothesis warns where the limit changes within a test.

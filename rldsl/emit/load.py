@@ -71,7 +71,7 @@ def _digest(text: str) -> str:
 def _versions() -> tuple[str, ...]:
     """What else the machine code depends on. Numba itself looks at the processor."""
     found = [platform.python_implementation(), platform.python_version()]
-    for package in ("numba", "numpy", "torch"):
+    for package in ("numba", "numpy", "torch", "triton"):
         try:
             found.append(version(package))
         except PackageNotFoundError:
