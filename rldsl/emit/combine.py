@@ -39,9 +39,10 @@ class Combine:
     """
 
     def __init__(self, staged: StagedObjective, backend: Backend = "numba",
-                 sources: Mapping[str, Source] | None = None) -> None:
+                 sources: Mapping[str, Source] | None = None, *, fast: bool = False) -> None:
+        """`fast` (triton): sums to the batch in one launch, in no certain order."""
         self.staged, self.backend = staged, backend
-        emitted = EMITTERS[backend](staged, sources)
+        emitted = EMITTERS[backend](staged, sources, **({"fast": True} if fast else {}))
         self.text = emitted.text
         self.parameters: Mapping[FunctionName, tuple[Parameter, ...]] = {
             "prepare": emitted.prepare, "coefficients": emitted.coefficients, "values": emitted.values}

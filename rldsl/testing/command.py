@@ -14,12 +14,20 @@ from rldsl.resolve.modules import LoadFailure
 from rldsl.testing.run import TestResult, finite, run_test
 from rldsl.train.outcome import RunError
 
-BACKENDS = ("torch", "numba")
+BACKENDS = ("torch", "numba", "triton")
 
 
 def backends_present() -> tuple[str, ...]:
-    """The back ends whose packages are installed."""
-    return tuple(name for name in BACKENDS if find_spec(name) is not None)
+    """The back ends that can run here: their packages are installed, and Triton finds a GPU or interprets."""
+    found = tuple(name for name in BACKENDS if find_spec(name) is not None)
+    return found if "triton" not in found or _runs_triton() else found[:-1]
+
+
+def _runs_triton() -> bool:
+    import torch
+
+    from rldsl.emit.triton.interpreter import is_interpreted
+    return is_interpreted() or torch.cuda.is_available()
 
 
 def run_tests(paths: Sequence[str], backend: str | None, *, as_json: bool) -> int:

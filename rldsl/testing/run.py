@@ -7,6 +7,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ Evaluate = Callable[[TestSpec, Mapping[int, Array], Layout], dict[int, Array]]
 
 
 def run_test(spec: Spec, test: TestSpec, backend: str, project: Path = Path()) -> TestResult:
-    """All expectations of a test on one back end (`torch` or `numba`); extern functions are those of the folder `project`."""
+    """All expectations of a test on one back end (`torch`, `numba` or `triton`); extern functions are those of the folder `project`."""
     layout = layout_of(test)
     leaves = {given.key: np.asarray(given.values, dtype=np.float64) for given in test.given if not given.texts}
     leaves |= {param.key: np.asarray([_start(param.value)]) for param in params_of(spec, test)}
@@ -60,7 +61,7 @@ def run_test(spec: Spec, test: TestSpec, backend: str, project: Path = Path()) -
         if not given.texts and len(given.values) != layout.size(given.axis.name):
             raise RunError(f"in the test \"{test.name}\" a list has {len(given.values)} values, and there are "
                            f"{layout.size(given.axis.name)} {given.axis.level.words} of `{given.axis}`")
-    evaluate = _torch if backend == "torch" else _numba
+    evaluate = _torch if backend == "torch" else partial(_emitted, backend)
     values = evaluate(test, leaves, layout)
     failures = [_failure(expect, values, layout, test) for expect in test.expects]
     return TestResult(test, backend, tuple(entry for entry in failures if entry is not None))
@@ -142,10 +143,10 @@ def _array(value: object) -> Array:
     return np.asarray(value.detach().numpy() if hasattr(value, "detach") else value, dtype=np.float64)
 
 
-def _numba(test: TestSpec, leaves: Mapping[int, Array], layout: Layout) -> dict[int, Array]:
+def _emitted(backend: str, test: TestSpec, leaves: Mapping[int, Array], layout: Layout) -> dict[int, Array]:
     """The emitted kernels, with the compiler's own derivatives."""
     from rldsl.testing.emitted import evaluate_emitted
-    return evaluate_emitted(test, leaves, layout)
+    return evaluate_emitted(test, leaves, layout, "triton" if backend == "triton" else "numba")
 
 
 def finite(values: tuple[float, ...]) -> str:

@@ -44,13 +44,14 @@ class Function:
         return next(parameter.name for parameter in reversed(self.parameters) if parameter.kind != "span")
 
 
-def combine_function(staged: StagedObjective, name: FunctionName, sources: Mapping[str, Source]) -> Function:
+def combine_function(staged: StagedObjective, name: FunctionName, sources: Mapping[str, Source], *,
+                     fast: bool = False) -> Function:
     """One of the three functions of an objective."""
     names = Names(RESERVED)
     given = outline(staged, name, names, "_at")
     keys = frozenset(parameter.key for parameter in given.given if parameter.key is not None)
     found = plan(staged.graph, keys, given.computed)
-    writer = FunctionWriter(staged.graph, given, found, names, sources)
+    writer = FunctionWriter(staged.graph, given, found, names, sources, fast=fast)
     writer.write()
     parameters = ordered([*writer.parameters(), *given.outputs], lambda parameter: True)
     return Function(name, parameters, tuple(writer.host), tuple(writer.kernels), frozenset(writer.helpers))

@@ -33,6 +33,11 @@ def real(argument: Argument) -> str:
         repr(argument.number) if argument.truth else argument.text)
 
 
+def held(literal: Argument) -> str:
+    """A literal as a value of the kernel, of which Triton computes in the type that it has here."""
+    return f"tl.full((), {literal.text}, {'tl.int1' if literal.truth else 'tl.float64'})"
+
+
 def is_exact(value: float) -> bool:
     """Whether float32 holds the number, so that Triton may write it anywhere."""
     if math.isnan(value) or math.isinf(value):
@@ -53,6 +58,8 @@ def _real(function: Function, arguments: Sequence[Argument]) -> str:
     reals = [real(argument) for argument in arguments]
     if function is Function.POWER and (form := _POWERS.get(arguments[1].number or 0.0)) is not None:
         return form.format(reals[0])
+    if function is Function.POWER:
+        reals = [text if argument.number is None else held(argument) for text, argument in zip(reals, arguments, strict=True)]
     if function in _FORMS:
         return _FORMS[function].format(*reals)
     match function:

@@ -113,8 +113,9 @@ class Arrays:
 class FunctionWriter:
     """Writes the kernels of `prepare`, `coefficients` or `values`, and the body of the host function that launches them."""
 
-    def __init__(self, graph: Graph, given: Outline, found: Plan, names: Names, sources: Mapping[str, Source]) -> None:
-        self.graph, self.given, self.plan, self.names, self.sources = graph, given, found, names, sources
+    def __init__(self, graph: Graph, given: Outline, found: Plan, names: Names, sources: Mapping[str, Source], *,
+                 fast: bool = False) -> None:
+        self.graph, self.given, self.plan, self.names, self.sources, self.fast = graph, given, found, names, sources, fast
         self.arrays = Arrays({parameter.key: parameter for parameter in given.given if parameter.key is not None}, names)
         self.kernels: list[Kernel] = []
         self.host: list[str] = []
@@ -127,7 +128,7 @@ class FunctionWriter:
                 case Segments():
                     self._segments(step)
                 case Whole():
-                    self._whole(step)
+                    self._wholes(step)
                 case Sorted(key=key):
                     self._sorted(self.graph[key])
                 case Outputs():
@@ -184,27 +185,64 @@ class FunctionWriter:
                      f"Settles {self._said(step.keys)} at each place of {step.home.name}.",
                      f"{span}[1] > {span}[0]" if span else "")
 
-    def _whole(self, step: Whole) -> None:
-        """Reductions to the batch: parts, then the parts put together."""
+    def _wholes(self, step: Whole) -> None:
+        """Reductions to the batch. In a hurry, sums are added up as programs end."""
+        sums = tuple(key for key in step.keys if self.fast and self._is_sum(key))
+        rest = tuple(key for key in step.keys if key not in sums)
+        if sums:
+            self._added(Whole(step.over, sums))
+        if rest:
+            self._whole(Whole(step.over, rest))
+
+    def _is_sum(self, key: int) -> bool:
+        operation = self.graph[key].operation
+        return isinstance(operation, Reduce) and operation.reduction is Reduction.SUM
+
+    def _added(self, step: Whole) -> None:
+        """Sums to the batch in one launch, in the order in which programs end."""
+        body, loop, folds = self._part(step)
+        targets = []
+        for key in step.keys:
+            self._keep(key)
+            targets.append(self._target(self.arrays.kept[key]))
+            self.host.append(f"{targets[-1]}.zero_()")
+        lines = [*body.lines, *(INDENT + line for fold in folds for line in fold.start()),
+                 *self._loop_lines("range(start, stop, BLOCK)", loop),
+                 *(INDENT + line for fold in folds for line in fold.finish()),
+                 *(f"{INDENT}tl.atomic_add({target}, {fold.name})" for target, fold in zip(targets, folds, strict=True))]
+        self._launch_parts(step, lines, f"Adds up {self._said(step.keys)}, in no certain order.")
+
+    def _launch_parts(self, step: Whole, lines: Sequence[str], says: str) -> str:
+        """Programs of a part of the batch each; the variable that holds how many."""
+        span, count, length = self.arrays.span(step.over), self.names.fresh("parts"), self.names.fresh("length")
+        self.host.append(f"{count}, {length} = divided({span}[1] - {span}[0])")
+        kinds = {name: kind for name, kind in self.arrays.asked.items() if name.endswith("_parts")}
+        self.host += [f"{array} = torch.empty({count}, dtype=torch.{'float64' if kind == 'fp64' else 'int64'}, device=device)"
+                      for array, kind in kinds.items()]
+        self._launch(lines, ("first", "last", "length"), WHOLE_BLOCK, f"({count},)",
+                     (f"{span}[0]", f"{span}[1]", length), says, f"{count} > 0")
+        return count
+
+    def _part(self, step: Whole) -> tuple[Block, Block, list[Fold]]:
+        """The body of a program of one part, its loop, and what it accumulates."""
         body, writer = self._begin([source for key in step.keys for source in self.graph[key].inputs])
         body.add("start = first + tl.program_id(0).to(tl.int64) * length")
         body.add("stop = tl.minimum(start + length, last)")
         loop = Block(INDENT * 2, body)
         place = self._looped(writer, loop, step.over, "stop")
-        folds = [self._accumulate(writer, loop, key, place) for key in step.keys]
+        return body, loop, [self._accumulate(writer, loop, key, place) for key in step.keys]
+
+    def _whole(self, step: Whole) -> None:
+        """Reductions to the batch: parts, then the parts put together."""
+        body, loop, folds = self._part(step)
         parts = {name: (self.names.fresh(name, suffix="_parts"), kind) for fold in folds for name, kind in fold.parts}
         self.arrays.asked.update({array: "fp64" if kind == "float64" else "i64" for array, kind in parts.values()})
         lines = [*body.lines, *(INDENT + line for fold in folds for line in fold.start()),
                  *self._loop_lines("range(start, stop, BLOCK)", loop),
                  *(INDENT + line for fold in folds for line in fold.finish()),
                  *(f"{INDENT}tl.store({array} + tl.program_id(0), {name})" for name, (array, _) in parts.items())]
-        span, count, length = self.arrays.span(step.over), self.names.fresh("parts"), self.names.fresh("length")
-        self.host.append(f"{count}, {length} = divided({span}[1] - {span}[0])")
-        self.host += [f"{array} = torch.empty({count}, dtype=torch.{kind}, device=device)"
-                      for array, kind in parts.values()]
         said = self._said(step.keys)
-        self._launch(lines, ("first", "last", "length"), WHOLE_BLOCK, f"({count},)",
-                     (f"{span}[0]", f"{span}[1]", length), f"Sums up {said} in parts of the batch.", f"{count} > 0")
+        count = self._launch_parts(step, lines, f"Sums up {said} in parts of the batch.")
         self._merge(step, folds, {name: array for name, (array, _) in parts.items()}, count, said)
 
     def _merge(self, step: Whole, folds: Sequence[Fold], parts: Mapping[str, str], count: str, said: str) -> None:

@@ -28,14 +28,15 @@ class TritonSource:
     kernels: tuple[KernelSignature, ...]
 
 
-def emit_triton(staged: StagedObjective, sources: Mapping[str, Source] | None = None) -> TritonSource:
-    """The module of an objective. `sources` are the texts that spans point into, for the comments."""
-    functions = [combine_function(staged, name, sources or {}) for name in FUNCTIONS]
+def emit_triton(staged: StagedObjective, sources: Mapping[str, Source] | None = None, *, fast: bool = False) -> TritonSource:
+    """The module of an objective. `sources` are the texts that spans point into, for the comments. `fast`: sums to the batch in
+    one launch; the last bits of sums to the batch may differ from run to run."""
+    functions = [combine_function(staged, name, sources or {}, fast=fast) for name in FUNCTIONS]
     kernels = [kernel for function in functions for kernel in function.kernels]
     body = "\n".join(line for kernel in kernels for line in kernel.lines)
     library = sorted({name for function in functions for name in function.library})
     divided = any("divided(" in line for function in functions for line in function.host)
-    text = render("triton/objective.py.jinja", header=header(staged, sources or {}), functions=functions, rows=[],
+    text = render("triton/objective.py.jinja", header=header(staged, sources or {}), functions=functions, rows=[], fast=fast,
                   used=used_helpers(body), library=excerpts(library) if library else (), divided=divided, parts=PARTS,
                   whole_block=WHOLE_BLOCK)
     taken = {function.name: function.parameters for function in functions}

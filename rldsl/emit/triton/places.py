@@ -16,7 +16,7 @@ from rldsl.emit.cells import is_truth, resolve
 from rldsl.emit.expressions import Argument, number_text, repeats_first
 from rldsl.emit.names import Names, comment
 from rldsl.emit.sources import source_line
-from rldsl.emit.triton.expressions import is_exact, real, triton_expression
+from rldsl.emit.triton.expressions import held, is_exact, real, triton_expression
 from rldsl.graph.model import Constant, Elementwise, Graph, Mirror, Node, Pick, Position, Reduction, Shift, Size
 from rldsl.source import Source
 from rldsl.types import BATCH, Axis
@@ -232,9 +232,7 @@ def _not_folded(arguments: list[Argument]) -> list[Argument]:
     """Of literals alone the first becomes a value of the kernel: what Python makes of them is not IEEE 754."""
     if not arguments or any(argument.number is None for argument in arguments):
         return arguments
-    first = arguments[0]
-    held = f"tl.full((), {first.text}, {'tl.int1' if first.truth else 'tl.float64'})"
-    return [Argument(held, first.truth), *arguments[1:]]
+    return [Argument(held(arguments[0]), arguments[0].truth), *arguments[1:]]
 
 
 def count_uses(graph: Graph, given: frozenset[int], roots: Sequence[int]) -> Counter[int]:
