@@ -31,6 +31,11 @@ Spec = Annotated[Path, typer.Argument(help="A `.rl` file.", allow_dash=True)]
 Sets = Annotated[Optional[list[str]], typer.Option("--set", help="Override a `param`: `--set beta=0.01`. May be repeated.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output, one JSON document.")]
 Pedantic = Annotated[bool, typer.Option(help="Show notes as well as warnings and errors.")]
+Gpu = Annotated[Optional[str], typer.Option("--gpu", help="The GPU that times are predicted for: `A100`, `H100`, `H200`, `B200`.")]
+Tokens = Annotated[int, typer.Option("--tokens", min=0, help="For predicted times: tokens of an update batch.")]
+Vocabulary = Annotated[int, typer.Option("--vocabulary", min=1, help="For predicted times and tiles: tokens of the vocabulary.")]
+Hidden = Annotated[Optional[int], typer.Option("--hidden", min=1, help="For predicted times: width of hidden states, from which "
+                                                                       "logits are computed. Without it logits are given.")]
 Backend = Annotated[str, typer.Option(help="`numba` (fused CPU kernels) or `torch` (the reference).")]
 
 
@@ -87,15 +92,25 @@ def diff(before: Annotated[Path, typer.Argument(help="A `.rl` file.", allow_dash
     raise typer.Exit(diff_files(before, after, overrides(sets), as_json=as_json))
 
 
-@app.command("compile", epilog=_teaching("rldsl compile mine.rl --certify", "rldsl compile mine.rl --out kernels/mine"))
+@app.command("compile", epilog=_teaching("rldsl compile mine.rl --certify", "rldsl compile mine.rl --out kernels/mine",
+                                         "rldsl compile mine.rl --target sm_90 --target sm_100   no GPU is needed",
+                                         "rldsl compile mine.rl --target sm_90 --gpu H100 --hidden 4096 --vocabulary 128256"))
 def compile_spec(spec: Spec,
                  out: Annotated[Path, typer.Option("--out", "-o", help="Where the kernels go.")] = Path("kernels"),
                  certify: Annotated[bool, typer.Option(help="Compare each kernel with the float64 reference on random "
                                                             "ragged batches and keep the result beside it.")] = False,
-                 seed: Annotated[int, typer.Option(help="Seed of the random batches.")] = 0, sets: Sets = None) -> None:
+                 seed: Annotated[int, typer.Option(help="Seed of the random batches.")] = 0,
+                 targets: Annotated[Optional[list[str]], typer.Option("--target", help="Compile the Triton kernels to PTX and "
+                                    "cubins for `sm_80`, `sm_90` or `sm_100`, on any machine. May be repeated.")] = None,
+                 accept_spills: Annotated[bool, typer.Option("--accept-spills", help="With --target: a kernel whose registers "
+                                                             "go to memory and back is no error.")] = False,
+                 dtype: Annotated[str, typer.Option(help="With --target, of logits or weights: `bf16`, `fp16`, `fp32`.")] = "bf16",
+                 gpu: Gpu = None, tokens: Tokens = 8192, vocabulary: Vocabulary = 151_936, hidden: Hidden = None,
+                 sets: Sets = None) -> None:
     """Write the kernels of every objective as files that people can read and carry elsewhere."""
-    from rldsl.compiling import compile_file
-    raise typer.Exit(compile_file(spec, out, overrides(sets), certify=certify, seed=seed))
+    from rldsl.compiling import Ahead, compile_file
+    ahead = Ahead(tuple(dict.fromkeys(targets)), dtype, gpu, tokens, vocabulary, hidden, accept_spills) if targets else None
+    raise typer.Exit(compile_file(spec, out, overrides(sets), certify=certify, seed=seed, ahead=ahead))
 
 
 @app.command(epilog=_teaching("rldsl run mine.rl --seed 1",

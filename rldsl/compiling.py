@@ -6,7 +6,9 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rldsl.graph.spec import Spec
 from rldsl.graph.staged import StagedObjective
@@ -14,9 +16,27 @@ from rldsl.passes import compile_objective
 from rldsl.reporting import check_path, print_failure, print_findings
 from rldsl.resolve.modules import LoadFailure
 
+if TYPE_CHECKING:
+    from rldsl.ahead.asked import Asked
 
-def compile_file(path: Path, out: Path, overrides: Mapping[str, str], *, certify: bool, seed: int) -> int:
-    """0 where everything was written (and certified, if asked), else 1."""
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What to compile for GPUs that need not be there, and the sizes and machine that times are predicted for."""
+
+    targets: tuple[str, ...]
+    dtype: str
+    machine: str | None
+    tokens: int
+    vocabulary: int
+    hidden: int | None
+    accepts_spills: bool
+
+
+def compile_file(path: Path, out: Path, overrides: Mapping[str, str], *, certify: bool, seed: int,
+                 ahead: Ahead | None = None) -> int:
+    """0 where everything was written (and compiled ahead of time and certified, if asked), 1 where the spec or a kernel is at
+    fault, 2 where the command is."""
     result = check_path(path, overrides)
     if isinstance(result, LoadFailure):
         print_failure(path, result)
@@ -28,11 +48,30 @@ def compile_file(path: Path, out: Path, overrides: Mapping[str, str], *, certify
         print(f"error: {path} has no objective\n why: kernels are those of objectives.\n fix: `objective grpo for actor {{ … }}`",
               file=sys.stderr)
         return 1
+    if ahead is not None and (fault := _asked(ahead).fault()):
+        print(fault, file=sys.stderr)
+        return 2
     out.mkdir(parents=True, exist_ok=True)
     for name, text in kernel_files(result.spec):
         (out / name).write_text(text, encoding="utf-8")
         print(f"wrote {out / name}")
-    return _certify(result.spec, out, seed) if certify else 0
+    status = 0 if ahead is None else _compile_ahead(result.spec, out, ahead)
+    return max(status, _certify(result.spec, out, seed) if certify else 0)
+
+
+def _asked(ahead: Ahead) -> Asked:
+    from rldsl.ahead.asked import Asked
+    from rldsl.ahead.units import DTYPES
+    from rldsl.plan.work import Sizes
+    sizes = Sizes(ahead.tokens, ahead.vocabulary, ahead.hidden, DTYPES.get(ahead.dtype, 0))
+    return Asked(ahead.targets, ahead.dtype, ahead.machine, sizes, ahead.accepts_spills)
+
+
+def _compile_ahead(spec: Spec, out: Path, ahead: Ahead) -> int:
+    from rldsl.ahead.command import compile_ahead
+    from rldsl.emit.triton import emit_triton
+    staged = [compile_objective(spec, objective) for objective in spec.objectives]
+    return compile_ahead([(entry, emit_triton(entry, spec.sources)) for entry in staged], out, _asked(ahead))
 
 
 def kernel_files(spec: Spec) -> Iterator[tuple[str, str]]:
@@ -46,8 +85,10 @@ def _files_of(staged: StagedObjective, spec: Spec) -> Iterator[tuple[str, str]]:
     from rldsl.emit.to_head import emit_rows, emit_sweep, row_shape
     from rldsl.emit.to_numba import emit_numba
     from rldsl.emit.to_torch import emit_torch
+    from rldsl.emit.triton import emit_triton
     yield f"{staged.name}_torch.py", emit_torch(staged, spec.sources)
     yield f"{staged.name}_combine_numba.py", emit_numba(staged, spec.sources).text
+    yield f"{staged.name}_triton.py", emit_triton(staged, spec.sources).text
     shapes = [row_shape(group) for group in staged.groups]
     modules = _distinct(f"{staged.name}_rows_{group.model}_{group.response}" for group in staged.groups)
     for module, shape in zip(modules, shapes, strict=True):
