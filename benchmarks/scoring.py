@@ -1,4 +1,4 @@
-"""`rldsl score` on a file: completions a second, memory, and what a `--what-if` over 100,000 kept rows takes.
+"""`rldsl score` on a file: completions a second, memory, and what a `--what-if` over 100,000 kept rows takes, in process and whole.
 
 Run as `python -m benchmarks.scoring [--rows N] [--memory N]`: `--memory` scores a file of N completions in a process of its own and
 prints its largest resident size. Prints; judges nothing.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
 import statistics
@@ -67,6 +68,23 @@ def timed(folder: Path, count: int, rounds: int = 5) -> None:
               f"({statistics.median(used for _, used in taken):.2f} s of the processor)")
 
 
+def commands(folder: Path, rounds: int = 7) -> None:
+    """The whole command, from the start of its process to its end, on what was scored before: what a person waits for."""
+    (folder / "spec.rl").write_text(SPEC, encoding="utf-8")
+    command = [sys.executable, "-m", "rldsl", "score", "spec.rl", "rows.jsonl", "--out", "kept", "--quiet"]
+    where = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(Path.cwd()), os.environ.get("PYTHONPATH"))))}
+    subprocess.run(command, check=True, cwd=folder, env=where, stdout=subprocess.DEVNULL)
+    for change in CHANGES:
+        taken = []
+        for _ in range(rounds):
+            before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+            subprocess.run([*command, "--what-if", change], check=True, cwd=folder, env=where, stdout=subprocess.DEVNULL)
+            after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - started
+            taken.append((wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
+        print(f"the whole command, what if {change}: {statistics.median(wall for wall, _ in taken):.2f} s "
+              f"({statistics.median(used for _, used in taken):.2f} s of the processor)")
+
+
 def measure(folder: Path, count: int) -> None:
     """The largest resident size of a process that scores a file."""
     rows = folder / "many.jsonl"
@@ -91,6 +109,7 @@ def main() -> None:
             measure(Path(name), given.memory)
         else:
             timed(Path(name), given.rows)
+            commands(Path(name))
 
 
 if __name__ == "__main__":

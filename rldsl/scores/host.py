@@ -12,7 +12,6 @@ import numpy as np
 
 from rldsl.emit.evaluate import Expanded, extended
 from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
-from rldsl.graph.spec import ParamSpec, Schedule
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.engine.asked import Asked, Mask
 from rldsl.rewards.engine.roots import watched_rewards
@@ -25,7 +24,7 @@ from rldsl.scores.faults import ScoreError
 from rldsl.scores.groups import Batch, Indices
 from rldsl.scores.lengths import Lengths
 from rldsl.scores.models import Models, read_all
-from rldsl.scores.plan import Plan
+from rldsl.scores.plan import Plan, scalar_leaf
 from rldsl.train.outcome import place_of
 from rldsl.types import BATCH, Element
 
@@ -191,20 +190,3 @@ def field_values(plan: Plan, name: str, heads: Sequence[Any]) -> list[Any]:
 
 def _plain(column: list[Any], element: Element) -> list[Any]:
     return [json.loads(value) for value in column] if element is Element.JSON else column
-
-
-def scalar_leaf(plan: Plan, leaf: Leaf) -> list[float] | None:
-    """Parameters and states as they are at the start; progress is 0."""
-    match leaf.kind:
-        case SourceKind.PARAM:
-            return [_number(next(entry for entry in plan.spec.params if entry.name == leaf.owner))]
-        case SourceKind.STATE:
-            return [next(entry.initial for entry in plan.spec.states if entry.name == leaf.owner)]
-        case SourceKind.PROGRESS:
-            return [0.0]
-        case _:
-            return None
-
-
-def _number(param: ParamSpec) -> float:
-    return param.value.start if isinstance(param.value, Schedule) else float(param.value)

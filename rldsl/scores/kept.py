@@ -14,17 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from rldsl.emit.arrays import ARRAYS
 from rldsl.graph.model import Foreign, Leaf, Node, Read, SourceKind
 from rldsl.kernels.layout import Layout
 from rldsl.rewards.calls import promise_of
 from rldsl.rewards.engine.asked import Mask
 from rldsl.rewards.engine.inline import GROUPED
 from rldsl.rewards.engine.partial import Partial
-from rldsl.rewards.engine.run import plain
 from rldsl.scores.faults import ScoreError
-from rldsl.scores.host import scalar_leaf
 from rldsl.scores.names import Names
-from rldsl.scores.plan import Plan, below, is_inline, is_number
+from rldsl.scores.plan import Plan, below, is_inline, is_number, scalar_leaf
 from rldsl.scores.states import State, States, value_states
 from rldsl.scores.writing import AXIS, NODES, SCORES, read_identity
 from rldsl.types import BATCH, Axis, Element
@@ -138,7 +137,7 @@ class Recomputed:
     def values(self, keys: Sequence[int]) -> dict[int, Any]:
         """Arrays or lists of whole axes. Raises `NotKept` where a call was not made."""
         partial = self._partial(keys)
-        return {key: plain(partial.whole(key)) for key in keys}
+        return {key: partial.whole(key) for key in keys}
 
     def states(self, key: int, values: Any) -> States:
         """The states of a value's places."""
@@ -156,7 +155,7 @@ class Recomputed:
         marks = {key: self.kept.states[digest] == State.NOT_ASKED for key in known
                  if (digest := self.names.digests[key]) in self.kept.states and key not in self.fixed}
         ordered = [node.key for node in self.plan.spec.graph.nodes if node.key in within]  # not by keys: a what-if adds some
-        return Partial(self.plan.spec.graph, self.kept.layout, known, marks, self, ordered)
+        return Partial(self.plan.spec.graph, self.kept.layout, ARRAYS, known, marks, self, ordered)
 
     def at_once(self, node: Node, inputs: Any, marks: Any) -> Any:
         """Of the engine: nothing can be called here."""
@@ -164,7 +163,7 @@ class Recomputed:
             raise NotKept(node)
         assert isinstance(node.operation, Foreign)
         grouped = GROUPED.get(node.operation.name)
-        return inputs[0] if grouped is None else grouped(node.operation, plain(inputs[0]), self.kept.layout)
+        return inputs[0] if grouped is None else grouped(node.operation, inputs[0], self.kept.layout)
 
     def may_be_absent(self, node: Node) -> bool:
         """Of the engine: whether a call may give nothing although its inputs are there."""

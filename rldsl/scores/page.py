@@ -16,7 +16,7 @@ from rldsl.scores.kept import Recomputed
 from rldsl.scores.report import LENGTH, Correlation, NodeReport, ScoreReport, per_completion
 from rldsl.scores.samples import Reading, choose_readings
 from rldsl.train.durable import write_atomically
-from rldsl.train.report import highlight, page_template
+from rldsl.train.pages import highlight, page_template
 
 PAGE: Final = "report.html"
 TEMPLATE: Final = "report/scores.html.jinja"

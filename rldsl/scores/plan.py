@@ -21,7 +21,7 @@ from rldsl.graph.model import (
     Size,
     SourceKind,
 )
-from rldsl.graph.spec import DataSpec, FieldSpec, NamedValue, ResponseSpec, Role, Spec
+from rldsl.graph.spec import DataSpec, FieldSpec, NamedValue, ParamSpec, ResponseSpec, Role, Schedule, Spec
 from rldsl.resolve.names import did_you_mean, listed
 from rldsl.rewards.engine.inline import GROUPED, INLINE
 from rldsl.scores.faults import ScoreError
@@ -262,3 +262,20 @@ def _meets_on(spec: Spec, key: int, axes: frozenset[Axis]) -> bool:
 def is_number(element: Element) -> bool:
     """Whether values of the element have a distribution."""
     return element in (Element.REAL, Element.INT, Element.BOOL)
+
+
+def scalar_leaf(plan: Plan, leaf: Leaf) -> list[float] | None:
+    """Parameters and states as they are at the start; progress is 0."""
+    match leaf.kind:
+        case SourceKind.PARAM:
+            return [_number(next(entry for entry in plan.spec.params if entry.name == leaf.owner))]
+        case SourceKind.STATE:
+            return [next(entry.initial for entry in plan.spec.states if entry.name == leaf.owner)]
+        case SourceKind.PROGRESS:
+            return [0.0]
+        case _:
+            return None
+
+
+def _number(param: ParamSpec) -> float:
+    return param.value.start if isinstance(param.value, Schedule) else float(param.value)

@@ -17,7 +17,7 @@ from rldsl.scores.parts import part_names
 from rldsl.scores.plan import Plan, Refused, below, is_number
 from rldsl.scores.shares import Share, shares_of
 from rldsl.scores.states import State, States
-from rldsl.scores.statistics import Distribution, distribution_of, pearson, spearman
+from rldsl.scores.statistics import Distribution, distribution_of, pearson, ranks, spearman
 
 LENGTH = "completion length"  # in characters, among the values that are correlated; no name of a spec has a space
 MOST_MESSAGES = 3  # of failures of one kind that are told apart
@@ -233,7 +233,13 @@ def _correlations(found: Recomputed, numeric: list[NamedValue], values: Mapping[
     columns = {name: column for name, column in every.items() if column is not None}
     pairs = [*((first, second) for first, second in combinations(columns, 2)), *((name, LENGTH) for name in columns)]
     columns[LENGTH] = found.kept.lengths()
-    return tuple(Correlation(first, second, pearson(columns[first], columns[second]), spearman(columns[first], columns[second]))
+    whole = {name: ranks(column) for name, column in columns.items() if np.isfinite(column).all()}  # each is sorted once
+
+    def of_ranks(first: str, second: str) -> float | None:
+        is_whole = first in whole and second in whole
+        return pearson(whole[first], whole[second]) if is_whole else spearman(columns[first], columns[second])
+
+    return tuple(Correlation(first, second, pearson(columns[first], columns[second]), of_ranks(first, second))
                  for first, second in pairs)
 
 

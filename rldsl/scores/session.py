@@ -19,7 +19,6 @@ from rldsl.rewards.kept_calls import Kept
 from rldsl.scores.asking import against, what_if
 from rldsl.scores.estimate import asks_judges, estimate_batches
 from rldsl.scores.groups import Survey, batches, survey
-from rldsl.scores.host import Evaluator
 from rldsl.scores.kept import Recomputed, open_kept
 from rldsl.scores.names import Names, name_nodes
 from rldsl.scores.page import write_page
@@ -103,6 +102,7 @@ def score_and_ask(request: Request, what_ifs: Sequence[str], other: Request | No
 
 def _score_batches(request: Request, plan: Plan, reader: Reader, found: Survey, folder: ScoreFolder) -> int:
     """Every batch that is not there yet; how many there are."""
+    from rldsl.scores.host import Evaluator
     number = -1
     with Evaluator(plan, request.project, ask_all=request.ask_all, keep=request.keep) as evaluator:
         evaluator.check_calls()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from rldsl.emit.evaluate import evaluate
+from rldsl.emit.arrays import ARRAYS
+from rldsl.emit.evaluation import Evaluation
 from rldsl.graph.model import Constant, Elementwise, Foreign, Freeze, Function, Graph, Leaf, Node, Spread
 from rldsl.graph.spec import Schedule, Spec
 from rldsl.kernels.layout import Layout
-from rldsl.rewards.engine.run import plain
 from rldsl.scores.plan import below
 from rldsl.types import BATCH, Element, Stage, Type, point
 
@@ -100,7 +100,7 @@ def _scalar(spec: Spec, key: int) -> float | None:
     if any(isinstance(node.operation, Leaf) and node.key not in values for node in nodes):
         return float("nan")
     leaves = {node.key: [float(values[node.key])] for node in nodes if node.key in values}
-    return float(plain(evaluate(spec.graph, [key], Layout.of({}, {}), leaves)[key])[0])
+    return float(Evaluation(spec.graph, Layout.of({}, {}), leaves, ARRAYS).value(key)[0])
 
 
 def with_weight(spec: Spec, places: tuple[Occurrence, ...], weight: float) -> Spec:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,13 +25,15 @@ from rldsl.rewards.engine.asked import Asked
 from rldsl.rewards.outcome import Failure
 from rldsl.scores.faults import ScoreError
 from rldsl.scores.groups import Batch
-from rldsl.scores.host import Evaluated
 from rldsl.scores.names import Names
 from rldsl.scores.plan import Plan, is_number
 from rldsl.scores.states import WORDS, States, call_states, value_states
 from rldsl.train.durable import explained, remove_unfinished, sync_file, sync_folder, write_atomically
 from rldsl.train.lock import RunLock
 from rldsl.types import Axis, Element
+
+if TYPE_CHECKING:
+    from rldsl.scores.host import Evaluated
 
 IDENTITY, SUMMARY, SPEC, PARTS = "score.json", "summary.json", "spec.rl", "parts"
 SCORES, NODES, EVIDENCE = "scores.parquet", "nodes.parquet", "evidence.jsonl"

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from rldsl.train.charts import Series, render_chart
 from rldsl.train.durable import write_atomically
 from rldsl.train.folder import ENVIRONMENT, PARAMETERS, RunFolder
+from rldsl.train.pages import highlight, page_template, shorten
 from rldsl.train.progress import format_number, format_seconds
 from rldsl.train.report_data import (
     Comparison,
@@ -33,7 +32,6 @@ from rldsl.train.report_data import (
 
 TEMPLATE = "report/report.html.jinja"
 MOST_EVENTS = 200
-LONGEST = 1600  # characters of a text that are shown
 CPU_TOLERANCE = 1e-5  # what the sampler's log-probabilities may differ from the trainer's on a CPU
 
 WATCHED = {
@@ -59,14 +57,6 @@ _GROUP_TITLES = {
     "completions": "response length",
     "clip_ratio": "clipped share",
 }
-
-_TOKENS = re.compile(
-    r"(?P<comment>\#[^\n]*)|(?P<string>\"(?:\\.|[^\"\\\n])*\")|(?P<number>\b\d+(?:\.\d+)?(?:e-?\d+)?\b)"
-    r"|(?P<word>\b(?:import|data|policy|critic|scorer|embedder|judge|rollout|response|given|reward|rubric|fn|extern|let"
-    r"|state|sampler|objective|for|maximize|minimize|guard|else|stop|skip|warn|train|repeat|stage|draw|update|with|every"
-    r"|when|reset|evaluate|save|eval|on|report|plan|test|expect|param|from|in|weight|penalty|veto|gate)\b)"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -123,36 +113,6 @@ def render_report(path: Path) -> str:
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
     return html
-
-
-def highlight(text: str) -> Markup:
-    """The spec's text, escaped, its words, numbers, texts and comments marked; no mark crosses a line."""
-    parts, end = [], 0
-    for match in _TOKENS.finditer(text):
-        parts.append(escape(text[end : match.start()]))
-        parts.append(Markup('<span class="{}">{}</span>').format(match.lastgroup, match[0]))
-        end = match.end()
-    return Markup("").join([*parts, escape(text[end:])])
-
-
-def page_template(name: str, filters: Mapping[str, Callable[..., str]]) -> Any:
-    """A page of `codegen/report`: everything is escaped, `short` cuts long texts."""
-    environment = Environment(
-        loader=FunctionLoader(_read_template), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    environment.filters["short"] = _shorten
-    environment.filters.update(filters)
-    return environment.get_template(name)
-
-
-def _read_template(name: str) -> str:
-    """In a wheel `codegen` lies in the package, in a checkout beside it."""
-    package = Path(__file__).parents[1]
-    found = next(
-        base / "codegen" / name for base in (package, package.parent) if (base / "codegen" / name).is_file()
-    )
-    return found.read_text("utf-8")
 
 
 def _headline(
@@ -246,15 +206,11 @@ def _doc_comment(spec: str) -> str:
     return " ".join(lines)
 
 
-def _shorten(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text) - LONGEST:,} more characters)"
-
-
 def _render_value(value: object) -> str:
     """A reward's value: absent, a number, or what it is."""
     if value is None:
         return "absent"
-    return format_number(float(value)) if isinstance(value, int | float) else _shorten(json.dumps(value))
+    return format_number(float(value)) if isinstance(value, int | float) else shorten(json.dumps(value))
 
 
-__all__ = ["Comparison", "Figure", "Section", "highlight", "render_report", "write_report"]
+__all__ = ["Comparison", "Figure", "Section", "render_report", "write_report"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,23 @@ def test_a_what_if_asks_the_folder_and_nobody_else(rldsl: Command, project: Path
     assert "mean 0.225 → 0.3" in found.out
     assert "coefficient of `right` in `total`: 0.75 → 0" in found.out
     assert {name: Path("scores/mine-rows", name).stat().st_mtime_ns for name in kept} == before
+
+
+def test_a_what_if_over_a_whole_folder_imports_no_torch(rldsl: Command, project: Path) -> None:
+    """Whatever is asked of it: another weight, a parameter, a reward over the groups; and the report is written anew."""
+    assert rldsl("score", "mine.rl", "rows.jsonl", "--quiet").status == 0
+    page = project / "scores/mine-rows/report.html"
+    before = page.stat().st_mtime_ns
+    heavy = ("torch", "numba", "transformers", "tensorboard", "aiohttp")
+    for change in ("right weight 0; places weight 1", "weight = 0.5", "total = right * places - std(right, per: prompt)"):
+        code = (f"import sys; sys.argv = ['rldsl', 'score', 'mine.rl', 'rows.jsonl', '--quiet', '--what-if', {change!r}]\n"
+                "from rldsl.cli import main\n"
+                "try:\n    main()\nexcept SystemExit as left:\n    assert not left.code, left.code\n"
+                f"print([name for name in {heavy!r} if name in sys.modules])")
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+        assert f"what if {change}: total" in done.stdout
+        assert done.stdout.splitlines()[-1] == "[]"
+    assert page.stat().st_mtime_ns > before
 
 
 def test_a_second_scoring_runs_a_function_again_only_where_it_is_told_to(rldsl: Command, project: Path) -> None:

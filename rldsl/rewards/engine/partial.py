@@ -13,10 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from rldsl.emit.evaluate import Evaluation, Value
+from rldsl.emit.evaluation import Arithmetic, Evaluation, Found
 from rldsl.graph.model import (
     Elementwise,
     Foreign,
@@ -46,7 +44,7 @@ CLOSING: Final[Mapping[Function, float]] = {
 class Calls(Protocol):
     """What is to be known of calls."""
 
-    def at_once(self, node: Node, inputs: Sequence[Value], marks: Mask | None) -> Any:
+    def at_once(self, node: Node, inputs: Sequence[Found], marks: Mask | None) -> Any:
         """The value of a call that is not known beforehand; `marks` are its open places."""
 
     def may_be_absent(self, node: Node) -> bool:
@@ -54,18 +52,18 @@ class Calls(Protocol):
 
 
 class Partial:
-    """`known` are values by node, `open_` marks the places of those that nobody, or not everybody, was asked for. `within` are
-    the nodes that are looked at, in the order of the graph. `firm` holds values that come from none of the marked ones, for
-    the next look at the same graph."""
+    """`arithmetic` computes. `known` are values by node, `open_` marks the places of those that nobody, or not everybody, was
+    asked for. `within` are the nodes that are looked at, in the order of the graph. `firm` holds values that come from none of
+    the marked ones, for the next look at the same graph."""
 
-    def __init__(self, graph: Graph, layout: Layout, known: Mapping[int, Any], open_: Mapping[int, Mask],
-                 calls: Calls, within: Sequence[int], firm: dict[int, Value] | None = None) -> None:
+    def __init__(self, graph: Graph, layout: Layout, arithmetic: Arithmetic, known: Mapping[int, Any], open_: Mapping[int, Mask],
+                 calls: Calls, within: Sequence[int], firm: dict[int, Found] | None = None) -> None:
         self.graph, self.places, self.known, self._calls = graph, Places(layout), known, calls
         self.open: dict[int, Mask] = {key: marks for key, marks in open_.items() if marks.any()}
         self._blank = {key for key in self.open if key not in within and graph[key].type.optional}
         self._closed: dict[int, tuple[Mask, float]] = {}
-        self._evaluation = Evaluation(graph, layout, known, settle=self._settle, foreign=lambda node, inputs: calls.at_once(
-            node, inputs, self.open.get(node.key)))
+        self._evaluation = Evaluation(graph, layout, known, arithmetic, settle=self._settle,
+                                      foreign=lambda node, inputs: calls.at_once(node, inputs, self.open.get(node.key)))
         self._firm, self._moving = firm, set(open_)
         self._evaluation.values.update(firm or {})
         for node in (graph[key] for key in within):
@@ -78,7 +76,7 @@ class Partial:
             if node.key in self.open and node.type.optional and self._may_be_blank(node):
                 self._blank.add(node.key)
 
-    def value(self, key: int) -> Value:
+    def value(self, key: int) -> Found:
         """The value; it means nothing at open places."""
         return self._evaluation.value(key)
 
@@ -86,17 +84,14 @@ class Partial:
         """A value as an array."""
         return np.asarray(self.value(key), dtype=np.float64)
 
-    def whole(self, key: int) -> Value:
+    def whole(self, key: int) -> Found:
         """The value, absent at open places."""
         value, marks = self.value(key), self.open.get(key)
         if marks is None:
             return value
         if isinstance(value, list):
             return [None if is_open else item for item, is_open in zip(value, marks.tolist(), strict=True)]
-        assert isinstance(value, Tensor)
-        found = value.clone()
-        found[torch.from_numpy(marks)] = torch.nan
-        return found
+        return self._evaluation.arithmetic.put(value, marks, np.nan)
 
     # ------------------------------------------------------------------ what is open
     def _marks(self, node: Node) -> Mask:
@@ -238,12 +233,11 @@ class Partial:
             case _:
                 return node.type.optional
 
-    def _settle(self, node: Node, value: Value) -> Value:
+    def _settle(self, node: Node, value: Found) -> Found:
         """The computed value, with what decides it where an open input may not."""
         if self._firm is not None and node.key not in self._moving:
             self._firm[node.key] = value
         closed = self._closed.get(node.key)
         if closed is None or not closed[0].any():
             return value
-        assert isinstance(value, Tensor)
-        return torch.where(torch.from_numpy(closed[0]), closed[1], value)
+        return self._evaluation.arithmetic.put(value, *closed)

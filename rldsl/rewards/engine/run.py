@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from rldsl.diagnostics import InternalError
-from rldsl.emit.evaluate import Value
+from rldsl.emit.evaluate import DOUBLE, Value
 from rldsl.graph.expanding import made_below
 from rldsl.graph.model import Foreign, Graph, Node
 from rldsl.graph.order import ancestors
@@ -169,7 +169,7 @@ class HostRun:
                 record = self.asked.get(node.key) if node.key in visible else None
                 known[node.key] = absent_column(node, places) if record is None else record.values
                 marks[node.key] = np.ones(places, np.bool_) if record is None else record.open
-        return Partial(self.graph, layout, known, marks, self, within, self._firm)
+        return Partial(self.graph, layout, DOUBLE, known, marks, self, within, self._firm)
 
     def _tier(self, node: Node) -> Tier:
         if node.key not in self._tiers:

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from rldsl.compiler import check_source
+from rldsl.emit.arrays import ARRAYS
 from rldsl.emit.evaluate import evaluate
+from rldsl.emit.evaluation import Evaluation
 from rldsl.graph.model import Foreign, Node
 from rldsl.loading import project_loader
 from rldsl.rewards.engine.run import plain
@@ -81,6 +83,9 @@ def check(seed: int) -> int:
         return freely.call(node.operation, [list(plain(value)) for value in inputs]).values
     keys, all_keys = ([key_of(spec, name) for name in names] for names in (roots, ["a", "b", "c"]))
     expected = evaluate(spec.graph, all_keys, whole.layout(), whole.known, foreign=asked)
+    plainly = Evaluation(spec.graph, whole.layout(), whole.known, ARRAYS, foreign=asked)
+    for key in all_keys:  # without torch, as kept values are computed anew
+        np.testing.assert_allclose(plainly.value(key), np.asarray(expected[key]), rtol=1e-12, atol=0, err_msg=text)
     run.run(keys, all_keys)
     spared = sum(map(len, freely.asked.values())) - sum(map(len, table.asked.values()))
     for key in keys:
