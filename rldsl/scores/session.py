@@ -1,4 +1,7 @@
-"""One scoring from beginning to end: read, group, score batch by batch, join, report. Prints nothing."""
+"""One scoring from beginning to end: read, group, score batch by batch, join, report. Prints nothing.
+
+What evaluates needs torch, and is imported where something is scored: answers to what-ifs come without.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,6 @@ from rldsl.rewards.judging.forecast import Estimate
 from rldsl.rewards.judging.keep import Keep
 from rldsl.rewards.kept_calls import Kept
 from rldsl.scores.asking import against, what_if
-from rldsl.scores.estimate import asks_judges, estimate_batches
 from rldsl.scores.groups import Survey, batches, survey
 from rldsl.scores.kept import Recomputed, open_kept
 from rldsl.scores.names import Names, name_nodes
@@ -79,6 +81,8 @@ def score_spec(request: Request) -> ScoreReport:
 def estimate_spec(request: Request) -> tuple[int, Estimate]:
     """How many completions there are, and what judges would take for them. Reads the file; makes no folder, asks nobody. Raises
     `ScoreError` and `DataErrors` as `score_spec` does."""
+    from rldsl.scores.estimate import estimate_batches
+    from rldsl.scores.host import Evaluator
     plan = plan_scores(request.spec, request.rollout)
     reader = Reader(plan, request.given)
     found = survey(reader)
@@ -102,6 +106,7 @@ def score_and_ask(request: Request, what_ifs: Sequence[str], other: Request | No
 
 def _score_batches(request: Request, plan: Plan, reader: Reader, found: Survey, folder: ScoreFolder) -> int:
     """Every batch that is not there yet; how many there are."""
+    from rldsl.scores.estimate import asks_judges, estimate_batches
     from rldsl.scores.host import Evaluator
     number = -1
     with Evaluator(plan, request.project, ask_all=request.ask_all, keep=request.keep) as evaluator:
