@@ -26,7 +26,7 @@ from rldsl.graph.divergences import DIVERGENCES
 from rldsl.graph.model import ReadKind
 from rldsl.graph.staged import HeadGroup, Input, StagedObjective
 from rldsl.kernels.layout import Layout
-from rldsl.kernels.rows import Rows
+from rldsl.kernels.rows import Other, Rows
 from rldsl.kernels.supports import Support
 from rldsl.program import CompiledObjective
 from rldsl.torch_backend import TorchBackend
@@ -264,8 +264,9 @@ def _outcome(objective: CompiledObjective, case: _Case, rows: Mapping[GroupKey, 
     """Loss and gradients, at once or in runs of at most so many rows."""
     if isinstance(objective.runner, TorchBackend):
         objective.runner.disturb = _disturbed if disturb else None
-    live = {key: _live(entry) for key, entry in rows.items()}
-    direct = {key: value.clone().requires_grad_() for key, value in case.direct.items()}
+    device = objective.runner.device
+    live = {key: _live(entry, device) for key, entry in rows.items()}
+    direct = {key: value.to(device, copy=True).requires_grad_() for key, value in case.direct.items()}
     batch = objective.batch(case.layout, case.inputs)
     runs = [whole(objective.staged, case.layout)]
     if most_rows is not None:
@@ -289,7 +290,7 @@ def _divergences(batch: UpdateBatch) -> Numbers:
 
 
 def _gradients(name: str, tensors: Sequence[Tensor | None]) -> dict[str, Numbers]:
-    given = [np.zeros(tensor.numel()) if tensor.grad is None else tensor.grad.double().numpy().reshape(-1)
+    given = [np.zeros(tensor.numel()) if tensor.grad is None else tensor.grad.double().cpu().numpy().reshape(-1)
              for tensor in tensors if tensor is not None]
     return {name: np.concatenate(given)} if given else {}
 
@@ -303,12 +304,16 @@ def _direct_of_run(objective: CompiledObjective, direct: Mapping[int, Tensor], r
     return {read.key: direct[read.key][run.of(read)] for read in objective.staged.direct}
 
 
-def _live(rows: Rows) -> Rows:
-    """Leaves of their own."""
+def _live(rows: Rows, device: torch.device) -> Rows:
+    """Leaves of their own, where the kernels run."""
     def leaf(given: Tensor | None) -> Tensor | None:
-        return None if given is None else given.detach().clone().requires_grad_()
+        return None if given is None else given.detach().to(device, copy=True).requires_grad_()
 
-    return replace(rows, hidden=leaf(rows.hidden), weight=leaf(rows.weight), logits=leaf(rows.logits))
+    others: dict[str, Other] = {}
+    for name, other in rows.others.items():
+        others[name] = other.to(device) if isinstance(other, Tensor) else (other[0].to(device), other[1].to(device))
+    return replace(rows, targets=rows.targets.to(device), hidden=leaf(rows.hidden), weight=leaf(rows.weight),
+                   logits=leaf(rows.logits), others=others)
 
 
 def _moved(rows: Mapping[GroupKey, Rows]) -> dict[GroupKey, Rows]:

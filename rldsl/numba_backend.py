@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from rldsl.batch import GroupKey, Numbers, Run, UpdateBatch, new_batch
@@ -29,6 +30,7 @@ class NumbaBackend:
 
     def __init__(self, staged: StagedObjective, chunk_bytes: int) -> None:
         self.staged, self.chunk_bytes = staged, chunk_bytes
+        self.device = torch.device("cpu")
         self.workspaces = Workspaces()
         self._combine = Combine(staged)
         self._module = load_module(self._combine.text, f"numba_{staged.name}")

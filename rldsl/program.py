@@ -35,7 +35,9 @@ CHUNK_BYTES = 128 << 20
 
 
 class Backend(Protocol):
-    """What runs a staged objective."""
+    """What runs a staged objective, on tensors of `device`."""
+
+    device: torch.device
 
     def begin(self, layout: Layout, inputs: Mapping[str, Numbers]) -> UpdateBatch:
         """An update batch of which nothing is read, with its normalisers."""

@@ -40,6 +40,7 @@ class TorchBackend:
 
     def __init__(self, staged: StagedObjective, dtype: torch.dtype, meaning: Meaning | None = None) -> None:
         self.staged, self.dtype, self.meaning = staged, dtype, meaning
+        self.device = torch.device("cpu")
         self.disturb: Callable[[ReadKind, Numbers], Numbers] | None = None  # how `certify` learns what rounding does
         self._combine = Combine(staged, "torch")
 

@@ -210,15 +210,12 @@ class TritonBackend:
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
-        """On this device, in the dtypes that are said here. The interpreter computes in numpy, masked lanes too: what these
-        hold raises no warning."""
+        """On this device, in the dtypes that are said here."""
         with ExitStack() as stack:
             stack.enter_context(torch.no_grad())
             stack.enter_context(torch.autocast(self.device.type, enabled=False))
             if self.device.type == "cuda":
                 stack.enter_context(torch.cuda.device(self.device))
-            else:
-                stack.enter_context(np.errstate(all="ignore"))
             yield
 
 

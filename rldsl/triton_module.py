@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 import torch
 
-from rldsl.emit.load import load_module
 from rldsl.emit.parameters import Parameter
 from rldsl.emit.to_head import RowShape, row_shape
-from rldsl.emit.triton.interpreter import is_interpreted, mend_interpreter
+from rldsl.emit.triton import emit_triton
+from rldsl.emit.triton.interpreter import is_interpreted
+from rldsl.emit.triton.load import load_triton
 from rldsl.graph.staged import StagedObjective
 from rldsl.kernels.device.chunks import LEAST_ROWS, RowLaunches, Tile
 from rldsl.kernels.device.cuda import unusable
@@ -46,11 +47,8 @@ class TritonModule:
 
 def load_objective(staged: StagedObjective) -> TritonModule:
     """Emit, and import."""
-    from rldsl.emit.triton import emit_triton
     emitted = emit_triton(staged)
-    if is_interpreted():
-        mend_interpreter()
-    return TritonModule(load_module(emitted.text, f"triton_{staged.name}"), tuple(row_shape(group) for group in staged.groups),
+    return TritonModule(load_triton(emitted.text, f"triton_{staged.name}"), tuple(row_shape(group) for group in staged.groups),
                         emitted.prepare, emitted.coefficients, emitted.values, emitted.fused)
 
 
@@ -85,7 +83,7 @@ class TritonOptions:
             raise RuntimeError(f"the Triton kernels run on a CUDA device, not on {self.device}: {ELSEWHERE}, or {INTERPRETED}")
         fault = unusable()
         if fault is not None:
-            raise RuntimeError(f"the Triton back end cannot run here, {fault}: {ELSEWHERE}, or {INTERPRETED}")
+            raise RuntimeError(f"the Triton back end cannot run here: {fault}; {ELSEWHERE}, or {INTERPRETED}")
         return self.device if self.device is not None and self.device.index is not None else \
             torch.device("cuda", torch.cuda.current_device())
 

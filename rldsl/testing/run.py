@@ -51,7 +51,7 @@ Evaluate = Callable[[TestSpec, Mapping[int, Array], Layout], dict[int, Array]]
 
 
 def run_test(spec: Spec, test: TestSpec, backend: str, project: Path = Path()) -> TestResult:
-    """All expectations of a test on one back end (`torch`, `numba`, `triton`); extern functions are those of the folder `project`."""
+    """All expectations of a test on one back end (`torch`, `numba`, `triton`); extern functions are those of `project`."""
     layout = layout_of(test)
     leaves = {given.key: np.asarray(given.values, dtype=np.float64) for given in test.given if not given.texts}
     leaves |= {param.key: np.asarray([_start(param.value)]) for param in params_of(spec, test)}

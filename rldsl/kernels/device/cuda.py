@@ -39,7 +39,7 @@ def to_host(values: Tensor) -> tuple[Tensor, torch.cuda.Event]:
 def unusable() -> str | None:
     """Why the current CUDA device cannot run the kernels, in a sentence; None where it can."""
     if not torch.cuda.is_available():
-        return "there is no CUDA device here"
+        return "there is no CUDA device"
     name, capability = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
     if capability < OLDEST:
         return f"{name} has compute capability {capability[0]}.{capability[1]}, and the kernels need 8.0 (an A100) or newer"
