@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from rldsl.emit.evaluate import Expanded, extended
 from rldsl.graph.model import Foreign, Leaf, Node, Read, ReadKind, SourceKind
 from rldsl.graph.spec import NamedValue, ParamSpec, ResponseSpec, Schedule, Spec
 from rldsl.kernels.layout import Layout
+from rldsl.resolve.names import did_you_mean, listed
 from rldsl.rewards.engine.run import HostRun
 from rldsl.rewards.handled import unhandled_below
 from rldsl.rewards.hosting import open_host
@@ -23,6 +24,8 @@ from rldsl.types import BATCH, Level
 if TYPE_CHECKING:
     from rldsl.rewards.reading import TextReads
 
+RECORDED: Final = ("finished", "ids", "prompt_ids")
+"""What may be said of texts beside the fields of the data."""
 Numbers = npt.NDArray[np.float64]
 
 
@@ -93,6 +96,7 @@ class CompiledReward:
     def _batch(self, texts: Sequence[str], samples: int | Sequence[int], columns: Mapping[str, Sequence[Any]]) -> _Batch:
         if isinstance(texts, str):
             raise RewardError("texts are a list of answers, not one text")
+        self._check_columns(columns)
         counts = _counts(len(texts), samples)
         rows, sample = self.response.prompt_axis.name, self.response.sample_axis.name
         layout = Layout.of({rows: BATCH.name, sample: rows}, {rows: [len(counts)], sample: counts})
@@ -101,6 +105,16 @@ class CompiledReward:
             if isinstance(node.operation, Leaf):
                 leaves[node.key] = self._leaf(node, node.operation, texts, len(counts), columns)
         return _Batch(layout, leaves)
+
+    def _check_columns(self, columns: Iterable[str]) -> None:
+        """Raises where a column is neither a field of the spec's data nor what a rollout records of a text."""
+        fields = [field.name for entry in self.spec.data for field in entry.fields]
+        known = [*dict.fromkeys(fields), *RECORDED]
+        for name in columns:
+            if name not in known:
+                near = did_you_mean(name, known)
+                raise RewardError(f"`{self.reward.name}` knows no column `{name}`" + (f": {near}" if near else "")
+                                  + f"; there are {listed(known)}")
 
     def _read(self, reads: TextReads, run: HostRun, texts: Sequence[str], layout: Layout,
               columns: Mapping[str, Sequence[Any]]) -> None:

@@ -27,6 +27,7 @@ def serve_file(spec: Path, address: str, reward: str | None, maps: Sequence[str]
     try:
         host, port = written_address(address)
         with LiveScores(compiled, folder_of(spec), reward, rollout=rollout, maps=written_maps(maps)) as scores:
+            scores.check()
             serve(scores, host, port, lambda url: print(f"`{scores.reward.name}` of {spec} at {url}", flush=True))
     except (ScoreError, DataErrors) as fault:
         return _said(fault)

@@ -22,7 +22,7 @@ def reward_function(spec: Path | str, reward: str | None = None, *, maps: Mappin
     of one call, so that a process has to hold whole groups (`num_generations` divides the batch of each device). Raises
     `ScoreError` where a call has failed and the spec does not say what that means.
     """
-    scores = load_scores(spec, reward, maps=maps, overrides=overrides, drawn=True)
+    scores = load_scores(spec, reward, maps=maps, overrides=overrides, drawn=True).check()
 
     def call(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
         return scores.values(rows_of(prompts, completions, columns))

@@ -32,7 +32,7 @@ def rubric(spec: Path | str, reward: str | None = None, *, maps: Mapping[str, st
         version = getattr(verifiers, "__version__", "")
         raise ScoreError(f"verifiers {version} has no `Rubric`", "its later versions score otherwise.",
                          f"{INSTALL}, or let its own code ask `rldsl score --serve`") from None
-    scores = load_scores(spec, reward, maps=maps, overrides=overrides, drawn=True)
+    scores = load_scores(spec, reward, maps=maps, overrides=overrides, drawn=True).check()
     return _made(base, scores)
 
 

@@ -29,7 +29,7 @@ def compute_score(spec: Path | str, reward: str | None = None, *, maps: Mapping[
     others by `maps` (`question=extra_info.question`). A reward that compares completions is refused, since verl hands over
     one at a time. verl has no absent reward: one without a value raises `ScoreError`, as a failed one does.
     """
-    scores = load_scores(spec, reward, maps=maps, overrides=overrides, drawn=True)
+    scores = load_scores(spec, reward, maps=maps, overrides=overrides, drawn=True).check()
     name = scores.reward.name
     if scores.meets_others:
         scores.close()

@@ -22,7 +22,7 @@ from rldsl.elaborate.values import (
 )
 from rldsl.graph.model import Constant, Setting
 from rldsl.resolve.names import listed
-from rldsl.rewards.signatures import check_constant, check_groups, check_settings, primitive_for, result_of
+from rldsl.rewards.signatures import check_constant, check_failing, check_groups, check_settings, primitive_for, result_of
 from rldsl.syntax import tree
 from rldsl.types import NUMERIC, Element, Type
 
@@ -41,6 +41,11 @@ def call_host(ctx: Context, env: Environment, call: tree.Call, name: str) -> Val
     primitive = primitive_for(name, written.names)
     assert primitive is not None
     by_name = {parameter.name: parameter for parameter in primitive.parameters}
+    idle = [word for word in written.names if word not in by_name and not primitive.others]
+    if idle:
+        lacking = " and ".join(f"`{word}`" for word, _ in PRIMITIVES[name].without)
+        return _problems(ctx, env, call, name, (f"`{idle[0]}` is without effect where no {lacking} is given",),
+                         _form(name, full.parameters, full.others))
     ordered = [entry for entry in call.arguments if entry.name is None] + \
         [entry for entry in call.arguments if entry.name is not None]
     inputs: list[tuple[str, int]] = []
@@ -51,7 +56,10 @@ def call_host(ctx: Context, env: Environment, call: tree.Call, name: str) -> Val
         if not take(ctx, env, primitive.name, parameter, argument.value, inputs, settings, parts):
             return FailedValue()
     result = result_of(primitive, settings)
-    if (trouble := check_settings(settings) or check_groups(primitive, written.names)) is not None:
+    elements = {word: ctx.type_of(key).element for word, key in inputs}
+    trouble = check_settings(settings) or check_groups(primitive, written.names) \
+        or check_failing(primitive.name, settings, elements)
+    if trouble is not None:
         return _problems(ctx, env, call, name, (trouble,), _form(name, full.parameters, full.others))
     if not inputs:
         return _problems(ctx, env, call, name, ("at least one argument has to be a value, not a constant",),

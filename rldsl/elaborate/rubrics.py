@@ -48,7 +48,7 @@ def check_rubrics(ctx: Context) -> None:
 
 
 def _judge(ctx: Context, env: Environment, item: tree.Rubric) -> str | None:
-    value = elaborate(ctx, env, tree.Name(item.judge, span=item.span)) if item.judge in env.scope.bindings else None
+    value = elaborate(ctx, env, tree.Name(item.judge, span=item.judge_span)) if item.judge in env.scope.bindings else None
     model = ctx.tables.models.get(value.name) if isinstance(value, ModelValue) else None
     if isinstance(value, FailedValue) or item.judge in env.scope.missing:
         return None
@@ -58,7 +58,7 @@ def _judge(ctx: Context, env: Environment, item: tree.Rubric) -> str | None:
               if isinstance(found, tree.Model) and found.role == "judge"]
     what = f"it is a {model.role.value}" if model is not None else "judged by an unknown model" if value is None \
         else f"it is {describe(value)}"
-    ctx.report(error("RL011", f"there is no judge `{item.judge[:30]}`", item.span, what[:40],
+    ctx.report(error("RL011", f"there is no judge `{item.judge[:30]}`", item.judge_span, what[:40],
                      why="a rubric is read by a judge.", fix=did_you_mean(item.judge, judges)
                      or f"`judge {item.judge} from openai(model: \"…\", base_url: env(\"JUDGE_URL\"))`"))
     return None

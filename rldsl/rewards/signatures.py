@@ -77,6 +77,11 @@ _MOST_FAILURES = Parameter("most_failures", _NUMBER, None, constant=True, form=F
 """The share of an iteration's calls above which failures stop a run; None: 10 %, and no fewer than 4 of them."""
 
 
+def _infallible(name: str, parameters: tuple[Parameter, ...], doc: str) -> Primitive:
+    """A verifier that cannot fail."""
+    return Primitive(name, parameters, Element.REAL, BINARY, False, doc)
+
+
 def _verifier(name: str, parameters: tuple[Parameter, ...], doc: str, interval: Interval = BINARY,
               **more: Iterable[tuple[str, str]]) -> Primitive:
     without = tuple(more.get("without", ()))
@@ -128,7 +133,7 @@ the run, handled or not.
 """
 
 _VERIFIERS = (
-    _verifier("verify.equal", (_input("text"), _input("answer"), *_NORMAL),
+    _infallible("verify.equal", (_input("text"), _input("answer"), *_NORMAL),
               f"1 where the texts are the same, else 0. {_NORMAL_DOC}"),
     _verifier("verify.number",
               (_input("text"), Parameter("answer", (Element.TEXT, *_NUMBER), None), _constant("tolerance", _NUMBER, 0.0),
@@ -144,10 +149,10 @@ _VERIFIERS = (
     _verifier("verify.choice", (_input("text"), _input("answer"), _LETTERS),
               f"1 where the text settles on the letter `answer`, one of the letters `of`, else 0. {_PLACE_OF_CHOICE} An answer "
               "that is none of the letters has failed."),
-    _verifier("verify.tags", (_input("text"), _constant("tags", _TEXT), _choice("outside", "anything", "nothing")),
+    _infallible("verify.tags", (_input("text"), _constant("tags", _TEXT), _choice("outside", "anything", "nothing")),
               "1 where each of `tags` (`\"think answer\"`) is opened once (`<think>`), closed once, and stands after the one "
               "before it, else 0. `outside: nothing`: and only white space stands outside of them."),
-    _verifier("verify.xml", (_input("text"),),
+    _infallible("verify.xml", (_input("text"),),
               "1 where the text is one well-formed XML element, else 0. Document types and entities of its own are refused."),
     _verifier("verify.regex",
               (_input("text"), _input("pattern"), _choice("match", "anywhere", "whole", "start"),
@@ -285,6 +290,14 @@ def check_settings(settings: Mapping[str, Setting]) -> str | None:
     if settings.get("unit") and settings.get("units", "ignore") == "ignore":
         return "`unit` is what an answer without one is in, and no units are read: write `units: optional` or `units: required`"
     return code.check_isolation(settings)
+
+
+def check_failing(primitive: str, settings: Mapping[str, Setting], inputs: Mapping[str, Element]) -> str | None:
+    """Why a bound on failures says nothing of a call that has these inputs, as a sentence; None if it says something."""
+    if "most_failures" not in settings or primitive != "verify.number" or inputs.get("answer") is Element.TEXT:
+        return None
+    return ("`most_failures` is without effect: `verify.number` fails where an answer that is a text has no number, and here the "
+            "answer is a number")
 
 
 def check_groups(primitive: Primitive, written: Iterable[str]) -> str | None:

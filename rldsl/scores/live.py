@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,11 +23,13 @@ from rldsl.scores.groups import Batch, Indices, Survey, survey
 from rldsl.scores.host import Evaluated, Evaluator
 from rldsl.scores.names import name_nodes
 from rldsl.scores.plan import Plan, is_number, meets_others, narrow, plan_scores
+from rldsl.scores.reach import unreachable
 from rldsl.scores.reading import Given, Reader
 from rldsl.scores.states import State, call_states, unanswered, value_states
 from rldsl.types import Axis
 
 ORIGIN = "what was handed over"
+INFINITE = "infinite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,8 @@ class Scoring:
     stopped: int = 0
 
     def document(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return {"completions": [asdict(entry) for entry in self.completions], "cost": asdict(self.cost), "seconds": self.seconds}
+        """As plain JSON, which has no infinity: there the value is null and its state `infinite`."""
+        return {"completions": [_document(entry) for entry in self.completions], "cost": asdict(self.cost), "seconds": self.seconds}
 
 
 class LiveScores:
@@ -82,6 +85,18 @@ class LiveScores:
     def close(self) -> None:
         """End the child processes."""
         self._evaluator.__exit__()
+
+    def check(self) -> LiveScores:
+        """Itself, for whoever begins to serve. Raises `ScoreError`, closed, where a function cannot be loaded, a judge cannot be
+        asked at all, or its server does not answer. Sends no question."""
+        try:
+            self._evaluator.check_calls()
+            for name, trouble in unreachable(self.plan).items():
+                raise ScoreError(f"judge `{name}` cannot be reached", f"{trouble}.", "start it, or mend its `base_url`")
+        except ScoreError:
+            self.close()
+            raise
+        return self
 
     @property
     def meets_others(self) -> bool:
@@ -127,6 +142,25 @@ class LiveScores:
             raise ScoreError(f"`{name}` has no value {scoring.stopped} times", "the spec says `else stop`.",
                              "mend what is not found, or write `else 0` or `else skip`")
         return [entry.values[name] for entry in scoring.completions]
+
+
+def _document(entry: Scored) -> dict[str, Any]:
+    infinite = [name for name, value in entry.values.items() if _finite(value) != value]
+    return {"values": _finite(dict(entry.values)), "states": {**entry.states, **dict.fromkeys(infinite, INFINITE)},
+            "evidence": _finite(dict(entry.evidence))}
+
+
+def _finite(value: Any) -> Any:
+    """JSON without numbers that it cannot hold."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {name: _finite(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_finite(part) for part in value]
+        case _:
+            return value
 
 
 def load_scores(path: Path | str, reward: str | None = None, *, rollout: str | None = None,

@@ -8,6 +8,7 @@ Where nobody was asked for a part, because it decides nothing there, it counts w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from rldsl.rewards.engine.asked import Mask
 from rldsl.scores.kept import Numbers, Recomputed
 from rldsl.scores.parts import part_names
 from rldsl.scores.plan import is_inline, is_number
+from rldsl.scores.statistics import scaled
 from rldsl.types import BATCH
 
 _SUMS = frozenset({Function.ADD, Function.SUBTRACT, Function.NEGATE})
@@ -74,7 +76,8 @@ def _filled(values: Numbers, open_: Mask | None, parts: int) -> Numbers:
 
 def _mean(values: Numbers) -> float:
     present = values[~np.isnan(values)]
-    return float(present.mean()) if len(present) else float("nan")
+    small, power = scaled(present)
+    return math.ldexp(float(small.mean()), power) if len(present) else float("nan")
 
 
 def _shares(found: Recomputed, reward: NamedValue, part: Part, base: Numbers, values: Mapping[int, Numbers]) -> Iterator[Share]:
@@ -97,7 +100,8 @@ def _share(found: Recomputed, reward: NamedValue, part: Part, base: Numbers, val
     """With `values` as the reward's parts."""
     without = Recomputed(found.plan, found.names, found.kept, {**found.fixed, **values}).values([reward.key])[reward.key]
     both = np.isfinite(base) & np.isfinite(without)
-    whole, moved = base[both], (base - without)[both]
+    (whole, rest), _ = scaled(np.stack([base[both], without[both]]))
+    moved = whole - rest
     spread = float(whole.max() - whole.min()) if len(whole) else 0.0
     if spread == 0.0:
         return Share(reward.name, part.label, part.kind, None, None)

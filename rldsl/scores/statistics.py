@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,7 @@ Numbers = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 BINS: Final = 12
+SAFE: Final = 200  # powers of two of which fourth powers are summed without passing a bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,29 @@ def distribution_of(values: Numbers) -> Distribution:
     found = values[np.isfinite(values)]
     if not len(found):
         return Distribution(0, None, None, None, None, None, ())
-    low, middle, high = (float(value) for value in np.quantile(found, (0.25, 0.5, 0.75)))
-    first, last = float(found.min()), float(found.max())
-    counts = np.histogram(found, bins=BINS, range=(first, last))[0] if last > first else np.array([len(found)])
-    return Distribution(len(found), float(found.mean()), float(found.std(ddof=1)) if len(found) > 1 else None, first,
-                        (low, middle, high), last, tuple(int(count) for count in counts))
+    small, power = scaled(found)
+    low, middle, high = (_grown(value, power) for value in np.quantile(small, (0.25, 0.5, 0.75)))
+    first, last = float(small.min()), float(small.max())
+    counts = np.histogram(small, bins=BINS, range=(first, last))[0] if last > first else np.array([len(found)])
+    sd = _grown(float(small.std(ddof=1)), power) if len(found) > 1 else None
+    return Distribution(len(found), _grown(float(small.mean()), power), sd, float(found.min()), (low, middle, high),
+                        float(found.max()), tuple(int(count) for count in counts))
+
+
+def _grown(value: float, power: int) -> float:
+    """A scaled number as it was; the deviation of the largest numbers there are may be none."""
+    try:
+        return math.ldexp(value, power)
+    except OverflowError:
+        return math.inf
+
+
+def scaled(values: Numbers) -> tuple[Numbers, int]:
+    """The values divided by a power of two, exactly but for numbers that are nothing beside the largest, and that power."""
+    power = int(np.frexp(np.abs(values).max())[1]) if values.size else 0
+    power = power if abs(power) > SAFE else 0
+    found: Numbers = np.ldexp(values, -power)
+    return found, power
 
 
 def pearson(x: Numbers, y: Numbers) -> float | None:
@@ -46,6 +66,7 @@ def pearson(x: Numbers, y: Numbers) -> float | None:
     x, y = x[both], y[both]
     if len(x) < 2 or x.min() == x.max() or y.min() == y.max():
         return None
+    x, y = scaled(x)[0], scaled(y)[0]
     x, y = x - x.mean(), y - y.mean()
     return float(np.clip((x @ y) / np.sqrt((x @ x) * (y @ y)), -1.0, 1.0))
 

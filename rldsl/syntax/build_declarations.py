@@ -109,7 +109,7 @@ def gate(span: Span, text: Token, amount: Expr | None, settings: Settings | None
 def rubric(span: Span, name: Token, judge: Token, *entries: tree.Criterion | Setting) -> tree.Rubric:
     criteria = tuple(entry for entry in entries if isinstance(entry, tree.Criterion))
     settings = tuple(entry for entry in entries if isinstance(entry, Setting))
-    return tree.Rubric(name.text, judge.text, criteria, settings, span=span)
+    return tree.Rubric(name.text, judge.text, criteria, settings, span_of(judge, span.file), span=span)
 
 
 def held_out(span: Span) -> bool:

@@ -296,6 +296,7 @@ class Rubric(Declaration):
     judge: str
     criteria: tuple[Criterion, ...]
     settings: tuple[Setting, ...] = ()
+    judge_span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

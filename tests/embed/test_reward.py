@@ -86,3 +86,12 @@ reward safe = min(judged(steps) else 0, per: sample)
     assert program.reward("safe")(["a|x", "b"]).tolist() == [0.0, 1.0]
     with pytest.raises(RewardError, match="`extern:judged` failed at step 2: ValueError: an x"):
         program.reward("bare")(["a|x", "b"])
+
+
+def test_a_column_that_nothing_declares_is_an_error_that_names_the_near_one(program: rldsl.Program) -> None:
+    with pytest.raises(RewardError, match=r"`right` knows no column `anwser`: did you mean `answer`\?; there are "):
+        program.reward("right")(["4"], answer=["4"], anwser=["5"])
+
+
+def test_columns_of_the_data_that_a_reward_does_not_read_may_be_there(program: rldsl.Program) -> None:
+    assert program.reward("right")(["4"], answer=["4"], question=["2+2"]).tolist() == [1.0]

@@ -320,3 +320,14 @@ def test_the_share_of_a_gate_counts_what_it_closes(score: Score, tmp_path: Path)
     assert found["open"].range == pytest.approx((1 / 4 + 3 / 16) / (1 / 2))
     assert found["style"].variance == pytest.approx((-1 / 8 / 16 + 5 / 8 / 16) / squares)
     assert found["style"].range == pytest.approx(1 / 2)
+
+
+def test_huge_rewards_have_their_statistics_and_shares(score: Score) -> None:
+    """exp(250 n) of 1, 2, 1 and 0 characters: e^500 = 1.4e217 is all that counts, in a reward that is half of it too."""
+    spec = HEAD + "reward plain = text.length(y.text)\nreward huge = exp(250 * plain)\nreward total = 0.5 * huge + 0.5 * plain\n"
+    report = score([{"prompt": "q", "answer": "", "completion": text} for text in ("a", "ab", "b", "")], spec)
+    found = node(report, "huge").distribution
+    assert found is not None and found.maximum == pytest.approx(1.4035922178528375e217)
+    assert found.mean == pytest.approx(1.4035922178528375e217 / 4) and found.sd == pytest.approx(1.4035922178528375e217 / 2)
+    share = next(entry for entry in report.shares if (entry.reward, entry.part) == ("total", "huge"))
+    assert share.variance == pytest.approx(1) and share.range == pytest.approx(1)

@@ -76,3 +76,21 @@ def test_agreement_within_groups_is_the_mean_of_that_of_each(data: st.DataObject
     assert found.kendall_within == (pytest.approx(sum(each) / len(each)) if each else None)
     rho = [r for group in range(groups[-1] + 1) if (r := spearman(one[groups == group], other[groups == group])) is not None]
     assert found.spearman_within == (pytest.approx(sum(rho) / len(rho)) if rho else None)
+
+
+@pytest.mark.parametrize("scale", [2.0**720, 2.0**1015, 2.0**-1015])
+def test_large_and_small_numbers_have_the_statistics_of_their_ratios(scale: float) -> None:
+    """Of 1, 2, 3, 6: mean 3, variance (4 + 1 + 0 + 9) / 3."""
+    values = np.array([1.0, 2.0, 3.0, 6.0])
+    found = distribution_of(values * scale)
+    assert found.mean == pytest.approx(3 * scale, rel=1e-12, abs=0)
+    assert found.sd == pytest.approx(math.sqrt(14 / 3) * scale, rel=1e-12, abs=0)
+    other = np.array([1.0, 3.0, 2.0, 5.0])
+    assert pearson(values * scale, other) == pytest.approx(pearson(values, other), rel=1e-12)
+
+
+def test_opposite_numbers_at_the_end_of_the_range_have_statistics() -> None:
+    """The deviation of -m, m is sqrt(2) m, which is no number."""
+    most = float(np.finfo(np.float64).max)
+    found = distribution_of(np.array([-most, most]))
+    assert (found.mean, found.sd, sum(found.histogram)) == (0.0, math.inf, 2)
