@@ -28,7 +28,7 @@ WHY = {
         nash.dno_group nash.win_rates outcome.by_outcome outcome.nsr outcome.psr outcome.reweighted outcome.w_reinforce
         policy_gradient.self_imitation policy_gradient.self_imitation_value policy_gradient.topr reference_free.cpl
         reference_free.segment_score regression.copg regression.copg_group regression.rebel regression.rebel_group
-        process.capo
+        process.capo rubric.above_answers rubric.over_answers
         regression.regularized_reward regression.rso_acceptance returns.blended_advantage returns.length_adaptive_lambda
         shaping.efficient_length shaping.exact_length shaping.kimi_length shaping.length_budget surrogate.shaped""",
     RECIPE: "group.pass_at_k_advantage group.prime_advantage group.prime_process_advantage_in_code group.process_advantage",

@@ -81,6 +81,40 @@ def test_verdicts_and_weights_stand_on_one_axis_and_ask_nothing_again() -> None:
     assert len(judge.asked) == 4, "two answers: one question on gates and one on the rest for each"
 
 
+def test_a_criterion_that_most_answers_to_a_prompt_satisfy_can_be_left_out() -> None:
+    """ORBIT's filter: of the first prompt's answers 3, 1, 1 of 4 follow, are short, invent; of the second's 0, 2, 0 of 2."""
+    text = """
+    rubric clear judged by grader { "follows" weight 3  "is short" weight 1  "invents" penalty 2 }
+    let verdict = verdicts(clear, y.text)
+    let share = mean(verdict, per: prompt, keep: criterion)
+    let points = where(share > 0.5, 0, weights(clear, y.text))
+    reward left = sum(points * verdict, per: sample) / max(sum(relu(points), per: sample), 1)
+    """
+    spec = spec_of(text)
+    kind = next(spec.graph[entry.key].type for entry in spec.lets if entry.name == "share")
+    assert kind.axis.level is Level.CRITERION and kind.axis.parent is not None and kind.axis.parent.level is Level.PROMPT
+    found = values(spec, ["share", "points", "left"], [["f", "fs", "fi", ""], ["s", "s"]], holds())
+    assert found["share"] == [0.75, 0.25, 0.25, 0, 1, 0]
+    assert found["points"] == [0, 1, -2] * 4 + [3, 0, -2] * 2
+    assert found["left"] == [0, 1, -2, 0, 0, 0]
+
+
+def test_criteria_of_the_data_are_compared_over_the_answers_to_their_prompt() -> None:
+    """Lists of 1 and 3 criteria: of the first three answers 2 follow; of the two others both, 1 is short, none invents."""
+    text = """
+    import std.rubric (over_answers)
+    rubric own judged by grader {}
+    let v = verdicts(own, y.text, criteria: problems.rubrics)
+    let share = over_answers(v)
+    reward left = sum(where(share > 0.9, 0, weights(own, y.text, criteria: problems.rubrics)) * v, per: sample)
+    """
+    rows = [[{"criterion": "follows", "weight": 2}],
+            [{"criterion": "follows", "weight": 5}, {"criterion": "is short", "weight": 1}, {"criterion": "invents", "points": -3}]]
+    found = values(spec_of(text), ["share", "left"], [["f", "fi", "s"], ["f", "fs"]], holds(), {"rubrics": rows})
+    assert found["share"] == pytest.approx([2 / 3] * 3 + [1, 0.5, 0] * 2)
+    assert found["left"] == [2, 2, 0, 0, 1]
+
+
 def test_a_changed_weight_asks_the_same() -> None:
     text = CLEAR.replace("weight 3", "weight w").replace("rubric", "param w: Real in (0, 10] = 3\nrubric")
     heavy, light = spec_of(text), spec_of(text.replace("= 3", "= 1"))
