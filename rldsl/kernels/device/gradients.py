@@ -97,7 +97,10 @@ def projection_of(rows: Rows) -> DeviceProjection:
 
 def shape_of(rows: Rows) -> Shape:
     """What lies between the logits of some rows and the kernels."""
-    return Shape(rows.support, rows.softcap, 0 if rows.shard is None else rows.shard.start)
+    partners = Partners.of(rows.shard)
+    if rows.shard is None or partners is None:
+        return Shape(rows.support, rows.softcap)
+    return Shape(rows.support, rows.softcap, rows.shard.start, -(-rows.shard.size // partners.count))
 
 
 def _dtype(weight: Tensor, exact: bool) -> torch.dtype:

@@ -33,14 +33,18 @@ class Partners:
             raise ValueError("rows in shards need `torch.distributed.init_process_group` first, in every process")
         return Partners(shard.group)
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return torch.distributed.get_world_size(self.group)
+
     def add(self, values: Tensor) -> None:
         """The sum over all processes, in place."""
         torch.distributed.all_reduce(values, group=self.group)
 
     def gather(self, values: Tensor) -> Tensor:
         """What each process has, [processes, …]."""
-        count = torch.distributed.get_world_size(self.group)
-        found = values.new_empty((count, *values.shape))
+        found = values.new_empty((self.count, *values.shape))
         torch.distributed.all_gather(list(found.unbind(0)), values.contiguous(), group=self.group)
         return found
 

@@ -89,7 +89,7 @@ class LogitsCopied:
 
     def __post_init__(self) -> None:
         buffers = 1 if self.gradient is None or self.shape.cap is None else 2
-        self.row_bytes = buffers * self.logits.element_size() * self.logits.shape[1]
+        self.row_bytes = buffers * self.logits.element_size() * (self.shape.columns or self.logits.shape[1])
 
     @property
     def wants_gradient(self) -> bool:
@@ -129,7 +129,7 @@ class Hidden:
         buffers = self.dtype.itemsize
         if self.wants_gradient and (self.dtype is not self.projection.gradient_dtype or self.shape.cap is not None):
             buffers += self.projection.gradient_dtype.itemsize
-        self.row_bytes = buffers * len(self.projection.weight)
+        self.row_bytes = buffers * (self.shape.columns or len(self.projection.weight))
 
     @property
     def wants_gradient(self) -> bool:
@@ -170,6 +170,7 @@ class Shape:
     support: Support | None = None
     softcap: float | None = None
     start: int = 0  # of the columns at hand within the vocabulary
+    columns: int | None = None  # by which processes with parts of the vocabulary agree how long a chunk is; None: those at hand
 
     @property
     def cap(self) -> float | None:
