@@ -34,17 +34,18 @@ def check(text: str, *, project: Path | str | None = None,
 
 
 def compile(text: str, *, project: Path | str | None = None, overrides: Mapping[str, str] | None = None,
-            backend: Literal["numba", "torch"] = "numba", name: str = "<spec>") -> Program:
+            backend: Literal["numba", "torch", "triton"] = "numba", name: str = "<spec>") -> Program:
     """A `Program` from the text of a spec. Raises `SpecError`, with all diagnostics, if it has errors.
 
-    `backend` is `numba` (fused CPU kernels) or `torch` (the reference: any dtype, autograd).
+    `backend` is `numba` (fused CPU kernels), `triton` (kernels for a GPU) or `torch` (the reference: any dtype, autograd).
     """
     from rldsl.checking import compiled_spec
     from rldsl.program import Program
     return Program(compiled_spec(text, name, project, overrides), backend, None if project is None else Path(project))
 
 
-def load(path: Path | str, *, overrides: Mapping[str, str] | None = None, backend: Literal["numba", "torch"] = "numba") -> Program:
+def load(path: Path | str, *, overrides: Mapping[str, str] | None = None,
+         backend: Literal["numba", "torch", "triton"] = "numba") -> Program:
     """`compile` of a file; its folder is the project."""
     file = Path(path)
     return compile(file.read_text(encoding="utf-8"), project=file.parent, overrides=overrides, backend=backend,

@@ -36,7 +36,7 @@ Tokens = Annotated[int, typer.Option("--tokens", min=0, help="For predicted time
 Vocabulary = Annotated[int, typer.Option("--vocabulary", min=1, help="For predicted times and tiles: tokens of the vocabulary.")]
 Hidden = Annotated[Optional[int], typer.Option("--hidden", min=1, help="For predicted times: width of hidden states, from which "
                                                                        "logits are computed. Without it logits are given.")]
-Backend = Annotated[str, typer.Option(help="`numba` (fused CPU kernels) or `torch` (the reference).")]
+Backend = Annotated[str, typer.Option(help="`numba` (fused CPU kernels), `triton` (a GPU) or `torch` (the reference).")]
 
 
 class Host(StrEnum):

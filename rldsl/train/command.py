@@ -6,19 +6,22 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final, cast
 
 from rldsl.graph.spec import Spec
 from rldsl.reporting import check_path, folder_of, print_failure, print_findings, visible
 from rldsl.resolve.modules import LoadFailure
 
 FAULT, USAGE = 1, 2
+BACKENDS: Final = ("numba", "triton", "torch")  # as in rldsl.program, which imports torch
 
 
 def run_file(path: Path, out: Path | None, overrides: Mapping[str, str], *, seed: int, resume: bool, dry_run: bool,
              quiet: bool, backend: str) -> int:
     """Train. 0 finished, 1 a fault, 2 a bad command, 3 a guard stopped the run, 130 interrupted."""
-    if backend not in ("numba", "torch"):
-        print(f"error: there is no back end `{backend}`\n fix: `--backend numba` or `--backend torch`", file=sys.stderr)
+    if backend not in BACKENDS:
+        print(f"error: there is no back end `{backend}`\n fix: `--backend numba`, `--backend triton` or `--backend torch`",
+              file=sys.stderr)
         return USAGE
     spec = checked_spec(path, overrides)
     if spec is None:
@@ -28,7 +31,7 @@ def run_file(path: Path, out: Path | None, overrides: Mapping[str, str], *, seed
     folder = out if out is not None else Path("runs") / f"{path.stem}-{seed}"
     try:
         result = run_spec(spec, project=folder_of(path), out=folder, seed=seed, resume=resume, quiet=quiet,
-                          backend="numba" if backend == "numba" else "torch", dry_run=dry_run)
+                          backend=cast(Any, backend), dry_run=dry_run)
     except RunError as fault:
         print(f"error: {fault.message}", file=sys.stderr)
         return fault.exit_status

@@ -129,23 +129,24 @@ class NotFinite(Exception):
     """A loss or a gradient that must not reach the weights."""
 
 
-def load_models(spec: Spec, project: Path, seed: int) -> dict[str, LoadedModel]:
-    """Every policy, critic, scorer and embedder of the spec. A judge is loaded where it is first asked, unless answers are drawn
-    from it or it is made from a model that is here: then it is here too, as the policy that it is, and kept in checkpoints."""
+def load_models(spec: Spec, project: Path, seed: int, device: str = "cpu") -> dict[str, LoadedModel]:
+    """Every policy, critic, scorer and embedder of the spec, on one device. A judge is loaded where it is first asked, unless
+    answers are drawn from it or it is made from a model that is here: then it is here too, as the policy that it is, and kept
+    in checkpoints."""
     models: dict[str, LoadedModel] = {}
     drawn = {response.model for response in spec.responses}
     for entry in spec.models:
         if entry.role is not Role.JUDGE:
-            models[entry.name] = _load(spec, entry, models, project, seed)
+            models[entry.name] = _load(spec, entry, models, project, seed, device)
         elif entry.name in drawn or entry.base in models:
-            models[entry.name] = _load(spec, as_policy(entry), models, project, seed)
+            models[entry.name] = _load(spec, as_policy(entry), models, project, seed, device)
     return models
 
 
-def _load(spec: Spec, entry: ModelSpec, models: Mapping[str, LoadedModel], project: Path, seed: int) -> LoadedModel:
+def _load(spec: Spec, entry: ModelSpec, models: Mapping[str, LoadedModel], project: Path, seed: int, device: str) -> LoadedModel:
     base = models[entry.base] if entry.base is not None else None
     try:
-        return load_model(entry, seed=seed, base=base, root=project)
+        return load_model(entry, seed=seed, base=base, root=project, device=device)
     except ModelError as fault:
         raise RunError(f"{place_of(spec, entry.span)}: {entry.role} `{entry.name}`: {fault.message}") from fault
 

@@ -31,6 +31,7 @@ from rldsl.train.samples import data_columns, reward_columns
 from rldsl.train.start import (
     check_calls,
     check_texts,
+    device_of,
     make_objectives,
     make_world,
     read_data,
@@ -63,8 +64,9 @@ def run_spec(spec: Spec, *, project: Path, out: Path, seed: int = 0, resume: boo
         refuse_unready(spec)
         digest = fingerprint(spec)
         _check_folder(out, resume, digest, seed, backend)
+        device = device_of(backend)
         data = read_data(spec, project, seed)
-        world, engine = make_world(spec, project, seed, data)
+        world, engine = make_world(spec, project, seed, data, device)
         with world.host:
             check_calls(world)
             ready = Ready(world, engine, *make_objectives(world, backend))

@@ -59,9 +59,20 @@ def read_data(spec: Spec, project: Path, seed: int) -> dict[str, Rows]:
     return found
 
 
-def make_world(spec: Spec, project: Path, seed: int, data: Mapping[str, Rows]) -> tuple[World, Engine]:
+def device_of(backend: BackendName) -> str:
+    """Where models lie that are trained on a back end. Raises `RunError` where its kernels cannot run."""
+    if backend != "triton":
+        return "cpu"
+    from rldsl.triton_module import TritonOptions
+    try:
+        return str(TritonOptions().chosen_device())
+    except RuntimeError as fault:
+        raise RunError(str(fault)) from fault
+
+
+def make_world(spec: Spec, project: Path, seed: int, data: Mapping[str, Rows], device: str = "cpu") -> tuple[World, Engine]:
     """Models, loaded, and the processes of host calls, which load the project's functions."""
-    models = load_models(spec, project, seed)
+    models = load_models(spec, project, seed, device)
     _check_tokenizers(spec, models)
     world = World(spec, project, seed, data, models, open_host(spec, project, seed=seed, models=models), NeedFinder(spec),
                   FailureBook(handled_calls(spec), failure_bounds(spec)))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rldsl.program import BackendName
 from rldsl.train.loop import counted
 from rldsl.train.outcome import Ending, RunError, RunResult
 from rldsl.train.rollout_log import read_rollouts
@@ -86,12 +87,23 @@ def test_a_batch_coupled_objective_is_split_in_two_passes(tmp_path: Path) -> Non
     assert parts["grad_norm"] == pytest.approx(whole["grad_norm"], rel=1e-4)
 
 
-def test_the_torch_backend_trains_the_same_way(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["torch", "triton"])
+def test_the_other_backends_train_the_same_way(tmp_path: Path, backend: BackendName) -> None:
+    if backend == "triton":
+        pytest.importorskip("triton", reason="Triton is not installed")
     run(WHOLE, tmp_path, out="numba", stop_after=1)
-    run(WHOLE, tmp_path, out="torch", stop_after=1, backend="torch")
-    numba, torch = (numbers_of(tmp_path / out)[0] for out in ("numba", "torch"))
-    assert torch["loss"] == pytest.approx(numba["loss"], rel=1e-4, abs=1e-6)
-    assert torch["grad_norm"] == pytest.approx(numba["grad_norm"], rel=1e-4)
+    run(WHOLE, tmp_path, out="other", stop_after=1, backend=backend)
+    numba, other = (numbers_of(tmp_path / out)[0] for out in ("numba", "other"))
+    assert other["loss"] == pytest.approx(numba["loss"], rel=1e-4, abs=1e-6)
+    assert other["grad_norm"] == pytest.approx(numba["grad_norm"], rel=1e-4)
+
+
+def test_a_run_on_triton_says_where_it_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton", reason="Triton is not installed")
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(RunError, match="the Triton back end cannot run here: there is no CUDA device"):
+        run(WHOLE, tmp_path, backend="triton")
 
 
 def test_imitation_learns_to_end_its_answers(tmp_path: Path) -> None:
