@@ -1,4 +1,4 @@
-"""Takes the functions that an emitted torch module needs out of the reference, as text; imports nothing of it."""
+"""Takes the functions that an emitted module needs out of `rldsl.kernels`, as text; imports nothing of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 
 _FILES = ("pointwise.py", "reference.py")
+LAUNCHER_FILES = ("device/cuda.py", "device/mask.py", "device/products.py", "device/carried.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +19,9 @@ class _Definition:
     uses: frozenset[str]
 
 
-def excerpts(names: Iterable[str]) -> tuple[str, ...]:
-    """The definitions of the names and of everything that they use, in the order of the reference."""
-    definitions = _definitions()
+def excerpts(names: Iterable[str], paths: tuple[str, ...] = _FILES) -> tuple[str, ...]:
+    """The definitions of the names and of everything that they use, in the order of the files of `rldsl.kernels`."""
+    definitions = _definitions(paths)
     waiting, found = list(names), set[str]()
     while waiting:
         name = waiting.pop()
@@ -32,27 +33,34 @@ def excerpts(names: Iterable[str]) -> tuple[str, ...]:
 
 def defined_names() -> frozenset[str]:
     """All names that the reference defines."""
-    return frozenset(_definitions())
+    return frozenset(_definitions(_FILES))
 
 
 @cache
-def _definitions() -> dict[str, _Definition]:
+def _definitions(paths: tuple[str, ...]) -> dict[str, _Definition]:
     found: dict[str, _Definition] = {}
-    for name in _FILES:
-        text = files("rldsl.kernels").joinpath(name).read_text(encoding="utf-8")
+    for path in paths:
+        text = files("rldsl.kernels").joinpath(path).read_text(encoding="utf-8")
         for statement in ast.parse(text).body:
             if (defined := _name(statement)) is not None:
-                segment = ast.get_source_segment(text, statement) or ""
+                segment = _segment(text, statement)
                 uses = frozenset(node.id for node in ast.walk(statement) if isinstance(node, ast.Name))
                 found[defined] = _Definition(defined, segment, uses)
     return found
+
+
+def _segment(text: str, statement: ast.stmt) -> str:
+    """The text of a statement, decorators included."""
+    decorators = getattr(statement, "decorator_list", [])
+    first = min([statement.lineno, *(decorator.lineno for decorator in decorators)])
+    return "\n".join(text.splitlines()[first - 1 : statement.end_lineno])
 
 
 def _name(statement: ast.stmt) -> str | None:
     match statement:
         case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
             return name
-        case ast.AnnAssign(target=ast.Name(id=name)):
+        case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
             return name
         case _:
             return None

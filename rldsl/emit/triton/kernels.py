@@ -293,7 +293,7 @@ class FunctionWriter:
             case _:
                 name, given = "segment_quantile", [*given, level, keep]
         self.helpers.add(name)
-        self.host += _wrapped(f"{self.arrays.kept[node.key]}[{part[0]}:{part[1]}] = {name}(", given)
+        self.host += wrapped(f"{self.arrays.kept[node.key]}[{part[0]}:{part[1]}] = {name}(", given)
 
     def _span(self, axis: Axis) -> tuple[str, str]:
         """The first place to compute and the one after the last."""
@@ -445,7 +445,7 @@ class FunctionWriter:
         given = [*numbers, *(pointer for pointer, _ in kernel.pointers), *tail]
         if condition:
             self.host.append(f"if {condition}:")
-        self.host += _wrapped(f"{INDENT if condition else ''}{name}[{grid}](", given)
+        self.host += wrapped(f"{INDENT if condition else ''}{name}[{grid}](", given)
 
     def parameters(self) -> Iterator[Parameter]:
         """What the host function takes, in no order: outputs apart."""
@@ -454,7 +454,7 @@ class FunctionWriter:
         yield from self.arrays.used.values()
 
 
-def _wrapped(opening: str, arguments: Sequence[str], width: int = 112) -> Iterator[str]:
+def wrapped(opening: str, arguments: Sequence[str], width: int = 112) -> Iterator[str]:
     """A call, broken between its arguments."""
     line = opening
     for number, argument in enumerate(arguments):

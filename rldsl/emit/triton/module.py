@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rldsl.emit.excerpts import excerpts
+from rldsl.emit.excerpts import LAUNCHER_FILES, excerpts
 from rldsl.emit.parameters import FUNCTIONS, Parameter
 from rldsl.emit.sources import header
 from rldsl.emit.templates import render
@@ -13,10 +13,14 @@ from rldsl.emit.to_head import RowShape, row_shape
 from rldsl.emit.triton.combine import combine_function, used_helpers
 from rldsl.emit.triton.fuse import Fused, fused
 from rldsl.emit.triton.kernels import PARTS, RESERVED, WHOLE_BLOCK, LocalNames
+from rldsl.emit.triton.launcher import emit_launcher
 from rldsl.emit.triton.rows import emit_row_kernels, emit_row_parts, row_signatures, taken_names
 from rldsl.emit.triton.signatures import KernelSignature
 from rldsl.graph.staged import HeadGroup, StagedObjective
 from rldsl.source import Source
+
+
+LAUNCHED = ("Rows", "settings_of", "places_below", "in_batch", "whole_chunks", "row_chunks", "tile_of", "ActiveRows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,9 @@ def emit_triton(staged: StagedObjective, sources: Mapping[str, Source] | None = 
                      for line in lines)
     library = sorted({name for function in functions for name in function.library})
     divided = any("divided(" in line for function in functions for line in function.host)
-    text = render("triton/objective.py.jinja", header=header(staged, sources or {}), functions=functions, fast=fast,
+    launcher = emit_launcher(staged, functions, shapes, alone)
+    carried = excerpts(LAUNCHED, LAUNCHER_FILES)
+    text = render("triton/objective.py.jinja", launcher=launcher, carried=carried, header=header(staged, sources or {}), functions=functions, fast=fast,
                   rows=[emit_row_parts(shapes), *rows] if shapes else [],
                   used=used_helpers(body), library=excerpts(library) if library else (), divided=divided, parts=PARTS,
                   whole_block=WHOLE_BLOCK)
