@@ -19,6 +19,7 @@ from rldsl.train.engine import Engine
 from rldsl.train.fingerprint import fingerprint
 from rldsl.train.folder import RunFolder, holds_run
 from rldsl.train.interrupt import watch_signals
+from rldsl.train.judged import bounds_of
 from rldsl.train.loop import Loop, finished_message
 from rldsl.train.metrics import Metrics
 from rldsl.train.objectives import Objective
@@ -72,7 +73,8 @@ def run_spec(spec: Spec, *, project: Path, out: Path, seed: int = 0, resume: boo
             ready = Ready(world, engine, *make_objectives(world, backend))
             check_texts(world)
             if dry_run:
-                return RunResult(Ending.CHECKED, "everything loads and compiles; nothing was trained", out, 0, 0)
+                said = ["everything loads and compiles; nothing was trained", *_judged(ready)]
+                return RunResult(Ending.CHECKED, "\n".join(said), out, 0, 0)
             with _opened(spec, out, resume, resolved_parameters(spec, seed, backend, digest)) as folder:
                 return _train(ready, folder, resume, quiet, stop_after, checkpoint_every)
     except StorageError as fault:
@@ -129,7 +131,14 @@ def _lasting(ending: Ending, message: str) -> str:
     return "" if ending is Ending.INTERRUPTED else message
 
 
+def _judged(ready: Ready) -> list[str]:
+    """What judges are asked at most."""
+    return [bound.line for bound in bounds_of(ready.world.spec, ready.steps)]
+
+
 def _begun(ready: Ready, records: Records) -> RunState:
+    for line in _judged(ready):
+        records.progress.say(line)
     _write_explanation(ready.world.spec, records.folder)
     return RunState.start(ready.world.spec)
 

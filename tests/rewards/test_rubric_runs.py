@@ -60,6 +60,16 @@ def test_a_judge_without_an_address_is_refused_before_the_first_iteration(tmp_pa
         run_spec(spec_of(REMOTE), project=PROJECT, out=tmp_path / "run", seed=3, quiet=True, backend="torch")
 
 
+def test_a_dry_run_says_how_often_the_judge_can_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two iterations of two prompts with two answers each, each of one question; 512 tokens a reply."""
+    with JudgeServer() as server:
+        monkeypatch.setenv("JUDGE_URL", server.url)
+        found = run_spec(spec_of(REMOTE), project=PROJECT, out=tmp_path / "run", seed=3, quiet=True, backend="torch", dry_run=True)
+        assert not server.calls
+    assert found.message.splitlines()[1:] == [
+        "judge `grader`: at most 8 calls and 4,096 tokens out, evaluations and tries beside"]
+
+
 def test_a_run_stops_where_verdicts_fail_and_the_spec_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLDSL_CACHE", str(tmp_path / "kept"))
     with JudgeServer([], then=Says("full marks")) as server:
