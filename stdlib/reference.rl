@@ -28,7 +28,7 @@ fn mixture_of_three(
 
 ## The mixture of a list of any length: `mixture_of_each(each(logp(a, y), logp(b, y), logp(c, y)), each(0.2, 0.5, 0.3))`.
 ## Shares are relative: they are divided by their sum.
-fn mixture_of_each(log_p: Real, share: Real) -> Real =
+fn mixture_of_each(log_p: Real @ member, share: Real @ member) -> Real =
   log(sum(share * exp(log_p), over: member)) - log(sum(share, over: member))
 
 ## The geometric mixture, up to its normaliser: `weight log p + (1 - weight) log q`. What is missing is the same for every

@@ -108,7 +108,8 @@ def test_an_emitted_file_alone_gives_loss_and_gradients_of_the_reference(name: s
     layout = random_layout(staged, rng, largest=7)
     rows = rows_of(staged, layout, rng, form)
     inputs = random_inputs(staged, layout, rng)
-    direct = {read.key: torch.from_numpy(rng.standard_normal(layout.size(read.axis.name))).requires_grad_() for read in staged.direct}
+    sizes = {read.key: layout.size(read.axis.name) for read in staged.direct}
+    direct = {key: torch.from_numpy(rng.standard_normal(size)).requires_grad_() for key, size in sizes.items()}
     numbers, slopes, heads = run_update(staged, layout, inputs, rows, direct)
 
     reference = CompiledObjective(staged, "torch", dtype=torch.float64)

@@ -112,7 +112,7 @@ class _Writer:
         for given in self.staged.inputs:
             yield f"{self.inputs[given.name]}: [{given.axis.name}] float64, frozen"
         for (axis, ancestor), name in self.bounds.items():
-            if ancestor != BATCH.name and axis != ancestor:
+            if ancestor not in (BATCH.name, axis):
                 yield f"{name}: int64, where the places of {axis} below each place of {ancestor} start, and the last one ends"
 
     def _add(self, line: str, depth: int = 1) -> None:
@@ -149,10 +149,10 @@ class _Writer:
         for given in self.staged.inputs:
             self.sizes.setdefault(given.axis.name, f"len({self.inputs[given.name]})")
         for (axis, ancestor), name in self.bounds.items():
-            if ancestor != BATCH.name and axis != ancestor:
+            if ancestor not in (BATCH.name, axis):
                 self.sizes.setdefault(ancestor, f"len({name}) - 1")
         for (axis, ancestor), name in self.bounds.items():
-            if ancestor != BATCH.name and axis != ancestor:
+            if ancestor not in (BATCH.name, axis):
                 self.sizes.setdefault(axis, f"int({name}[-1])")
 
     def _size(self, axis: str) -> str:

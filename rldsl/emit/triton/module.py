@@ -19,7 +19,6 @@ from rldsl.emit.triton.signatures import KernelSignature
 from rldsl.graph.staged import HeadGroup, StagedObjective
 from rldsl.source import Source
 
-
 LAUNCHED = ("Rows", "settings_of", "places_below", "in_batch", "whole_chunks", "row_chunks", "tile_of", "ActiveRows")
 
 
@@ -50,7 +49,8 @@ def emit_triton(staged: StagedObjective, sources: Mapping[str, Source] | None = 
     divided = any("divided(" in line for function in functions for line in function.host)
     launcher = emit_launcher(staged, functions, shapes, alone)
     carried = excerpts(LAUNCHED, LAUNCHER_FILES)
-    text = render("triton/objective.py.jinja", launcher=launcher, carried=carried, header=header(staged, sources or {}), functions=functions, fast=fast,
+    text = render("triton/objective.py.jinja", launcher=launcher, carried=carried, functions=functions, fast=fast,
+                  header=header(staged, sources or {}),
                   rows=[emit_row_parts(shapes), *rows] if shapes else [],
                   used=used_helpers(body), library=excerpts(library) if library else (), divided=divided, parts=PARTS,
                   whole_block=WHOLE_BLOCK)
