@@ -41,7 +41,11 @@ from rldsl.kernels.layout import Layout
 from rldsl.kernels.rows import Rows
 from rldsl.kernels.sums import Pair
 from rldsl.kernels.workspace import Workspaces
+from rldsl.plan.search import kernels_digest
+from rldsl.triton_choice import Choice, Question, choose
 from rldsl.triton_module import TritonModule, TritonOptions, load_objective
+
+CHUNK_BYTES = 256 << 20  # where nothing says more: under the interpreter
 
 
 @dataclass(slots=True)
@@ -68,7 +72,8 @@ class TritonBackend:
         self.staged, self.options = staged, options if options is not None else TritonOptions()
         self.device = self.options.chosen_device()
         self.module = module if module is not None else load_objective(staged)
-        self.budget = Budget(self.options.chunk_bytes, self.options.least_rows)
+        self._digest = kernels_digest(self.module.text)
+        self._choices: dict[Question, Choice] = {}
         self.workspaces = Workspaces(self.device)
 
     # ------------------------------------------------------------ over the whole update batch
@@ -117,7 +122,7 @@ class TritonBackend:
             sources = [plain_source(checked[group.rows], self.options.exact) for group in self.staged.groups]
             with self.workspaces.lend() as workspace:
                 groups = self._groups(batch, run, checked, sources, run.axis)
-                read_rows(groups, (run.start, run.stop), self.budget, workspace)
+                read_rows(groups, (run.start, run.stop), self._budget(checked), workspace)
         _forget(batch)
 
     def differentiate(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor],
@@ -137,7 +142,7 @@ class TritonBackend:
                     batch.combined = True
                 with self.workspaces.lend() as workspace:
                     groups = self._groups(batch, run, checked, sources, run.axis)
-                    write_rows(groups, (run.start, run.stop), self.budget, workspace)
+                    write_rows(groups, (run.start, run.stop), self._budget(checked), workspace)
         _forget(batch)
         return [*gradients.pairs, *self._direct_gradients(batch, run, direct)]
 
@@ -146,18 +151,18 @@ class TritonBackend:
         axis = self.staged.piece_axis.name
         bounds = batch.layout.bounds(axis, run.axis)
         pieces = int(bounds[run.start]), int(bounds[run.stop])
-        groups = self._groups(batch, run, rows, sources, axis)
+        groups, budget = self._groups(batch, run, rows, sources, axis), self._budget(rows)
         with self.workspaces.lend() as workspace:
             if groups and all(group.is_fused for group in groups):
-                fused_rows(groups, pieces, self.budget, workspace)
+                fused_rows(groups, pieces, budget, workspace)
                 if any(read.coefficient is not None for read in self.staged.direct):
                     self._coefficients(batch, pieces)
-            elif groups and fits(groups, pieces, self.budget):
-                differentiate(groups, lambda chunk: self._coefficients(batch, chunk), pieces, self.budget, workspace)
+            elif groups and fits(groups, pieces, budget):
+                differentiate(groups, lambda chunk: self._coefficients(batch, chunk), pieces, budget, workspace)
             else:
-                read_rows(groups, pieces, self.budget, workspace)
+                read_rows(groups, pieces, budget, workspace)
                 self._coefficients(batch, pieces)
-                write_rows(groups, pieces, self.budget, workspace)
+                write_rows(groups, pieces, budget, workspace)
 
     def _coefficients(self, batch: UpdateBatch, pieces: Range) -> None:
         def span(axis: str) -> Range:
@@ -174,6 +179,18 @@ class TritonBackend:
             check_rows(f"`{response}` under `{model}`", entry, self.device)
         return {key: faults.within(entry) for key, entry in rows.items()}
 
+    def choice(self, number: int, rows: Rows) -> Choice:
+        """The tile and the chunk of rows of a group."""
+        question = Question.of(number, rows, self.options.exact)
+        if question not in self._choices:
+            self._choices[question] = choose(self.staged, self._digest, question, self.device, self.options)
+        return self._choices[question]
+
+    def _budget(self, rows: Mapping[GroupKey, Rows]) -> Budget:
+        """Of a chunk, which holds rows of all groups."""
+        found = [self.choice(number, rows[group.rows]).chunk_bytes for number, group in enumerate(self.staged.groups)]
+        return Budget(max((size for size in found if size is not None), default=CHUNK_BYTES), self.options.least_rows)
+
     def _groups(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], sources: Sequence[DeviceSource],
                 axis: str) -> list[DeviceGroup]:
         return [self._group(batch, run, number, group, rows[group.rows], sources[number], axis)
@@ -188,7 +205,7 @@ class TritonBackend:
         partners = Partners.of(rows.shard)
         needed = self.module.fused[number]
         return DeviceGroup(
-            self.module.rows(number, self.options.tile_of(rows.held)), str(number), source,
+            self.module.rows(number, self.choice(number, rows).tile), str(number), source,
             tuple(other_source(rows.others[name], rows, self.options.exact) for name in group.others), rows.targets,
             run.tokens[group.response].start, batch.layout.bounds(group.axis.name, axis),
             tuple(own.reads.tensors[read.key] for read in group.reads),

@@ -17,7 +17,6 @@ from rldsl.graph.staged import StagedObjective
 from rldsl.kernels.device.chunks import LEAST_ROWS, RowLaunches, Tile
 from rldsl.kernels.device.cuda import unusable
 
-CHUNK_BYTES = 2 << 30
 ELSEWHERE = "compile with `backend=\"numba\"`"
 INTERPRETED = "set TRITON_INTERPRET=1 before Python starts, which interprets the kernels on the CPU (slow, for tests)"
 
@@ -27,6 +26,7 @@ class TritonModule:
     """An emitted module that is loaded, and the parameters of its functions in their order. `fused[g]` are those of the
     coefficients of group g, where a row kernel computes them by itself."""
 
+    text: str
     functions: Any  # prepare, coefficients, values, and by group read0, write0, fused0, partition0, compare0, finish0
     shapes: tuple[RowShape, ...]
     prepare: tuple[Parameter, ...]
@@ -48,18 +48,19 @@ class TritonModule:
 def load_objective(staged: StagedObjective) -> TritonModule:
     """Emit, and import."""
     emitted = emit_triton(staged)
-    return TritonModule(load_triton(emitted.text, f"triton_{staged.name}"), tuple(row_shape(group) for group in staged.groups),
-                        emitted.prepare, emitted.coefficients, emitted.values, emitted.fused)
+    shapes = tuple(row_shape(group) for group in staged.groups)
+    return TritonModule(emitted.text, load_triton(emitted.text, f"triton_{staged.name}"), shapes, emitted.prepare, emitted.coefficients, emitted.values, emitted.fused)
 
 
 @dataclass(frozen=True, slots=True)
 class TritonOptions:
-    """Where the kernels run, and in which sizes. `chunk_bytes` of buffers hold a chunk of logits, of `least_rows` at least.
+    """Where the kernels run, and in which sizes. `chunk_bytes` of buffers hold a chunk of logits (None: by a model of the device),
+    of `least_rows` at least.
     `logits`: those of hidden states are float32, or in the dtype of the projection, turned into their gradient in place: a third
-    less memory, and log-probabilities that are rounded to it. `tile` (block, warps, stages) of row kernels; None: by the
-    vocabulary. `device`: None is the current CUDA device, or the CPU under the interpreter."""
+    less memory, and log-probabilities that are rounded to it. `tile` (block, warps, stages) of row kernels; None: as
+    measured, else by a model of the device. `device`: None is the current CUDA device, or the CPU under the interpreter."""
 
-    chunk_bytes: int = CHUNK_BYTES
+    chunk_bytes: int | None = None
     least_rows: int = LEAST_ROWS
     logits: Literal["float32", "weight"] = "float32"
     tile: Tile | None = None
@@ -86,10 +87,3 @@ class TritonOptions:
             raise RuntimeError(f"the Triton back end cannot run here: {fault}; {ELSEWHERE}, or {INTERPRETED}")
         return self.device if self.device is not None and self.device.index is not None else \
             torch.device("cuda", torch.cuda.current_device())
-
-    def tile_of(self, vocabulary: int) -> Tile:
-        """Of rows of this length."""
-        if self.tile is not None:
-            return self.tile
-        block = min(4096, max(128, 1 << (vocabulary - 1).bit_length()))
-        return block, max(1, min(8, block // 512)), 3

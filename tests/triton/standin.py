@@ -37,7 +37,7 @@ def standin(staged: StagedObjective) -> TritonModule:
             setattr(functions, f"fused{number}", rows.fused)
     alone = staged.coupling is Level.TOKEN and len(staged.groups) == 1 and shapes[0].has_gradient
     fused = (combine.parameters["coefficients"],) if alone else (None,) * len(shapes)
-    return TritonModule(functions, shapes, combine.parameters["prepare"], (span, *combine.parameters["coefficients"]),
+    return TritonModule("", functions, shapes, combine.parameters["prepare"], (span, *combine.parameters["coefficients"]),
                         combine.parameters["values"], fused)
 
 

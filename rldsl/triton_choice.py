@@ -1,0 +1,96 @@
+"""Which tile and how long a chunk: what was given, else what was measured on this device, else what the model of it predicts.
+
+Measures nothing itself. A choice holds for a vocabulary and its dtypes, whatever the number of tokens: another tile would
+be another kernel to compile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import torch
+
+from rldsl.graph.staged import StagedObjective
+from rldsl.kernels.device.chunks import Tile
+from rldsl.kernels.device.shards import Partners
+from rldsl.kernels.rows import Rows
+from rldsl.plan.machines import Machine, machine_for, machine_named
+from rldsl.plan.search import Situation, kept_tile
+from rldsl.plan.work import GroupPlan, Sizes, plan_group
+from rldsl.triton_module import TritonOptions
+
+TYPICAL_TOKENS = 8192
+NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The tile of the row kernels of a group, and how many bytes of buffers a chunk of its rows takes (None: logits are given)."""
+
+    tile: Tile
+    chunk_bytes: int | None
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a choice depends on: `logits` and `gradient` are the dtypes that kernels read and write."""
+
+    group: int
+    vocabulary: int
+    hidden: int | None
+    logits: torch.dtype
+    gradient: torch.dtype
+    frozen: bool
+
+    @staticmethod
+    def of(group: int, rows: Rows, exact: bool) -> Question:
+        """Of the rows of a group. Processes that hold parts of a vocabulary, of whatever sizes, ask the same."""
+        partners = Partners.of(rows.shard)
+        held = rows.held if partners is None else -(-rows.vocabulary // partners.count)
+        if rows.hidden is None or rows.weight is None:
+            return Question(group, held, None, rows.given.dtype, rows.given.dtype, False)
+        gradient = torch.float32 if rows.weight.dtype is torch.float16 else rows.weight.dtype
+        logits = torch.float32 if exact else rows.weight.dtype
+        return Question(group, held, rows.hidden.shape[1], logits, gradient, not rows.weight.requires_grad)
+
+
+def choose(staged: StagedObjective, digest: str, question: Question, device: torch.device, options: TritonOptions) -> Choice:
+    """For one group. `digest` is that of the text of the emitted module."""
+    if device.type != "cuda":
+        return Choice(options.tile or interpreted_tile(question.vocabulary), options.chunk_bytes, ("interpreted",))
+    plan = _planned(staged, question, machine_of(device))
+    size = options.chunk_bytes if options.chunk_bytes is not None or plan.chunk is None else plan.chunk.size
+    why = () if plan.chunk is None or options.chunk_bytes is not None else plan.chunk.why
+    if options.tile is not None:
+        return Choice(options.tile, size, ("the tile is given", *why))
+    tile = kept_tile(situation_of(digest, question, device)) or plan.tile
+    return Choice(tile.shape, size, (*tile.why, *why))
+
+
+def situation_of(digest: str, question: Question, device: torch.device) -> Situation:
+    """What a measured tile belongs to."""
+    return Situation(torch.cuda.get_device_name(device), f"{digest} {question.group}", question.vocabulary,
+                     (NAMES[question.logits], NAMES[question.gradient]), (f"triton {version('triton')}",))
+
+
+def machine_of(device: torch.device) -> Machine:
+    """The limits of a device: of its name, else of the one with its architecture."""
+    named = machine_named(torch.cuda.get_device_name(device))
+    if named is not None:
+        return named
+    major, _ = torch.cuda.get_device_capability(device)
+    return machine_for("sm_80" if major < 9 else "sm_90" if major < 10 else "sm_100")
+
+
+def _planned(staged: StagedObjective, question: Question, machine: Machine) -> GroupPlan:
+    width = question.logits.itemsize if question.hidden is None else question.gradient.itemsize
+    sizes = Sizes(TYPICAL_TOKENS, question.vocabulary, question.hidden, width, question.frozen)
+    return plan_group(staged, staged.groups[question.group], sizes, machine)
+
+
+def interpreted_tile(vocabulary: int) -> Tile:
+    """Few and long steps: the interpreter takes as long for each, however long it is."""
+    block = min(8192, max(128, 1 << (vocabulary - 1).bit_length()))
+    return block, max(1, min(8, block // 512)), 1

@@ -1,0 +1,68 @@
+"""What the back end chooses on a device: what is given, else what was measured there, else what the model says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from rldsl import triton_choice
+from rldsl.kernels.rows import Rows
+from rldsl.plan.search import search
+from rldsl.plan.tiles import Tile
+from rldsl.triton_choice import Choice, Question, choose, situation_of
+from rldsl.triton_module import TritonOptions
+from tests.head.objectives import compiled
+
+H200 = torch.device("cuda", 0)
+HIDDEN = Question(0, 151_936, 4096, torch.float32, torch.bfloat16, False)
+LOGITS = Question(0, 151_936, None, torch.bfloat16, torch.bfloat16, False)
+
+
+@pytest.fixture(autouse=True)
+def beside_an_h200(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whose name alone is asked for."""
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H200")
+    monkeypatch.setenv("RLDSL_CACHE", str(tmp_path))
+
+
+def chosen(question: Question, options: TritonOptions | None = None) -> Choice:
+    """For the token-coupled objective."""
+    return choose(compiled("token").staged, "text", question, H200, options or TritonOptions())
+
+
+def test_a_chunk_is_what_the_model_of_the_device_says() -> None:
+    """At least 1,024 rows of 6 bytes a logit, at most a fortieth of 141 GB; the reasons name both."""
+    found = chosen(HIDDEN)
+    assert found.chunk_bytes is not None and 1024 * 6 * 151_936 <= found.chunk_bytes <= 141e9 / 40
+    assert any("by 3.5 GB for 6 bytes a logit" in sentence for sentence in found.why)
+    assert chosen(LOGITS).chunk_bytes is None
+
+
+def test_what_is_given_goes_before_what_was_measured_and_that_before_the_model() -> None:
+    predicted = chosen(LOGITS)
+    other = Tile(2048, 8, 3)
+    assert predicted.tile != other.shape
+    search(situation_of("text", LOGITS, H200), [other], lambda tile: 1e-3)
+    measured = chosen(LOGITS)
+    assert measured.tile == other.shape and measured.why == ("measured on NVIDIA H200: 1.000 ms, the fastest of 1 tiles",)
+    assert chosen(HIDDEN).tile == chosen(HIDDEN).tile != other.shape
+    given = chosen(HIDDEN, TritonOptions(tile=(512, 4, 1), chunk_bytes=1 << 20))
+    assert (given.tile, given.chunk_bytes, given.why) == ((512, 4, 1), 1 << 20, ("the tile is given",))
+
+
+def test_a_device_without_a_name_is_that_of_its_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA something new")
+    for capability, target in (((8, 6), "sm_80"), ((9, 0), "sm_90"), ((12, 0), "sm_100")):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, found=capability: found)
+        assert triton_choice.machine_of(H200).target == target
+
+
+def test_a_choice_does_not_depend_on_the_number_of_tokens() -> None:
+    weight = torch.zeros(7, 4, dtype=torch.bfloat16)
+    few, many = (Rows(torch.zeros(count, dtype=torch.int64), weight[:1].expand(count, 4), weight) for count in (1, 9))
+    assert Question.of(0, few, True) == Question.of(0, many, True) == \
+        Question(0, 7, 4, torch.float32, torch.bfloat16, True)
+    assert Question.of(0, many, False).logits is torch.bfloat16
+    assert Question.of(0, Rows(many.targets, many.hidden.half(), weight.half()), True).gradient is torch.float32  # type: ignore[union-attr]
