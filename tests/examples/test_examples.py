@@ -15,7 +15,7 @@ from rldsl.docs import PAGES
 from rldsl.graph.model import Foreign
 from rldsl.graph.spec import Spec
 from rldsl.loading import project_loader
-from rldsl.program import Program
+from rldsl.program import BackendName, Program
 from rldsl.source import Source
 from rldsl.syntax.format import format_module
 from rldsl.testing.run import finite, run_test
@@ -38,13 +38,13 @@ def spec_at(path: Path, overrides: dict[str, str] | None = None) -> Spec:
     return result.spec
 
 
-@pytest.mark.wide(12)
 def levels_of_isolation(spec: Spec) -> set[str]:
     """Where a spec runs code of its policy."""
     calls = [node.operation for node in spec.graph.nodes if isinstance(node.operation, Foreign)]
     return {str(dict(call.settings)["isolate"]) for call in calls if call.name in ("verify.tests", "verify.program", "verify.sql")}
 
 
+@pytest.mark.wide(12)
 @pytest.mark.parametrize("path", [*EXAMPLES, *LIBRARY], ids=lambda path: path.stem)
 def test_a_shipped_spec_is_formatted_and_raises_no_finding(path: Path) -> None:
     spec_at(path)
@@ -71,10 +71,23 @@ def test_what_the_library_says_of_itself_holds_on_the_kernels(path: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_the_kernels_of_an_example_agree_with_the_reference(path: Path) -> None:
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.stem)
+def test_what_the_library_says_of_itself_holds_on_triton(path: Path) -> None:
+    pytest.importorskip("triton", reason="Triton is not installed")
     spec = spec_at(path)
-    program = Program(spec)
+    for test in spec.tests:
+        result = run_test(spec, test, "triton")
+        assert result.passed, (test.name, [(finite(entry.left), finite(entry.right)) for entry in result.failures])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("backend", ["numba", "triton"])
+def test_the_kernels_of_an_example_agree_with_the_reference(path: Path, backend: BackendName) -> None:
+    if backend == "triton":
+        pytest.importorskip("triton", reason="Triton is not installed")
+    spec = spec_at(path)
+    program = Program(spec, backend)
     for objective in spec.objectives:
         report = certify(program.objective(objective.name), seed=1)
         assert report.passed, str(report)
