@@ -49,7 +49,8 @@ def load_objective(staged: StagedObjective) -> TritonModule:
     """Emit, and import."""
     emitted = emit_triton(staged)
     shapes = tuple(row_shape(group) for group in staged.groups)
-    return TritonModule(emitted.text, load_triton(emitted.text, f"triton_{staged.name}"), shapes, emitted.prepare, emitted.coefficients, emitted.values, emitted.fused)
+    return TritonModule(emitted.text, load_triton(emitted.text, f"triton_{staged.name}"), shapes, emitted.prepare,
+                        emitted.coefficients, emitted.values, emitted.fused)
 
 
 @dataclass(frozen=True, slots=True)
