@@ -18,7 +18,7 @@ from transformers import DynamicCache
 
 from rldsl.rollouts.attention import attend
 from rldsl.rollouts.families import Block, Family, block_of, family_of, fed_forward, normed, out_of, rotated, rotations
-from rldsl.rollouts.heads import body_of, vocabulary_head
+from rldsl.rollouts.heads import body_of, capped, softcap_of, vocabulary_head
 from rldsl.rollouts.packed import pack, prompt_states
 from rldsl.rollouts.tokenizers import Ids
 from rldsl.rollouts.tokens import Longs
@@ -60,6 +60,7 @@ class FastDecoder:
         self.body = body
         self.family = family
         self.head, self.head_bias = vocabulary_head(module)
+        self.softcap = softcap_of(module)
         self.blocks: list[Block] = [block_of(layer, family) for layer in body.layers]
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
@@ -125,7 +126,7 @@ class FastDecoder:
         return self.turns[self.lengths + done][:, None]
 
     def _logits(self, hidden: Tensor) -> Tensor:
-        return F.linear(hidden, self.head, self.head_bias).float()
+        return capped(F.linear(hidden, self.head, self.head_bias).float(), self.softcap)
 
     def _buffer(self, prompt: Tensor) -> Tensor:
         """[rows, kv_heads, room, D] with the prompts' columns filled in."""

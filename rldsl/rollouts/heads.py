@@ -1,6 +1,6 @@
 """The two parts of a causal language model: its body (tokens to hidden states) and its vocabulary head.
 
-Training computes `hidden @ weight.T + bias` itself. A model whose logits are anything else is refused.
+Training computes `hidden @ weight.T + bias` itself, and a soft cap of it. A model whose logits are anything else is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from transformers import PreTrainedModel
 from rldsl.rollouts.signatures import ModelError
 
 _NEUTRAL: Final[dict[str, float | None]] = {
-    "final_logit_softcapping": None,
     "logit_scale": 1.0,
     "logits_scaling": 1.0,
     "lm_head_multiplier": 1.0,
@@ -37,9 +36,21 @@ def vocabulary_head(module: PreTrainedModel) -> tuple[Tensor, Tensor | None]:
     return head.weight, head.bias
 
 
+def softcap_of(module: PreTrainedModel) -> float | None:
+    """The cap c of a model whose logits are c tanh(x / c) of what its vocabulary head gives (Gemma 2); None where there is none."""
+    config: Any = module.config.get_text_config()
+    cap = getattr(config, "final_logit_softcapping", None)
+    return None if cap is None else float(cap)
+
+
+def capped(logits: Tensor, cap: float | None) -> Tensor:
+    """Logits through a soft cap."""
+    return logits if cap is None else cap * torch.tanh(logits / cap)
+
+
 @torch.no_grad()
 def check_head(module: PreTrainedModel) -> None:
-    """Refuses a model whose logits are not `hidden @ weight.T + bias`: by its config, then by trying."""
+    """Refuses a model whose logits are not `hidden @ weight.T + bias`, soft-capped or not: by its config, then by trying."""
     config: Any = module.config.get_text_config()
     for name, neutral in _NEUTRAL.items():
         if (value := getattr(config, name, neutral)) not in (neutral, None):
@@ -48,7 +59,7 @@ def check_head(module: PreTrainedModel) -> None:
     weight, bias = vocabulary_head(module)
     ids = torch.arange(min(4, weight.shape[0]), device=weight.device)[None]
     hidden = body_of(module)(input_ids=ids, use_cache=False).last_hidden_state
-    expected = torch.nn.functional.linear(hidden, weight, bias).float()
+    expected = capped(torch.nn.functional.linear(hidden, weight, bias).float(), softcap_of(module))
     logits = module(input_ids=ids, use_cache=False).logits.float()
     if logits.shape != expected.shape or (logits - expected).abs().max() > 1e-3 * (1 + expected.abs().max()):
         raise ModelError(f"the logits of {type(module).__name__} are not its vocabulary head applied to "

@@ -17,6 +17,7 @@ from torch import Tensor
 from rldsl.graph.divergences import DIVERGENCES, row_divergence
 from rldsl.graph.model import Read, ReadKind
 from rldsl.kernels.dense import RowKind, dense_reads
+from rldsl.rollouts.heads import capped, softcap_of
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.score import head_of, hidden_rows, scores, states, values
 from rldsl.rollouts.tokens import ResponseTokens
@@ -84,7 +85,7 @@ def _logits(seen: Scored, run: range) -> tuple[Tensor, Tensor]:
     weight, bias = head_of(seen.model)
     logits = torch.nn.functional.linear(rows.hidden.float(), weight.detach().float(),
                                         None if bias is None else bias.detach().float())
-    return logits, rows.targets
+    return capped(logits, softcap_of(seen.model.policy_module)), rows.targets
 
 
 def _runs(tokens: ResponseTokens, budget: int) -> Iterator[range]:

@@ -22,11 +22,13 @@ from rldsl.graph.spec import Amount
 from rldsl.graph.staged import HeadGroup
 from rldsl.kernels.rows import Rows
 from rldsl.kernels.supports import Support
+from rldsl.rollouts.heads import softcap_of
 from rldsl.rollouts.reads import Scored, plain_read
 from rldsl.rollouts.score import head_of, hidden_rows
 from rldsl.rollouts.tokens import ResponseTokens
 from rldsl.train.micro import ranges
 from rldsl.train.objectives import Objective, Sight
+from rldsl.train.outcome import RunError
 from rldsl.train.vectors import Vectors
 from rldsl.train.world import World
 from rldsl.types import BATCH
@@ -100,7 +102,17 @@ class Outputs:
         tokens = self.seen[group.model, group.response, group.context]
         bounds = slice(int(tokens.offsets[samples.start]), int(tokens.offsets[samples.stop]))
         targets = torch.from_numpy(tokens.ids[bounds]).to(hidden.device)
-        return Rows(targets, hidden, weight, bias, others=beside, support=_support(tokens, bounds) if group.within else None)
+        return Rows(targets, hidden, weight, bias, others=beside, support=_support(tokens, bounds) if group.within else None,
+                    softcap=self._softcap(group.model, sorted(others)))
+
+    def _softcap(self, model: str, others: Sequence[str]) -> float | None:
+        """Of the logits of a model, and of those that it is compared with token by token."""
+        caps = {name: softcap_of(self.world.models[name].policy_module) for name in (model, *others)}
+        for name in others:
+            if caps[name] != caps[model]:
+                raise RunError(f"`{name}` caps its logits at {caps[name]} and `{model}` at {caps[model]}: a divergence over the "
+                               "whole vocabulary needs two models with one cap")
+        return caps[model]
 
     def _beside(self, model: str, tokens: ResponseTokens, samples: range) -> tuple[Tensor, Tensor, Tensor | None]:
         found = hidden_rows(self.world.models[model], tokens, samples, grad=False)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import Gemma2Config, Gemma2ForCausalLM
+from transformers import CohereConfig, CohereForCausalLM, Gemma2Config, Gemma2ForCausalLM
 
 from rldsl.graph.spec import Invocation, Role
+from rldsl.rollouts.heads import softcap_of
 from rldsl.rollouts.models import LoadedModel, load_model
 from rldsl.rollouts.sampler import sample
 from rldsl.rollouts.score import head_of, hidden_rows, values
 from rldsl.rollouts.signatures import ModelError
 from rldsl.rollouts.tokens import tokenize_given
 from rldsl.rollouts.weights import copy_weights, load_weights, save_model
-from tests.rollouts.policies import greedy, policy_from, spec_of, tiny_call, tiny_policy
+from tests.rollouts.policies import greedy, logp_by_module, policy_from, spec_of, tiny_call, tiny_policy
 
 
 def weights(model: LoadedModel) -> dict[str, torch.Tensor]:
@@ -151,10 +154,22 @@ def _joined(model: LoadedModel, prompt: str) -> tuple[Any, Any]:
 
 
 def test_a_model_that_changes_its_logits_is_refused(tmp_path: Path) -> None:
+    config = CohereConfig(vocab_size=12, hidden_size=16, intermediate_size=32, num_hidden_layers=1, eos_token_id=1,
+                          num_attention_heads=2, num_key_value_heads=2, pad_token_id=0, logit_scale=0.25)
+    with pytest.raises(ModelError, match=r"logit_scale: 0\.25"):
+        policy_from(tmp_path, config, CohereForCausalLM)
+
+
+def test_a_soft_cap_belongs_to_the_logits_of_a_model(tmp_path: Path) -> None:
+    """0.05 is far below its logits: draws and scores without the cap would differ."""
     config = Gemma2Config(vocab_size=12, hidden_size=16, intermediate_size=32, num_hidden_layers=1, eos_token_id=1,
-                          num_attention_heads=2, num_key_value_heads=2, head_dim=8, pad_token_id=0)
-    with pytest.raises(ModelError, match=r"final_logit_softcapping: 30\.0"):
-        policy_from(tmp_path, config, Gemma2ForCausalLM)
+                          num_attention_heads=2, num_key_value_heads=2, head_dim=8, pad_token_id=0, final_logit_softcapping=0.05,
+                          initializer_range=0.5)
+    model = policy_from(tmp_path, config, Gemma2ForCausalLM)
+    assert softcap_of(model.policy_module) == 0.05 and softcap_of(tiny_policy().policy_module) is None
+    drawn = sample(model, ["ab>", "c>"], replace(greedy(4), greedy=False), seed=0)
+    assert drawn.logp == pytest.approx(logp_by_module(model, drawn), abs=1e-5)
+    assert float(abs(drawn.logp + math.log(12)).max()) <= 0.1
 
 
 def test_judges_are_not_loaded_here() -> None:
