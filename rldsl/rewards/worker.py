@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
     if child:
         os.close(requests)
         os.close(replies)
-        _watch(child, lifeline, starter, lambda: _clean(scratch))
+        _watch(child, lifeline, starter, lambda: _clean(scratch, isolate.startswith("container")))
     os.setsid()
     os.close(lifeline)
     if isolate.startswith("container"):
@@ -106,8 +106,11 @@ def serve_inside() -> None:
     _serve(_Setting(sys.modules["_rldsl_jobs"]), os.fdopen(requests, "rb"), os.fdopen(replies, "wb"))
 
 
-def _clean(scratch: str) -> None:
-    """End what the worker has left, and take its folder away."""
+def _clean(scratch: str, is_container: bool) -> None:
+    """End what the worker has left, and take its folder away. The engine of a container has a moment to take that away itself:
+    killed with the rest it would keep the container's files and its name."""
+    if is_container or os.path.exists(os.path.join(scratch, "container")):
+        _sandbox("processes").let_end()
     _sandbox("processes").reap_all()
     if os.path.isdir(scratch):
         _sandbox("confine").remove_folder(scratch)
