@@ -11,6 +11,7 @@ import torch
 
 from rldsl import triton_backend
 from rldsl.kernels.adapter import Adapter
+from rldsl.kernels.device import products, projection
 from rldsl.kernels.layout import Layout
 from rldsl.kernels.rows import Rows
 from rldsl.kernels.supports import Support
@@ -23,7 +24,8 @@ from tests.triton.standin import standin
 
 NAMES = ["token", "plain", "sample", "prompt", "batch", "pairs", "exact", "generalised"]
 VOCABULARY, WIDTH, TOKENS = 300, 16, 43
-SMALL = TritonOptions(chunk_bytes=7 * 4 * VOCABULARY, least_rows=3)
+COLUMNS = 320  # of a buffer: rows begin at multiples of 64
+SMALL = TritonOptions(chunk_bytes=7 * 4 * COLUMNS, least_rows=3)
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +74,7 @@ def test_logits_become_gradients_in_place_or_beside_them(name: str) -> None:
 def test_chunks_of_any_size_give_the_same_gradient(name: str, rows: int) -> None:
     """Up to the rounding of GEMMs of other shapes."""
     batch = ragged(name)
-    found = gradients(on_device(name, TritonOptions(chunk_bytes=rows * 4 * VOCABULARY, least_rows=1)), batch)
+    found = gradients(on_device(name, TritonOptions(chunk_bytes=rows * 4 * COLUMNS, least_rows=1)), batch)
     assert close(found, gradients(on_device(name), batch))
 
 
@@ -173,7 +175,7 @@ def test_logits_in_the_dtype_of_the_projection_take_a_third_less() -> None:
         assert all(float((got.double() - exactly.double()).abs().max()) <= 2.0**-5 * float(exactly.double().abs().max())
                    for got, exactly in zip(found, wanted, strict=True))
         held[logits] = _workspace_bytes(objective) - TOKENS * 2 * 8
-    assert held == {"float32": TOKENS * VOCABULARY * 6, "weight": TOKENS * VOCABULARY * 2}
+    assert held == {"float32": TOKENS * COLUMNS * 6, "weight": TOKENS * COLUMNS * 2}
 
 
 def test_two_groups_share_one_projection() -> None:
@@ -194,7 +196,7 @@ def _flops(objective: CompiledObjective, batch: Batch) -> float:
     return counted.flops / (rows * WIDTH * VOCABULARY)
 
 
-LARGE = TritonOptions(chunk_bytes=20 * 4 * VOCABULARY, least_rows=3)
+LARGE = TritonOptions(chunk_bytes=20 * 4 * COLUMNS, least_rows=3)
 
 
 @pytest.mark.parametrize(("name", "active"), [("token", 43), ("sample", 43), ("prompt", 39), ("pairs", 21)])
@@ -223,7 +225,7 @@ def test_a_second_policy_is_one_product_more() -> None:
 
 def test_four_products_only_where_no_chunk_holds_a_piece() -> None:
     """A chunk of two rows may grow to eight, and there are answers of nine and twelve."""
-    tiny = TritonOptions(chunk_bytes=2 * 4 * VOCABULARY, least_rows=1)
+    tiny = TritonOptions(chunk_bytes=2 * 4 * COLUMNS, least_rows=1)
     assert _flops(on_device("sample", tiny), ragged("sample")) == 8
     assert _flops(on_device("token", tiny), ragged("token")) == 6
 
@@ -265,7 +267,7 @@ def _workspace_bytes(objective: CompiledObjective) -> int:
 def test_no_more_memory_than_one_chunk(name: str) -> None:
     """Beside the chunk: two or three numbers a row, and copies of hidden states. Nothing that is made is larger than a chunk."""
     batch = ragged(name, repeat=20)
-    budget = 80 * 4 * VOCABULARY
+    budget = 80 * 4 * COLUMNS
     objective = on_device(name, TritonOptions(chunk_bytes=budget, least_rows=1))
     with Counting() as counted:
         gradients(objective, batch)
@@ -278,7 +280,26 @@ def test_no_more_memory_than_one_chunk(name: str) -> None:
 def test_a_chunk_has_the_least_rows_whatever_its_budget() -> None:
     objective = on_device("token", TritonOptions(chunk_bytes=1, least_rows=30))
     gradients(objective, ragged("token"))
-    assert _workspace_bytes(objective) == 22 * (4 * VOCABULARY + 2 * 8)  # 43 tokens in two chunks, 21 and 22
+    assert _workspace_bytes(objective) == 22 * (4 * COLUMNS + 2 * 8)  # 43 tokens in two chunks, 21 and 22
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rows_of_buffers_are_aligned_whatever_the_vocabulary(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 301 tokens: tensor cores take operands at multiples of 16 bytes alone."""
+    strides = []
+    plain = products.add_product
+
+    def noted(out: torch.Tensor, left: torch.Tensor, right: torch.Tensor, first: bool) -> None:
+        strides.extend(entry.stride(0) if entry.stride(1) == 1 else entry.stride(1) for entry in (out, left, right)
+                       if 301 in entry.shape and entry.shape[1 if entry.stride(1) == 1 else 0] == 301)
+        plain(out, left, right, first)
+
+    monkeypatch.setattr(products, "add_product", noted)
+    monkeypatch.setattr(projection, "add_product", noted)
+    batch = changed(ragged("sample", vocabulary=301), lambda entry: replace(
+        entry, hidden=entry.hidden.to(dtype).detach().requires_grad_(), weight=entry.weight.to(dtype).detach().requires_grad_()))  # type: ignore[union-attr]
+    gradients(on_device("sample"), batch)
+    assert len(strides) >= 3 * 5 and set(strides) == {320}
 
 
 # ------------------------------------------------------------------ extremes

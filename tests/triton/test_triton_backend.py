@@ -20,7 +20,7 @@ from tests.head.objectives import Batch, as_logits, close, compiled, gradients, 
 
 NAMES = ["token", "pairs", "plain", "sample", "prompt", "batch", "exact", "generalised"]
 VOCABULARY, TOKENS = 300, 43
-SMALL = TritonOptions(chunk_bytes=9 * 4 * VOCABULARY, least_rows=3)
+SMALL = TritonOptions(chunk_bytes=9 * 4 * 320, least_rows=3)
 
 
 def on_triton(name: str, options: TritonOptions = SMALL) -> CompiledObjective:

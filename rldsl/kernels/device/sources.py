@@ -18,6 +18,7 @@ from rldsl.kernels.supports import Support
 from rldsl.kernels.workspace import Workspace
 
 SUPPORT_TOKENS = 1 << 22  # of supports, uploaded at a time
+ALIGNED = 64              # columns: a row of a buffer begins at a multiple of 128 bytes, whatever the vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class LogitsCopied:
 
     def __post_init__(self) -> None:
         buffers = 1 if self.gradient is None or self.shape.cap is None else 2
-        self.row_bytes = buffers * self.logits.element_size() * (self.shape.columns or self.logits.shape[1])
+        self.row_bytes = buffers * self.logits.element_size() * aligned(self.shape.columns or self.logits.shape[1])
 
     @property
     def wants_gradient(self) -> bool:
@@ -99,7 +100,7 @@ class LogitsCopied:
     def load(self, rows: Selection, workspace: Workspace, name: str) -> Loaded:
         """A copy within the support."""
         chosen = self.logits[_selected(self.places, rows)]
-        x = workspace.take(name, *chosen.shape, dtype=chosen.dtype).copy_(chosen)
+        x = take_rows(workspace, name, *chosen.shape, dtype=chosen.dtype).copy_(chosen)
         self.shape.apply(x, rows)
         if self.gradient is None:
             return Loaded(x, None)
@@ -129,7 +130,7 @@ class Hidden:
         buffers = self.dtype.itemsize
         if self.wants_gradient and (self.dtype is not self.projection.gradient_dtype or self.shape.cap is not None):
             buffers += self.projection.gradient_dtype.itemsize
-        self.row_bytes = buffers * (self.shape.columns or len(self.projection.weight))
+        self.row_bytes = buffers * aligned(self.shape.columns or len(self.projection.weight))
 
     @property
     def wants_gradient(self) -> bool:
@@ -141,7 +142,7 @@ class Hidden:
         """The projection of the hidden states."""
         chosen = _selected(self.places, rows)
         count = _count(chosen, len(self.projection.hidden))
-        x = workspace.take(name, count, len(self.projection.weight), dtype=self.dtype)
+        x = take_rows(workspace, name, count, len(self.projection.weight), dtype=self.dtype)
         self.projection.forward(chosen, x)
         self.shape.apply(x, rows)
         if not self.wants_gradient:
@@ -190,13 +191,24 @@ class Shape:
         """Where the gradient of a chunk may go: over it, unless its dtype is another or the capped logits are still needed."""
         if dtype is x.dtype and self.cap is None:
             return x
-        return workspace.take(f"{name}, gradient", *x.shape, dtype=dtype)
+        return take_rows(workspace, f"{name}, gradient", *x.shape, dtype=dtype)
 
     def return_through(self, x: Tensor, gradient: Tensor) -> None:
         """Times 1 - tanh^2 where the cap was applied here; `x`, which holds capped logits, is used up."""
         if self.cap is not None:
             slope = x.div_(self.cap).square_().neg_().add_(1.0)
             gradient.mul_(torch.where(torch.isinf(slope), 0.0, slope))
+
+
+def aligned(columns: int) -> int:
+    """So many that each row of a buffer is aligned. Tensor cores need it of bf16 operands, and wide loads of row kernels; a GEMM
+    over rows of an odd length is several times slower."""
+    return -(-columns // ALIGNED) * ALIGNED
+
+
+def take_rows(workspace: Workspace, name: str, count: int, columns: int, *, dtype: torch.dtype) -> Tensor:
+    """Rows [count, columns] of a buffer whose rows are aligned."""
+    return workspace.take(name, count, aligned(columns), dtype=dtype)[:, :columns]
 
 
 def _restrict(x: Tensor, support: Support, start: int) -> None:
