@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rldsl.kernels.device.mask import ActiveRows
-from rldsl.kernels.device.products import add_product, chunk_ends, compact, moved_to, project
+from rldsl.kernels.device.products import add_product, aligned, chunk_ends, compact, moved_to, project
 
 CHUNK_BYTES = 2 << 30  # of logits and their gradients, at a time
 LEAST_ROWS = 1024      # of a chunk, whatever its bytes: below that products slow down
@@ -45,7 +45,7 @@ class Rows:
     @property
     def row_bytes(self) -> int:
         """Of buffers, for each row of a chunk: float32 logits, and gradients in the dtype of the weight."""
-        own = 0 if self.weight is None else (4 + self.weight.element_size()) * len(self.weight)
+        own = 0 if self.weight is None else (4 + self.weight.element_size()) * aligned(len(self.weight))
         return own + sum(other.row_bytes for other in self.others)
 
     def load(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
@@ -54,9 +54,10 @@ class Rows:
             x = self.logits[start:stop]
             return x, x
         assert self.hidden is not None and self.weight is not None
-        x = torch.empty(stop - start, len(self.weight), dtype=torch.float32, device=self.weight.device)
+        count, width = len(self.weight), aligned(len(self.weight))
+        x = self.weight.new_empty(stop - start, width, dtype=torch.float32)[:, :count]
         project(x, self.hidden[start:stop], self.weight, self.bias)
-        return x, x if self.weight.dtype is torch.float32 else torch.empty_like(x, dtype=self.weight.dtype)
+        return x, x if self.weight.dtype is torch.float32 else self.weight.new_empty(stop - start, width)[:, :count]
 
     def beside(self, start: int, stop: int) -> tuple[tuple[Tensor, None], ...]:
         """The logits of the other policies, as row kernels take them."""

@@ -29,6 +29,12 @@ def project(out: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor | None) ->
     add_product(out, hidden, weight.t(), first=bias is None)
 
 
+def aligned(columns: int) -> int:
+    """So many that each row of a buffer begins at a multiple of 128 bytes. Tensor cores need it of bf16 operands, and row kernels
+    of wide loads: over rows of an odd length both are several times slower."""
+    return -(-columns // 64) * 64
+
+
 def chunk_ends(starts: Tensor, row_bytes: int, budget: int, least_rows: int) -> list[int]:
     """Where chunks of whole pieces end: `starts` [pieces + 1] is the first row of each, on the host. Chunks are about equally
     long and hold what the budget does, but at least `least_rows` rows and one piece."""

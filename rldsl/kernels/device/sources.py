@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 
 from rldsl.kernels.device.mask import ActiveRows
-from rldsl.kernels.device.products import compact, moved_to
+from rldsl.kernels.device.products import aligned, compact, moved_to
 from rldsl.kernels.device.projection import DeviceProjection
 from rldsl.kernels.projection import ProjectionSums, Selection
 from rldsl.kernels.supports import Support
 from rldsl.kernels.workspace import Workspace
 
 SUPPORT_TOKENS = 1 << 22  # of supports, uploaded at a time
-ALIGNED = 64              # columns: a row of a buffer begins at a multiple of 128 bytes, whatever the vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +197,6 @@ class Shape:
         if self.cap is not None:
             slope = x.div_(self.cap).square_().neg_().add_(1.0)
             gradient.mul_(torch.where(torch.isinf(slope), 0.0, slope))
-
-
-def aligned(columns: int) -> int:
-    """So many that each row of a buffer is aligned. Tensor cores need it of bf16 operands, and wide loads of row kernels; a GEMM
-    over rows of an odd length is several times slower."""
-    return -(-columns // ALIGNED) * ALIGNED
 
 
 def take_rows(workspace: Workspace, name: str, count: int, columns: int, *, dtype: torch.dtype) -> Tensor:
