@@ -14,7 +14,7 @@ WARPS = (4, 8, 16, 32)
 STAGES = 2
 LANE = 16            # columns of one thread at a time: four fp32 or two bf16 accesses of 16 bytes, under 64 registers
 LEAST_BLOCK = 128
-FIXED = 28           # registers of a thread beside those of its columns
+FIXED = 44           # registers of a thread beside those of its columns
 LOAD, MEET = 800.0, 3000.0  # cycles that a load takes, and what is done once a row over all warps, in fp64
 REGISTERS, THREADS = 65_536, 2_048  # of one processor
 FITS, LOST = 0.6, 1.2      # of L2: up to here rows in flight are read again from there, from here on none is
@@ -34,8 +34,8 @@ class RowWork:
     written: int = 0
     apart: bool = False
     reading: float = 11.0
-    writing: float = 17.0
-    registers: int = 100
+    writing: float = 13.0
+    registers: int = 64
 
     @property
     def is_fused(self) -> bool:

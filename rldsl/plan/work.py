@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from rldsl.graph.divergences import DIVERGENCES
 from rldsl.graph.model import ReadKind
 from rldsl.graph.staged import HeadGroup, StagedObjective
 from rldsl.plan.chunks import Chunk, chunk_for, gemm_seconds
@@ -82,13 +84,20 @@ def row_work(staged: StagedObjective, group: HeadGroup, sizes: Sizes, rates: Row
     registers are about those of compiled kernels where none is given."""
     others = len(group.others)
     written = sizes.width if any(read.coefficient is not None for read in group.reads) else 0
-    bent = others > 0 or any(read.read.kind is not ReadKind.LOGP for read in group.reads)
-    work = RowWork(sizes.vocabulary, sizes.width if sizes.hidden is None else 4, others, written=written,
-                   apart=staged.coupling is not Level.TOKEN, reading=11.0 + 30 * others,
-                   writing=(17.0 if bent else 12.0) + 5 * others, registers=100 if bent else 72)
-    if rates is None:
-        return work
-    return replace(work, reading=rates.reading, writing=rates.writing, registers=rates.registers)
+    work = _estimated([read.read.kind for read in group.reads], others)
+    if rates is not None:
+        work = replace(work, reading=rates.reading, writing=rates.writing, registers=rates.registers)
+    return replace(work, vocabulary=sizes.vocabulary, width=sizes.width if sizes.hidden is None else 4, written=written,
+                   apart=staged.coupling is not Level.TOKEN)
+
+
+def _estimated(kinds: Sequence[ReadKind], others: int) -> RowWork:
+    """Instructions and registers as they were counted in kernels compiled for sm_90: those of alpha divergences compute in fp64."""
+    bent = 2.0 * (ReadKind.ENTROPY in kinds)
+    wide = kinds.count(ReadKind.ALPHA)
+    beside = sum(kind in DIVERGENCES for kind in kinds) - wide
+    return RowWork(0, 0, others, reading=9 + bent + 9 * others + 14 * beside + 130 * wide,
+                   writing=11 + bent + 6 * beside + 60 * wide, registers=112 if wide else 90 if others else 64)
 
 
 def limit_seconds(plan: GroupPlan, sizes: Sizes, machine: Machine) -> float:
