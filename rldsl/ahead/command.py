@@ -71,7 +71,7 @@ def _compiled(made: Sequence[Made]) -> Iterator[tuple[Unit, Compiled]]:
 # ------------------------------------------------------------------ what is said
 def _report(job: Job, made: Sequence[Made], asked: Asked) -> Iterator[str]:
     yield f"{job.staged.name} for {job.target}, {asked.dtype}, Triton {triton_version()}"
-    kernels = [(compiled, dict(unit.constants).get("BLOCK")) for unit, compiled in _compiled(made)]
+    kernels = [(compiled, unit.block) for unit, compiled in _compiled(made)]
     yield from (f"  {line}" for line in kernel_table(kernels))
     for plan in _plans(job, made, asked):
         yield from (f"  {line}" for line in (*choice_lines(plan), *prediction_lines(plan, asked.sizes, job.machine)))

@@ -1,17 +1,26 @@
 """Cuts out of an emitted module what one kernel needs: itself, the functions and constants it names, and their imports.
 
-Kernels of two modules that read alike become one text, so that they are compiled once; what launches kernels, and what it
-imports (torch), stays behind. Comments go as well. Does not check the code."""
+Kernels of two modules that read alike but for the names of variables become one text, so that they are compiled once; what
+launches kernels, and what it imports (torch), stays behind. Comments go as well. Does not check the code."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from rldsl.diagnostics import InternalError
 
 
-def kernel_text(module: str, name: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """The text of a module with one kernel, and what each of the kernel's parameters is called in it."""
+
+    text: str
+    names: Mapping[str, str]
+
+
+def excerpt(module: str, name: str) -> Excerpt:
     """The text of a module that defines the function `name` and all that it names, transitively."""
     tree = ast.parse(module)
     statements = [(statement, frozenset(_bound(statement))) for statement in tree.body]
@@ -26,9 +35,51 @@ def kernel_text(module: str, name: str) -> str:
                 needed |= _named(statement)
                 found = False
     chosen = [statement for place, (statement, _) in enumerate(statements) if place in kept]
-    if not any(isinstance(statement, ast.FunctionDef) and statement.name == name for statement in chosen):
+    kernel = next((entry for entry in chosen if isinstance(entry, ast.FunctionDef) and entry.name == name), None)
+    if kernel is None:
         raise InternalError(f"the emitted module defines no kernel `{name}`")
-    return "\n\n".join(ast.unparse(_without_docstring(statement)) for statement in chosen) + "\n"
+    parameters = [entry.arg for entry in kernel.args.args]
+    fixed = {word for statement in chosen for word in (*_bound(statement), *_keywords(statement))}
+    text = "\n\n".join(ast.unparse(_renamed(_without_docstring(statement), fixed)) for statement in chosen) + "\n"
+    return Excerpt(text, dict(zip(parameters, [entry.arg for entry in kernel.args.args], strict=True)))
+
+
+class _Renaming(ast.NodeTransformer):
+    """Gives variables and parameters other names."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        """A variable where it is read or written."""
+        node.id = self.names.get(node.id, node.id)
+        return node
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        """A parameter."""
+        node.arg = self.names.get(node.arg, node.arg)
+        return node
+
+
+def _renamed(statement: ast.stmt, fixed: set[str]) -> ast.stmt:
+    """A function with its own variables numbered in the order in which they appear; `fixed` names stay."""
+    if not isinstance(statement, ast.FunctionDef):
+        return statement
+    stored = [node for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    own = dict.fromkeys([*(entry.arg for entry in statement.args.args),
+                         *(node.id for node in sorted(stored, key=lambda node: (node.lineno, node.col_offset)))])
+    names = {name: f"_{number}" for number, name in enumerate(name for name in own if name not in fixed)}
+    statement.body = [_Renaming(names).visit(entry) for entry in statement.body]
+    statement.args = _Renaming(names).visit(statement.args)
+    return statement
+
+
+def _keywords(statement: ast.stmt) -> Iterable[str]:
+    """The names by which arguments are handed over, and by which a decorator means parameters."""
+    yield from (node.arg for node in ast.walk(statement) if isinstance(node, ast.keyword) and node.arg is not None)
+    if isinstance(statement, ast.FunctionDef):
+        yield from (node.value for entry in statement.decorator_list for node in ast.walk(entry)
+                    if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
 def _bound(statement: ast.stmt) -> Iterable[str]:
@@ -43,7 +94,13 @@ def _bound(statement: ast.stmt) -> Iterable[str]:
 
 
 def _named(statement: ast.stmt) -> set[str]:
-    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    """The names that a statement takes from the module: not those of a function's own variables."""
+    names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
+    own: set[str] = set()
+    if isinstance(statement, ast.FunctionDef):
+        own = {entry.arg for entry in ast.walk(statement) if isinstance(entry, ast.arg)}
+        own |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    return {node.id for node in names if isinstance(node.ctx, ast.Load)} - own
 
 
 def _without_docstring(statement: ast.stmt) -> ast.stmt:

@@ -26,14 +26,13 @@ Result = Compiled | Refused
 
 def kept_folder() -> Path:
     """Where compiled kernels are kept, beside the emitted modules."""
-    folder = cache_folder().parent / "ahead"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
+    return cache_folder().parent / "ahead"
 
 
 def compile_all(units: Sequence[Unit], folder: Path | None = None) -> list[Result]:
     """Each unit's result, in their order. Equal units are compiled once. `folder` is that of `kept_folder` otherwise."""
     place = folder if folder is not None else kept_folder()
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
     digests = [unit.digest for unit in units]
     found: dict[str, Result] = {}
     waiting: dict[str, Unit] = {}
@@ -75,7 +74,10 @@ def _work(jobs: SimpleQueue[Unit], folder: Path) -> dict[str, Result]:
     try:
         while True:
             unit = jobs.get_nowait()
-            child = child if child is not None and child.poll() is None else _child(folder)
+            if child is not None and child.poll() is not None:
+                _end(child)
+                child = None
+            child = child if child is not None else _child(folder)
             made[unit.digest] = _ask(child, unit)
     except Empty:
         return made

@@ -10,7 +10,7 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from rldsl.ahead.excerpt import kernel_text
+from rldsl.ahead.excerpt import excerpt
 from rldsl.emit.triton.signatures import KernelSignature
 
 FORM = 1  # of what is kept; another one leaves what was kept before alone
@@ -32,6 +32,7 @@ class Unit:
     stages: int
     aligned: tuple[str, ...]
     counts: bool = False
+    block: int | None = None
 
     @property
     def digest(self) -> str:
@@ -53,10 +54,17 @@ def unit_of(text: str, kernel: KernelSignature, target: str, dtypes: tuple[str, 
     switches = {"IN_PLACE": logits == gradients} if "IN_PLACE" in kernel.constexprs else {}
     constants = kernel.values(tile if kernel.tiled else None, **switches)
     warps, stages = (tile[1], tile[2]) if kernel.tiled and tile is not None else (kernel.warps, kernel.stages)
-    arguments = tuple((name, kind) for name, kind in types.items() if name not in constants)
-    aligned = tuple(name for name, kind in arguments if kind.startswith("*") or name in kernel.aligned)  # as torch allocates
-    return Unit(kernel.name, target, kernel_text(text, kernel.name), arguments, tuple(constants.items()), warps, stages, aligned,
-                kernel.tiled)
+    given = tuple((name, kind) for name, kind in types.items() if name not in constants)
+    aligned = [name for name, kind in given if kind.startswith("*") or name in kernel.aligned]  # pointers as torch allocates
+    part = excerpt(text, kernel.name)
+    return Unit(kernel.name, target, part.text, tuple((part.names[name], kind) for name, kind in given),
+                tuple((part.names[name], value) for name, value in constants.items()), warps, stages,
+                tuple(part.names[name] for name in aligned), kernel.tiled, tile[0] if kernel.tiled and tile is not None else
+                _number(constants.get("BLOCK")))
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def open_types(kernel: KernelSignature) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rldsl.ahead.excerpt import kernel_text
+from rldsl.ahead.excerpt import excerpt
 from rldsl.ahead.results import Compiled
 from rldsl.ahead.sass import Usage, listing_of, usage_of
 from rldsl.ahead.ttir import loops_of
@@ -156,11 +156,48 @@ def launch(x):
 
 
 def test_a_kernel_takes_along_what_it_names_and_nothing_else() -> None:
-    text = kernel_text(MODULE, "first")
+    text = excerpt(MODULE, "first").text
     assert "def inner" in text and "SCALE" in text and "import triton.language as tl" in text
     assert not any(word in text for word in ("torch", "second", "launch", "UNUSED", "Says", "by two"))
 
 
+def test_a_variable_that_is_called_as_a_function_of_the_module_takes_nothing_along() -> None:
+    module = MODULE.replace("def inner(x):", "def inner(launch):").replace("return x * SCALE", "return launch * SCALE")
+    assert "torch" not in excerpt(module, "first").text
+
+
 def test_kernels_that_differ_in_comments_alone_have_one_text() -> None:
-    assert kernel_text(MODULE, "first") == kernel_text(MODULE.replace("# by two", "# twice"), "first")
-    assert kernel_text(MODULE, "first") != kernel_text(MODULE.replace("2.0", "3.0"), "first")
+    assert excerpt(MODULE, "first").text == excerpt(MODULE.replace("# by two", "# twice"), "first").text
+    assert excerpt(MODULE, "first").text != excerpt(MODULE.replace("2.0", "3.0"), "first").text
+
+
+def test_kernels_that_differ_in_names_of_variables_have_one_text_but_for_what_is_handed_over_by_name() -> None:
+    first = excerpt(MODULE, "first")
+    changed = MODULE.replace("def first(x, BLOCK", "def first(y, BLOCK")
+    other = excerpt(changed.replace("store(x, inner(tl.load(x", "store(y, inner(tl.load(y"), "first")
+    assert first.text == other.text
+    assert (list(first.names), list(other.names)) == (["x", "BLOCK"], ["y", "BLOCK"])
+    assert first.names["x"] == other.names["y"] in first.text
+    named = MODULE.replace("inner(tl.load(x))", "inner(x=tl.load(x))")
+    assert "def inner(x)" in excerpt(named, "first").text
+    told = MODULE.replace("@triton.jit\ndef first", '@triton.jit(do_not_specialize=["x"])\ndef first')
+    assert excerpt(told, "first").names["x"] == "x"
+
+
+def test_a_renamed_kernel_computes_the_same() -> None:
+    text = """
+def helper(a, b):
+    c = a + b
+    return c
+
+def k(x, y):
+    z = helper(x, y)
+    for i in range(3):
+        z = z * i + x
+    return z
+"""
+    plain: dict[str, object] = {}
+    renamed: dict[str, object] = {}
+    exec(text, plain)
+    exec(excerpt(text, "k").text, renamed)
+    assert plain["k"](2, 5) == renamed["k"](2, 5) == ((7 * 0 + 2) * 1 + 2) * 2 + 2  # type: ignore[operator]

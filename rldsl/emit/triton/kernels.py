@@ -54,7 +54,7 @@ class Kernel:
     def signature(self) -> KernelSignature:
         """For compilation ahead of time."""
         arguments = {**dict.fromkeys(self.integers, "i64"), **{name: f"*{kind}" for name, kind in self.pointers}}
-        return KernelSignature(self.name, arguments, {"BLOCK": self.block} if self.block else {}, WARPS, 3)
+        return KernelSignature(self.name, arguments, {"BLOCK": self.block} if self.block else {}, WARPS if self.block else 1, 3)
 
 
 @dataclass(slots=True)
