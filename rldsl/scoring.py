@@ -12,7 +12,7 @@ from rldsl.emit.to_head import RowRead, RowShape, emit_rows
 from rldsl.graph.divergences import DIVERGENCES, row_divergence
 from rldsl.graph.model import ReadKind
 from rldsl.kernels.head import GroupRun, Numbers, RowKernel, read_rows
-from rldsl.kernels.rows import SHARDED, Rows
+from rldsl.kernels.rows import Rows
 from rldsl.kernels.sources import source_of, source_of_rows
 from rldsl.kernels.workspace import Workspaces
 
@@ -24,17 +24,18 @@ def score_rows(kinds: Sequence[ReadKind], rows: Rows, *, temperature: float = 1.
                alpha: float | None = None, chunk_bytes: int = CHUNK_BYTES) -> dict[ReadKind, Numbers]:
     """Each kind, one number a token, by chunks: one GEMM over the rows (2THV), and no more memory than a chunk.
 
-    A divergence is from the rows to the one policy of `rows.others`; `weight` is that of the rows in JS, `alpha` the
-    parameter of the alpha divergence.
+    Rows on a GPU, and rows in shards, are read by Triton kernels, all others by numba. A divergence is from the rows to the one
+    policy of `rows.others`; `weight` is that of the rows in JS, `alpha` the parameter of the alpha divergence.
     """
     others = tuple(rows.others.values())
     if len(others) > 1:
         raise ValueError(f"a divergence is of two policies: score {sorted(rows.others)} one by one")
-    if rows.shard is not None:
-        raise ValueError(SHARDED.format("scoring"))
     parameters = {ReadKind.JS: weight, ReadKind.ALPHA: alpha}
     reads = tuple(_row_read(kind, bool(others), parameters.get(kind)) for kind in dict.fromkeys(kinds))
     shape = RowShape(reads, len(others))
+    if rows.given.device.type != "cpu" or rows.shard is not None:
+        from rldsl.triton_scoring import score_on_device
+        return dict(zip(dict.fromkeys(kinds), score_on_device(shape, rows, temperature, chunk_bytes), strict=True))
     read = load_module(emit_rows(shape), "rows").read
     kernel = RowKernel(read, None, read, shape.width, 1.0 / temperature, shape.parameters)
     found = tuple(np.zeros(len(rows.targets)) for _ in reads)

@@ -72,7 +72,7 @@ class TritonBackend:
         self.staged, self.options = staged, options if options is not None else TritonOptions()
         self.device = self.options.chosen_device()
         self.module = module if module is not None else load_objective(staged)
-        self._digest = kernels_digest(self.module.text)
+        self.digest = kernels_digest(self.module.text)
         self._choices: dict[Question, Choice] = {}
         self.workspaces = Workspaces(self.device)
 
@@ -183,8 +183,12 @@ class TritonBackend:
         """The tile and the chunk of rows of a group."""
         question = Question.of(number, rows, self.options.exact)
         if question not in self._choices:
-            self._choices[question] = choose(self.staged, self._digest, question, self.device, self.options)
+            self._choices[question] = choose(self.staged, self.digest, question, self.device, self.options)
         return self._choices[question]
+
+    def forget_choices(self) -> None:
+        """Ask anew for what was measured."""
+        self._choices.clear()
 
     def _budget(self, rows: Mapping[GroupKey, Rows]) -> Budget:
         """Of a chunk, which holds rows of all groups."""

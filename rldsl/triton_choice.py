@@ -59,7 +59,7 @@ class Question:
 def choose(staged: StagedObjective, digest: str, question: Question, device: torch.device, options: TritonOptions) -> Choice:
     """For one group. `digest` is that of the text of the emitted module."""
     if device.type != "cuda":
-        return Choice(options.tile or interpreted_tile(question.vocabulary), options.chunk_bytes, ("interpreted",))
+        return Choice(options.tile or plain_tile(question.vocabulary), options.chunk_bytes, ("interpreted",))
     plan = _planned(staged, question, machine_of(device))
     size = options.chunk_bytes if options.chunk_bytes is not None or plan.chunk is None else plan.chunk.size
     why = () if plan.chunk is None or options.chunk_bytes is not None else plan.chunk.why
@@ -90,7 +90,8 @@ def _planned(staged: StagedObjective, question: Question, machine: Machine) -> G
     return plan_group(staged, staged.groups[question.group], sizes, machine)
 
 
-def interpreted_tile(vocabulary: int) -> Tile:
-    """Few and long steps: the interpreter takes as long for each, however long it is."""
-    block = min(8192, max(128, 1 << (vocabulary - 1).bit_length()))
-    return block, max(1, min(8, block // 512)), 1
+def plain_tile(vocabulary: int) -> Tile:
+    """Where nothing is known of the device: sixteen columns a thread, as the model mostly says too. The interpreter takes as long
+    for each step, however long it is."""
+    block = min(4096, max(128, 1 << (vocabulary - 1).bit_length()))
+    return block, max(1, block // 512), 2

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from rldsl import triton_choice
+from rldsl import triton_choice, triton_tuning
 from rldsl.kernels.rows import Rows
-from rldsl.plan.search import search
+from rldsl.plan.machines import machine_for
+from rldsl.plan.search import kept_tile, search
 from rldsl.plan.tiles import Tile
+from rldsl.program import CompiledObjective
+from rldsl.triton_backend import TritonBackend
 from rldsl.triton_choice import Choice, Question, choose, situation_of
 from rldsl.triton_module import TritonOptions
 from tests.head.objectives import compiled
@@ -66,3 +70,30 @@ def test_a_choice_does_not_depend_on_the_number_of_tokens() -> None:
         Question(0, 7, 4, torch.float32, torch.bfloat16, True)
     assert Question.of(0, many, False).logits is torch.bfloat16
     assert Question.of(0, Rows(many.targets, many.hidden.half(), weight.half()), True).gradient is torch.float32  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["token", "exact"])
+def test_tuning_runs_each_candidate_on_random_rows_and_keeps_the_fastest(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a clock that says that the second tile is the fastest. Interpreted: the device is a name."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    objective = CompiledObjective(compiled(name).staged, "triton")
+    monkeypatch.setattr(triton_choice, "machine_of", lambda device: machine_for("sm_90"))
+    monkeypatch.setattr(triton_tuning, "machine_of", lambda device: machine_for("sm_90"))
+    times = iter([3e-3, 1e-3, 2e-3, 4e-3, 5e-3, 6e-3])
+
+    def clock(call: Callable[[], None]) -> float:
+        call()
+        return next(times)
+
+    rows = {group.rows: Rows(torch.zeros(1, dtype=torch.int64), logits=torch.zeros(1, 700)) for group in objective.staged.groups}
+    measured = triton_tuning.tune(objective, rows, tokens=3, clock=clock)[0]
+    assert measured is not None and len(measured.seconds) >= 2 and min(measured.seconds.values()) == 1e-3
+    assert isinstance(objective.runner, TritonBackend)
+    question = Question.of(0, next(iter(rows.values())), True)
+    kept = kept_tile(situation_of(objective.runner.digest, question, objective.runner.device))
+    assert kept is not None and kept.shape == measured.tile.shape == next(iter(measured.seconds))
+
+
+def test_tiles_of_another_back_end_are_not_tuned() -> None:
+    with pytest.raises(ValueError, match="compiled for `numba`"):
+        triton_tuning.tune(compiled("token"), {})

@@ -11,11 +11,15 @@ import torch
 pytest.importorskip("triton", reason="Triton is not installed")
 
 from rldsl.certify import certify
+from rldsl.emit.to_head import RowRead, RowShape
+from rldsl.graph.model import ReadKind
 from rldsl.kernels.rows import Other, Rows
 from rldsl.kernels.supports import Support
 from rldsl.program import CompiledObjective, Program
+from rldsl.scoring import score_rows
 from rldsl.triton_backend import TritonBackend
 from rldsl.triton_module import TritonOptions
+from rldsl.triton_scoring import score_on_device
 from tests.head.objectives import Batch, as_logits, close, compiled, gradients, in_runs, program, ragged, reference
 
 NAMES = ["token", "pairs", "plain", "sample", "prompt", "batch", "exact", "generalised"]
@@ -160,3 +164,18 @@ def test_what_is_emitted_is_certified(name: str) -> None:
     report = certify(on_triton(name), seed=1)
     assert report.passed and report.backend == "triton", str(report)
     assert {"by logits (logits)", "by weight (hidden, cut)"} <= {entry.quantity for entry in report.comparisons}
+
+
+@pytest.mark.parametrize("given", ["hidden", "logits"])
+def test_tokens_are_scored_on_the_device_too(given: str) -> None:
+    """The numbers of the numba kernels, beside another policy, through a soft cap."""
+    plain = ragged("exact") if given == "hidden" else as_logits(ragged("exact"))
+    entry = replace(next(iter(plain.rows.values())), softcap=2.5)
+    kinds = [ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.KL, ReadKind.JS]
+    wanted = score_rows(kinds, entry, temperature=0.7, weight=0.3)
+    reads = tuple(RowRead(kind.value, 0 if kind in (ReadKind.KL, ReadKind.JS) else None,
+                          parameter=0.3 if kind is ReadKind.JS else None) for kind in kinds)
+    device = on_triton("exact").runner.device
+    found = score_on_device(RowShape(reads, 1), _moved(entry, device), 0.7, 1 << 20)
+    for kind, numbers in zip(kinds, found, strict=True):
+        np.testing.assert_allclose(numbers, wanted[kind], rtol=2e-6, atol=2e-6)
