@@ -69,6 +69,8 @@ def test_an_old_gpu_is_named_with_what_it_lacks(monkeypatch: pytest.MonkeyPatch)
         TritonOptions().chosen_device()
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
     assert cuda.unusable() is None
+    monkeypatch.setattr(torch, "__version__", "2.9.1+cu128")
+    assert cuda.unusable() == "torch 2.9.1+cu128 cannot add a product of bf16 matrices to a float32 one on a GPU, which 2.10 can"
 
 
 @pytest.mark.parametrize(("interpret", "device", "sentence"), [

@@ -174,7 +174,7 @@ def test_logits_in_the_dtype_of_the_projection_take_a_third_less() -> None:
         found = gradients(objective, batch)
         assert all(float((got.double() - exactly.double()).abs().max()) <= 2.0**-5 * float(exactly.double().abs().max())
                    for got, exactly in zip(found, wanted, strict=True))
-        held[logits] = _workspace_bytes(objective) - TOKENS * 2 * 8
+        held[logits] = _workspace_bytes(objective) - TOKENS * (2 * 8 + 4 * WIDTH)
     assert held == {"float32": TOKENS * COLUMNS * 6, "weight": TOKENS * COLUMNS * 2}
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+OLDEST_TORCH = "2.10"
 OLDEST = (8, 0)  # bf16 tensor cores, and what Triton still compiles for
 
 
 def wide_product(out: Tensor, left: Tensor, right: Tensor, first: bool) -> None:
     """A product of bf16 or fp16 matrices into float32, or added to it: `mm.dtype_out` and `addmm.dtype_out`, which exist for CUDA
     alone. Tensor cores sum in float32 anyhow; only these give the sum away unrounded. With `out` as its own summand `addmm`
-    makes no copy of it (it copies where the two differ), so that nothing of the size of a weight is allocated."""
+    makes no copy of it (it copies where the two differ), so that nothing of the size of a weight is allocated. A float32 summand
+    beside bf16 factors is taken from torch 2.10 on (pytorch#167931). Rows of `out` may be further apart than they are long."""
     if first:
         torch.mm(left, right, out_dtype=out.dtype, out=out)
     else:
@@ -41,6 +43,8 @@ def unusable() -> str | None:
     if not torch.cuda.is_available():
         return "there is no CUDA device"
     name, capability = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
+    if torch.torch_version.TorchVersion(torch.__version__) < OLDEST_TORCH:
+        return f"torch {torch.__version__} cannot add a product of bf16 matrices to a float32 one on a GPU, which 2.10 can"
     if capability < OLDEST:
         return f"{name} has compute capability {capability[0]}.{capability[1]}, and the kernels need 8.0 (an A100) or newer"
     return None

@@ -81,9 +81,10 @@ class DeviceProjection:
 
     def _write_hidden(self, gradient: Tensor, by_narrow: Tensor | None, rows: Selection, by_hidden: Tensor,
                       workspace: Workspace) -> None:
-        """Where there is one product alone it goes to its place at once; else parts are summed in float32."""
+        """Summed in float32, over the whole vocabulary: a GEMM with a bf16 result may sum parts of it in bf16. Where that is the
+        dtype of the gradient and there is one product alone, it goes to its place at once."""
         is_one = by_narrow is None and self.partners is None and self.weight.dtype is gradient.dtype
-        if is_one and isinstance(rows, slice) and by_hidden.dtype in (gradient.dtype, torch.float32):
+        if is_one and isinstance(rows, slice) and by_hidden.dtype is torch.float32:
             add_product(by_hidden[rows], gradient, self.weight, first=True)
             return
         product = workspace.take("by_hidden", len(gradient), self.weight.shape[1])
