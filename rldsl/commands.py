@@ -66,7 +66,8 @@ def fmt(specs: Specs,
 
 
 @app.command(epilog=_teaching("rldsl explain mine.rl", "rldsl explain RL301", "rldsl explain std.advantage",
-                              "rldsl explain mine.rl --svg > graph.svg"))
+                              "rldsl explain mine.rl --svg > graph.svg",
+                              "rldsl explain mine.rl --gpu H200 --hidden 4096   what is chosen there, and predicted"))
 def explain(subject: Annotated[str, typer.Argument(help="A `.rl` file, a library module such as `std.advantage`, "
                                                              "or the code of a finding such as RL301.")],
             as_json: Json = False,
@@ -74,12 +75,18 @@ def explain(subject: Annotated[str, typer.Argument(help="A `.rl` file, a library
             dot: Annotated[bool, typer.Option("--dot", help="The dataflow graph in Graphviz' language.")] = False,
             svg: Annotated[bool, typer.Option("--svg", help="The dataflow graph as a drawing.")] = False,
             graph: Annotated[bool, typer.Option("--graph", help="Every value: level, range, binding time, liveness.")] = False,
+            gpu: Gpu = None, tokens: Tokens = 8192, vocabulary: Vocabulary = 151_936, hidden: Hidden = None,
             sets: Sets = None) -> None:
     """Say what will run: equations, levels, coupling, kernels and their cost. Or what a finding means."""
     from rldsl.explain.command import explain_subject
     chosen = next((form for form, asked in (("latex", latex), ("dot", dot), ("svg", svg), ("graph", graph),
                                             ("json", as_json)) if asked), "text")
-    raise typer.Exit(explain_subject(subject, overrides(sets), chosen))
+    on_gpu = None
+    if gpu is not None:
+        from rldsl.explain.gpu import OnGpu
+        from rldsl.plan.work import Sizes
+        on_gpu = OnGpu(gpu, Sizes(tokens, vocabulary, hidden))
+    raise typer.Exit(explain_subject(subject, overrides(sets), chosen, on_gpu))
 
 
 @app.command(epilog=_teaching("rldsl diff before.rl after.rl", "rldsl diff examples/grpo.rl examples/dapo.rl --json",

@@ -6,16 +6,23 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from rldsl.graph.spec import Spec
 from rldsl.reporting import check_path, print_failure, print_findings
 from rldsl.resolve.modules import LoadFailure
 
+if TYPE_CHECKING:
+    from rldsl.explain.gpu import OnGpu
+
 _CODE = re.compile(r"RL\d{3}", re.IGNORECASE)
 
 
-def explain_subject(subject: str, overrides: Mapping[str, str], form: str) -> int:
-    """A spec, a module, or the code of a finding."""
+def explain_subject(subject: str, overrides: Mapping[str, str], form: str, on_gpu: OnGpu | None = None) -> int:
+    """A spec, a module, or the code of a finding. `on_gpu`: the text says as well what is chosen for that GPU, and predicted."""
+    if on_gpu is not None and (fault := on_gpu.fault()):
+        print(fault, file=sys.stderr)
+        return 2
     if _CODE.fullmatch(subject):
         return _explain_code(subject.upper())
     result = check_path(subject, overrides)
@@ -27,6 +34,9 @@ def explain_subject(subject: str, overrides: Mapping[str, str], form: str) -> in
         return 1
     module = _of_module(result.spec) if form == "text" else None
     print(module or _render(result.spec, form))
+    if on_gpu is not None and module is None and form == "text":
+        from rldsl.explain.gpu import gpu_lines
+        print("\n" + "\n".join(gpu_lines(result.spec, on_gpu)))
     return 0
 
 
