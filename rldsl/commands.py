@@ -120,6 +120,15 @@ def compile_spec(spec: Spec,
     raise typer.Exit(compile_file(spec, out, overrides(sets), certify=certify, seed=seed, ahead=ahead))
 
 
+@app.command(epilog=_teaching("rldsl tune mine.rl --vocabulary 151936 --hidden 4096"))
+def tune(spec: Spec, vocabulary: Vocabulary = 151_936, hidden: Hidden = None,
+         dtype: Annotated[str, typer.Option(help="Of logits or weights: `bf16`, `fp16`, `fp32`.")] = "bf16",
+         sets: Sets = None) -> None:
+    """Measure the tiles of the row kernels on the GPU that is here, and keep the fastest for all runs."""
+    from rldsl.tuning import Tuned, tune_file
+    raise typer.Exit(tune_file(spec, overrides(sets), Tuned(vocabulary, dtype, hidden)))
+
+
 @app.command(epilog=_teaching("rldsl run mine.rl --seed 1",
                               "rldsl run mine.rl --set beta=0.01 --out runs/beta",
                               "rldsl run mine.rl --resume   after a stop, of whatever kind"))

@@ -10,7 +10,7 @@ import rldsl as package
 from rldsl.commands import app
 from tests.cli.conftest import Command
 
-COMMANDS = ("check", "fmt", "explain", "diff", "compile", "run", "test", "eval", "score", "export", "new")
+COMMANDS = ("check", "fmt", "explain", "diff", "compile", "tune", "run", "test", "eval", "score", "export", "new")
 
 
 def plain(text: str) -> str:
