@@ -22,11 +22,17 @@ INDENT = "    "
 FLAT_BLOCK = 512    # places of a launch over all places of an axis
 WHOLE_BLOCK = 1024  # places at a time, of a part of the batch
 PARTS = 512         # of a reduction to the batch, at most
-WARPS = 4
+WARPS = 4           # at least
+LANE = 4            # places of one thread: with more of them many float64 values are more than registers hold
 HELPERS = ("gate", "smaller", "larger", "clip", "sign", "relu", "power", "known", "choose", "otherwise", "expm1", "log1p",
            "sigmoid", "log_sigmoid", "softplus", "tanh", "after", "first_smallest", "first_largest")
 RESERVED = (*HELPERS, *FUNCTIONS, "torch", "triton", "tl", "math", "device", "divided", "first", "last", "length", "count",
             "start", "stop", "at", "part", "t", "present", "rank", "pick_quantile", "segment_quantile", "BLOCK")
+
+
+def warps_of(block: int) -> int:
+    """Of a launch; a kernel without a block works on single numbers."""
+    return max(WARPS, block // (32 * LANE)) if block else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ class Kernel:
     def signature(self) -> KernelSignature:
         """For compilation ahead of time."""
         arguments = {**dict.fromkeys(self.integers, "i64"), **{name: f"*{kind}" for name, kind in self.pointers}}
-        return KernelSignature(self.name, arguments, {"BLOCK": self.block} if self.block else {}, WARPS if self.block else 1, 3)
+        return KernelSignature(self.name, arguments, {"BLOCK": self.block} if self.block else {}, warps_of(self.block), 3)
 
 
 @dataclass(slots=True)
@@ -441,7 +447,7 @@ class FunctionWriter:
         name = self.names.fresh(f"{self.given.name}_{len(self.kernels) + 1}")
         kernel = Kernel(name, integers, tuple(self.arrays.asked.items()), tuple(lines), block, says)
         self.kernels.append(kernel)
-        tail = [f"BLOCK={block}", f"num_warps={WARPS}"] if block else ["num_warps=1"]
+        tail = [*([f"BLOCK={block}"] if block else []), f"num_warps={warps_of(block)}"]
         given = [*numbers, *(pointer for pointer, _ in kernel.pointers), *tail]
         if condition:
             self.host.append(f"if {condition}:")
