@@ -146,8 +146,27 @@ def test_memory_that_is_too_small_for_a_chunk_is_said_in_numbers(monkeypatch: py
 def test_ids_on_a_device_are_looked_at_when_the_update_is_finished() -> None:
     """Nothing waits for it before, and kernels see ids that are there."""
     faults = Faults()
-    assert torch.equal(faults._held("targets", torch.tensor([0, 7, -1]), 7), torch.tensor([0, 6, 0]))
-    assert len(faults._held("targets", torch.zeros(0, dtype=torch.int64), 7)) == 0
+    assert torch.equal(faults.held("targets", torch.tensor([0, 7, -1]), 7), torch.tensor([0, 6, 0]))
     with pytest.raises(ValueError, match=r"targets lie in 0 \.\. 6, not in -1 \.\. 7; gradients of this update are wrong"):
         faults.check()
     faults.check()
+    faults.held("targets", torch.tensor([0, 6]), 7)
+    faults.check()
+
+
+def test_rows_on_a_device_that_are_named_twice_are_found_at_the_end() -> None:
+    """A tensor that says that it lies elsewhere stands for a device."""
+    class Elsewhere(torch.Tensor):
+        device = torch.device("cuda", 0)
+
+    targets = torch.tensor([1, 2, 3]).as_subclass(Elsewhere)
+    for places, twice in (([0, 2, 1], False), ([0, 2, 0], True)):
+        rows = Rows(targets, logits=torch.zeros(4, 7), places=torch.tensor(places))
+        faults = Faults()
+        held = faults.within(rows)
+        assert torch.equal(torch.Tensor(held.targets), torch.tensor([1.0, 2.0, 3.0])) and held.places is not None
+        if twice:
+            with pytest.raises(ValueError, match="a row is named 2 times in `places`; gradients of this update are wrong"):
+                faults.check()
+        else:
+            faults.check()

@@ -68,22 +68,29 @@ def _projected(rows: Rows) -> Iterator[tuple[str, Tensor, Tensor]]:
 
 @dataclass(slots=True)
 class Faults:
-    """Token ids and places outside of their ranges, on a device: looked at when the update batch is finished, since a look waits
-    for all that is queued. Until then they are held within, so that no kernel reads what is not there."""
+    """Token ids and places outside of their ranges, and places that are named twice, on a device: looked at when the update batch
+    is finished, since a look waits for all that is queued. Until then they are held within, so that no kernel reads what is not
+    there. Each entry holds what is said, and two numbers and their bounds."""
 
-    found: list[tuple[str, int, Tensor]] = field(default_factory=list)
+    found: list[tuple[str, Tensor, int]] = field(default_factory=list)
 
     def within(self, rows: Rows) -> Rows:
         """The rows with targets and places that lie in their ranges. Those on a CPU were looked at when they were given."""
-        if rows.targets.device.type == "cpu":
+        if rows.targets.device.type == "cpu" or not len(rows.targets):
             return rows
-        targets = self._held("targets", rows.targets, rows.vocabulary)
-        places = None if rows.places is None else self._held("places", rows.places, len(rows.given))
+        targets = self.held("targets", rows.targets, rows.vocabulary)
+        if rows.places is None:
+            return replace(rows, targets=targets)
+        places = self.held("places", rows.places, len(rows.given))
+        named = torch.zeros(len(rows.given), dtype=torch.int64, device=places.device)
+        most = named.index_add_(0, places, torch.ones_like(places)).max()
+        self.found.append(("a row is named {1} times in `places`", torch.stack([most * 0, most]), 2))
         return replace(rows, targets=targets, places=places)
 
-    def _held(self, what: str, values: Tensor, size: int) -> Tensor:
-        if len(values):
-            self.found.append((what, size, torch.stack(values.aminmax())))
+    def held(self, what: str, values: Tensor, size: int) -> Tensor:
+        """The ids, none below 0, none from `size` on."""
+        said = f"{what} lie in 0 .. {size - 1}, not in {{0}} .. {{1}}"
+        self.found.append((said, torch.stack(values.aminmax()), size))
         return values.clamp(0, size - 1)
 
     def check(self) -> None:
@@ -91,7 +98,7 @@ class Faults:
         found, self.found = self.found, []
         if not found:
             return
-        ends = torch.stack([entry for _, _, entry in found]).tolist()
-        for (what, size, _), (low, high) in zip(found, ends, strict=True):
+        ends = torch.stack([entry for _, entry, _ in found]).tolist()
+        for (said, _, size), (low, high) in zip(found, ends, strict=True):
             if low < 0 or high >= size:
-                raise ValueError(f"{what} lie in 0 .. {size - 1}, not in {low} .. {high}; gradients of this update are wrong")
+                raise ValueError(f"{said.format(low, high)}; gradients of this update are wrong")
