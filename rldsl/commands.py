@@ -107,6 +107,8 @@ def compile_spec(spec: Spec,
                  certify: Annotated[bool, typer.Option(help="Compare each kernel with the float64 reference on random "
                                                             "ragged batches and keep the result beside it.")] = False,
                  seed: Annotated[int, typer.Option(help="Seed of the random batches.")] = 0,
+                 backend: Annotated[str, typer.Option(help="With --certify: `numba`, or `triton`, which needs a GPU (or is "
+                                                           "interpreted).")] = "numba",
                  targets: Annotated[Optional[list[str]], typer.Option("--target", help="Compile the Triton kernels to PTX and "
                                     "cubins for `sm_80`, `sm_90` or `sm_100`, on any machine. May be repeated.")] = None,
                  accept_spills: Annotated[bool, typer.Option("--accept-spills", help="With --target: a kernel whose registers "
@@ -117,7 +119,7 @@ def compile_spec(spec: Spec,
     """Write the kernels of every objective as files that people can read and carry elsewhere."""
     from rldsl.compiling import Ahead, compile_file
     ahead = Ahead(tuple(dict.fromkeys(targets)), dtype, gpu, tokens, vocabulary, hidden, accept_spills) if targets else None
-    raise typer.Exit(compile_file(spec, out, overrides(sets), certify=certify, seed=seed, ahead=ahead))
+    raise typer.Exit(compile_file(spec, out, overrides(sets), certify=certify, seed=seed, ahead=ahead, backend=backend))
 
 
 @app.command(epilog=_teaching("rldsl tune mine.rl --vocabulary 151936 --hidden 4096"))

@@ -18,6 +18,7 @@ from rldsl.resolve.modules import LoadFailure
 
 if TYPE_CHECKING:
     from rldsl.ahead.asked import Asked
+    from rldsl.program import BackendName
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Ahead:
 
 
 def compile_file(path: Path, out: Path, overrides: Mapping[str, str], *, certify: bool, seed: int,
-                 ahead: Ahead | None = None) -> int:
+                 ahead: Ahead | None = None, backend: str = "numba") -> int:
     """0 where everything was written (and compiled ahead of time and certified, if asked), 1 where the spec or a kernel is at
     fault, 2 where the command is."""
     result = check_path(path, overrides)
@@ -48,6 +49,9 @@ def compile_file(path: Path, out: Path, overrides: Mapping[str, str], *, certify
         print(f"error: {path} has no objective\n why: kernels are those of objectives.\n fix: `objective grpo for actor {{ … }}`",
               file=sys.stderr)
         return 1
+    if backend not in ("numba", "triton"):
+        print(f"error: no kernels are certified for `{backend}`\n fix: `--backend numba` or `--backend triton`", file=sys.stderr)
+        return 2
     if ahead is not None and (fault := _asked(ahead).fault()):
         print(fault, file=sys.stderr)
         return 2
@@ -56,7 +60,7 @@ def compile_file(path: Path, out: Path, overrides: Mapping[str, str], *, certify
         (out / name).write_text(text, encoding="utf-8")
         print(f"wrote {out / name}")
     status = 0 if ahead is None else _compile_ahead(result.spec, out, ahead)
-    return max(status, _certify(result.spec, out, seed) if certify else 0)
+    return max(status, _certify(result.spec, out, seed, "triton" if backend == "triton" else "numba") if certify else 0)
 
 
 def _asked(ahead: Ahead) -> Asked:
@@ -107,14 +111,18 @@ def _distinct(names: Iterable[str]) -> list[str]:
     return found
 
 
-def _certify(spec: Spec, out: Path, seed: int) -> int:
+def _certify(spec: Spec, out: Path, seed: int, backend: BackendName) -> int:
     from rldsl.certify import certify
     from rldsl.program import Program
-    program = Program(spec)
+    program = Program(spec, backend)
     worst = 0
     for objective in spec.objectives:
-        report = certify(program.objective(objective.name), seed=seed)
-        certificate = out / f"{objective.name}_certificate.json"
+        try:
+            report = certify(program.objective(objective.name), seed=seed)
+        except RuntimeError as fault:
+            print(f"error: {fault}", file=sys.stderr)
+            return 1
+        certificate = out / f"{objective.name}{'_triton' if backend == 'triton' else ''}_certificate.json"
         certificate.write_text(json.dumps(report.to_json(), indent=2), encoding="utf-8")
         print(f"{report}\nwrote {certificate}")
         worst = max(worst, 0 if report.passed else 1)

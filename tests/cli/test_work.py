@@ -24,6 +24,22 @@ def test_kernels_are_written_as_files_that_parse(rldsl: Command, project: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_triton_kernels_have_a_certificate_of_their_own(rldsl: Command, project: Path) -> None:
+    """Interpreted, where there is no GPU."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    found = rldsl("compile", "mine.rl", "--out", "k", "--certify", "--backend", "triton")
+    assert found.status == 0 and "pg on triton: agrees with the reference" in found.out
+    certificate = json.loads((project / "k" / "pg_triton_certificate.json").read_text(encoding="utf-8"))
+    assert certificate["passed"] is True and certificate["backend"] == "triton"
+
+
+def test_a_back_end_without_kernels_is_not_certified(rldsl: Command, project: Path) -> None:
+    found = rldsl("compile", "mine.rl", "--certify", "--backend", "torch")
+    assert found.status == 2
+    assert found.err == "error: no kernels are certified for `torch`\n fix: `--backend numba` or `--backend triton`\n"
+
+
 def test_a_certificate_lies_beside_the_kernels_and_holds(rldsl: Command, project: Path) -> None:
     found = rldsl("compile", "mine.rl", "--out", "k", "--certify", "--seed", "3")
     assert found.status == 0, found.out + found.err
