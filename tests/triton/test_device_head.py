@@ -107,9 +107,10 @@ def test_adapters_and_soft_caps_are_those_of_the_reference(name: str) -> None:
 
 @pytest.mark.parametrize("softcap", [None, 2.5])
 @pytest.mark.parametrize("given", ["hidden", "logits", "in place"])
-def test_a_support_restricts_rows_and_their_gradient(given: str, softcap: float | None) -> None:
-    """The cap comes before the support, which no cap lifts."""
-    plain = ragged("token") if given == "hidden" else as_logits(ragged("token"))
+@pytest.mark.parametrize("name", ["token", "batch"])
+def test_a_support_restricts_rows_and_their_gradient(name: str, given: str, softcap: float | None) -> None:
+    """The cap comes before the support, which no cap lifts; in a second pass, of some rows alone."""
+    plain = ragged(name) if given == "hidden" else as_logits(ragged(name))
     rng = np.random.default_rng(3)
 
     def restricted(entry: Rows) -> Rows:
@@ -118,12 +119,12 @@ def test_a_support_restricts_rows_and_their_gradient(given: str, softcap: float 
         return replace(entry, support=Support.of(inside), softcap=softcap)
 
     batch = changed(plain, restricted)
-    wanted = gradients(reference("token"), batch)
-    assert close(gradients(on_device("token"), batch, in_place=given == "in place"), wanted)
+    wanted = gradients(reference(name), batch)
+    assert close(gradients(on_device(name), batch, in_place=given == "in place"), wanted)
 
 
 @pytest.mark.parametrize("given", ["hidden", "logits", "in place"])
-@pytest.mark.parametrize("name", ["token", "sample", "exact"])
+@pytest.mark.parametrize("name", ["token", "sample", "exact", "batch"])
 def test_places_say_which_rows_are_scored(name: str, given: str) -> None:
     """Rows at which nothing is scored have no gradient."""
     plain = ragged(name) if given == "hidden" else as_logits(ragged(name))
