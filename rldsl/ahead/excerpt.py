@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rldsl.diagnostics import InternalError
 
@@ -22,26 +24,34 @@ class Excerpt:
 
 def excerpt(module: str, name: str) -> Excerpt:
     """The text of a module that defines the function `name` and all that it names, transitively."""
-    tree = ast.parse(module)
-    statements = [(statement, frozenset(_bound(statement))) for statement in tree.body]
+    statements = _statements(module)
     needed = {name}
     kept: set[int] = set()
     found = False
     while not found:  # until nothing new is named
         found = True
-        for place, (statement, bound) in enumerate(statements):
+        for place, (_, bound, named, _) in enumerate(statements):
             if place not in kept and bound & needed:
                 kept.add(place)
-                needed |= _named(statement)
+                needed |= named
                 found = False
-    chosen = [statement for place, (statement, _) in enumerate(statements) if place in kept]
+    several = [statements[place] for place in sorted(kept)]
+    chosen = [deepcopy(statement) for statement, _, _, _ in several]
     kernel = next((entry for entry in chosen if isinstance(entry, ast.FunctionDef) and entry.name == name), None)
     if kernel is None:
         raise InternalError(f"the emitted module defines no kernel `{name}`")
     parameters = [entry.arg for entry in kernel.args.args]
-    fixed = {word for statement in chosen for word in (*_bound(statement), *_keywords(statement))}
+    fixed = {word for _, bound, _, keywords in several for word in bound | keywords}
     text = "\n\n".join(ast.unparse(_renamed(_without_docstring(statement), fixed)) for statement in chosen) + "\n"
     return Excerpt(text, dict(zip(parameters, [entry.arg for entry in kernel.args.args], strict=True)))
+
+
+@lru_cache(maxsize=4)
+def _statements(module: str) -> tuple[tuple[ast.stmt, frozenset[str], frozenset[str], frozenset[str]], ...]:
+    """The statements of a module, each with the names that it binds, takes from the module, and hands arguments over by. They stay
+    as they are: all kernels of a module are cut out of them."""
+    return tuple((statement, frozenset(_bound(statement)), frozenset(_named(statement)), frozenset(_keywords(statement)))
+                 for statement in ast.parse(module).body)
 
 
 class _Renaming(ast.NodeTransformer):
