@@ -172,7 +172,7 @@ class _Writer:
             elif axis == ancestor:
                 self._add(f"{name} = torch.arange({self._size(axis)} + 1, device=device)")
         for pair, name in self.owners.items():
-            self._add(f"{name} = places_below({self.bounds[pair]})")
+            self._add(f"{name} = places_below({self.bounds[pair]}, {self._size(pair[0])})")
 
     # ------------------------------------------------------------ the three functions
     def _argument(self, function: str, parameter: Parameter, span: Mapping[str, str] | None = None) -> str:

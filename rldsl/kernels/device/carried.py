@@ -98,9 +98,11 @@ def settings_of(rows: Rows, numbers: tuple[float, ...]) -> Tensor:
     return moved_to(torch.tensor([temperature, rows.cap, *rest], dtype=torch.float64), rows.targets.device)
 
 
-def places_below(bounds: Tensor) -> Tensor:
-    """For each place of a finer axis, the place of the coarser one that it lies in, from where those start."""
-    return torch.repeat_interleave(torch.arange(len(bounds) - 1, device=bounds.device), bounds[1:] - bounds[:-1])
+def places_below(bounds: Tensor, count: int) -> Tensor:
+    """For each of `count` places of a finer axis, the place of the coarser one that it lies in, from where those start. The count
+    is given, so that the host need not wait for it."""
+    owners = torch.arange(len(bounds) - 1, device=bounds.device)
+    return torch.repeat_interleave(owners, bounds[1:] - bounds[:-1], output_size=count)
 
 
 def in_batch(count: int, device: torch.device) -> Tensor:

@@ -1,6 +1,7 @@
 """The calls that only a CUDA device has, each with the reason for it. They need torch alone.
 
-Checked against the sources of torch 2.11 and 2.13; what a CPU tensor does instead stands beside its caller.
+Signatures are those of torch 2.13 and of the documentation since `OLDEST_TORCH`; what a CPU tensor does instead stands beside its
+caller.
 """
 
 from __future__ import annotations
