@@ -254,9 +254,10 @@ def _compare(compiled: CompiledObjective, reference: CompiledObjective, case: _C
 
 
 def _distance(found: Numbers, wanted: Numbers | float) -> float:
-    """The largest difference; the same infinity on both sides is none."""
+    """The largest difference; the same infinity on both sides is none, nor is nothing on both sides (a quotient of two zeros)."""
+    same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
     with np.errstate(invalid="ignore"):
-        return float(np.where(found == wanted, 0.0, np.abs(found - wanted)).max(initial=0.0))
+        return float(np.where(same, 0.0, np.abs(found - wanted)).max(initial=0.0))
 
 
 def _outcome(objective: CompiledObjective, case: _Case, rows: Mapping[GroupKey, Rows], *, disturb: bool = False,

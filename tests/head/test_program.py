@@ -315,3 +315,11 @@ def test_the_same_infinity_is_no_difference_and_any_other_number_is() -> None:
     assert _distance(infinite, np.array([2.0, 1.0])) == np.inf
     assert _distance(infinite, np.array([-np.inf, 1.0])) == np.inf
     assert np.isnan(_distance(np.array([np.nan]), np.array([1.0])))
+
+
+def test_a_certificate_takes_the_same_fault_on_both_sides_for_agreement_and_one_on_one_side_for_none() -> None:
+    """A mean over the tokens of answers that are all empty is 0 / 0: the meaning has no number either."""
+    nothing = np.array([np.nan, np.inf, 1.0])
+    assert _distance(nothing, nothing.copy()) == 0.0
+    assert np.isnan(_distance(np.array([np.nan]), np.array([0.0])))
+    assert np.isnan(_distance(np.array([0.0]), np.array([np.nan])))
