@@ -20,10 +20,10 @@ from rldsl.types import BATCH, Axis, Level
 
 INDENT = "    "
 FLAT_BLOCK = 512    # places of a launch over all places of an axis
-WHOLE_BLOCK = 1024  # places at a time, of a part of the batch
+WHOLE_BLOCK = 512   # places at a time, of a part of the batch
 PARTS = 512         # of a reduction to the batch, at most
 WARPS = 4           # at least
-LANE = 4            # places of one thread: with more of them many float64 values are more than registers hold
+LANE = 2            # places of one thread: with more of them many float64 values are more than registers hold
 HELPERS = ("gate", "smaller", "larger", "clip", "sign", "relu", "power", "known", "choose", "otherwise", "expm1", "log1p",
            "sigmoid", "log_sigmoid", "softplus", "tanh", "after", "first_smallest", "first_largest")
 RESERVED = (*HELPERS, *FUNCTIONS, "torch", "triton", "tl", "math", "device", "divided", "first", "last", "length", "count",
@@ -31,8 +31,8 @@ RESERVED = (*HELPERS, *FUNCTIONS, "torch", "triton", "tl", "math", "device", "di
 
 
 def warps_of(block: int) -> int:
-    """Of a launch; a kernel without a block works on single numbers."""
-    return max(WARPS, block // (32 * LANE)) if block else 1
+    """Of a launch; a kernel without a block works on single numbers, and 32 places are one warp's."""
+    return max(WARPS, block // (32 * LANE)) if block > 32 else 1
 
 
 @dataclass(frozen=True, slots=True)
