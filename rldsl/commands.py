@@ -113,13 +113,16 @@ def compile_spec(spec: Spec,
                                     "cubins for `sm_80`, `sm_90` or `sm_100`, on any machine. May be repeated.")] = None,
                  accept_spills: Annotated[bool, typer.Option("--accept-spills", help="With --target: a kernel whose registers "
                                                              "go to memory and back is no error.")] = False,
+                 fast: Annotated[bool, typer.Option("--fast", help="Triton: sums to the batch in one launch, whose last bits may "
+                                                    "differ from run to run.")] = False,
                  dtype: Annotated[str, typer.Option(help="With --target, of logits or weights: `bf16`, `fp16`, `fp32`.")] = "bf16",
                  gpu: Gpu = None, tokens: Tokens = 8192, vocabulary: Vocabulary = 151_936, hidden: Hidden = None,
                  sets: Sets = None) -> None:
     """Write the kernels of every objective as files that people can read and carry elsewhere."""
     from rldsl.compiling import Ahead, compile_file
     ahead = Ahead(tuple(dict.fromkeys(targets)), dtype, gpu, tokens, vocabulary, hidden, accept_spills) if targets else None
-    raise typer.Exit(compile_file(spec, out, overrides(sets), certify=certify, seed=seed, ahead=ahead, backend=backend))
+    raise typer.Exit(compile_file(spec, out, overrides(sets), certify=certify, seed=seed, ahead=ahead, backend=backend,
+                                  fast=fast))
 
 
 @app.command(epilog=_teaching("rldsl tune mine.rl --vocabulary 151936 --hidden 4096"))

@@ -35,9 +35,9 @@ class Ahead:
 
 
 def compile_file(path: Path, out: Path, overrides: Mapping[str, str], *, certify: bool, seed: int,
-                 ahead: Ahead | None = None, backend: str = "numba") -> int:
+                 ahead: Ahead | None = None, backend: str = "numba", fast: bool = False) -> int:
     """0 where everything was written (and compiled ahead of time and certified, if asked), 1 where the spec or a kernel is at
-    fault, 2 where the command is."""
+    fault, 2 where the command is. `fast` (Triton): sums to the batch in one launch, in no certain order."""
     result = check_path(path, overrides)
     if isinstance(result, LoadFailure):
         print_failure(path, result)
@@ -56,10 +56,10 @@ def compile_file(path: Path, out: Path, overrides: Mapping[str, str], *, certify
         print(fault, file=sys.stderr)
         return 2
     out.mkdir(parents=True, exist_ok=True)
-    for name, text in kernel_files(result.spec):
+    for name, text in kernel_files(result.spec, fast=fast):
         (out / name).write_text(text, encoding="utf-8")
         print(f"wrote {out / name}")
-    status = 0 if ahead is None else _compile_ahead(result.spec, out, ahead)
+    status = 0 if ahead is None else _compile_ahead(result.spec, out, ahead, fast)
     return max(status, _certify(result.spec, out, seed, "triton" if backend == "triton" else "numba") if certify else 0)
 
 
@@ -71,28 +71,28 @@ def _asked(ahead: Ahead) -> Asked:
     return Asked(ahead.targets, ahead.dtype, ahead.machine, sizes, ahead.accepts_spills)
 
 
-def _compile_ahead(spec: Spec, out: Path, ahead: Ahead) -> int:
+def _compile_ahead(spec: Spec, out: Path, ahead: Ahead, fast: bool) -> int:
     from rldsl.ahead.command import compile_ahead
     from rldsl.emit.triton import emit_triton
     staged = [compile_objective(spec, objective) for objective in spec.objectives]
-    return compile_ahead([(entry, emit_triton(entry, spec.sources)) for entry in staged], out, _asked(ahead))
+    return compile_ahead([(entry, emit_triton(entry, spec.sources, fast=fast)) for entry in staged], out, _asked(ahead))
 
 
-def kernel_files(spec: Spec) -> Iterator[tuple[str, str]]:
-    """File name and text of each kernel of each objective."""
+def kernel_files(spec: Spec, *, fast: bool = False) -> Iterator[tuple[str, str]]:
+    """File name and text of each kernel of each objective. `fast`: see `compile_file`."""
     for objective in spec.objectives:
         staged = compile_objective(spec, objective)
-        yield from _files_of(staged, spec)
+        yield from _files_of(staged, spec, fast)
 
 
-def _files_of(staged: StagedObjective, spec: Spec) -> Iterator[tuple[str, str]]:
+def _files_of(staged: StagedObjective, spec: Spec, fast: bool) -> Iterator[tuple[str, str]]:
     from rldsl.emit.to_head import emit_rows, emit_sweep, row_shape
     from rldsl.emit.to_numba import emit_numba
     from rldsl.emit.to_torch import emit_torch
     from rldsl.emit.triton import emit_triton
     yield f"{staged.name}_torch.py", emit_torch(staged, spec.sources)
     yield f"{staged.name}_combine_numba.py", emit_numba(staged, spec.sources).text
-    yield f"{staged.name}_triton.py", emit_triton(staged, spec.sources).text
+    yield f"{staged.name}_triton.py", emit_triton(staged, spec.sources, fast=fast).text
     shapes = [row_shape(group) for group in staged.groups]
     modules = _distinct(f"{staged.name}_rows_{group.model}_{group.response}" for group in staged.groups)
     for module, shape in zip(modules, shapes, strict=True):

@@ -71,7 +71,7 @@ class TritonBackend:
         """`module` is what `load_objective` gives, where it is there already."""
         self.staged, self.options = staged, options if options is not None else TritonOptions()
         self.device = self.options.chosen_device()
-        self.module = module if module is not None else load_objective(staged)
+        self.module = module if module is not None else _loaded(staged, self.options)
         self.digest = kernels_digest(self.module.text)
         self._choices: dict[Question, Choice] = {}
         self.workspaces = Workspaces(self.device)
@@ -238,6 +238,10 @@ class TritonBackend:
             if self.device.type == "cuda":
                 stack.enter_context(torch.cuda.device(self.device))
             yield
+
+
+def _loaded(staged: StagedObjective, options: TritonOptions) -> TritonModule:
+    return load_objective(staged, fast=True) if options.fast else load_objective(staged)
 
 
 def _argument(parameter: Parameter, own: _Own, span: Any) -> Any:

@@ -45,9 +45,9 @@ class TritonModule:
                            named("finish"), shape.width, beside, tile)
 
 
-def load_objective(staged: StagedObjective) -> TritonModule:
-    """Emit, and import."""
-    emitted = emit_triton(staged)
+def load_objective(staged: StagedObjective, *, fast: bool = False) -> TritonModule:
+    """Emit, and import. `fast`: sums to the batch as programs end, in no certain order."""
+    emitted = emit_triton(staged, fast=fast)
     shapes = tuple(row_shape(group) for group in staged.groups)
     return TritonModule(emitted.text, load_triton(emitted.text, f"triton_{staged.name}"), shapes, emitted.prepare,
                         emitted.coefficients, emitted.values, emitted.fused)
@@ -59,13 +59,15 @@ class TritonOptions:
     of `least_rows` at least.
     `logits`: those of hidden states are float32, or in the dtype of the projection, turned into their gradient in place: a third
     less memory, and log-probabilities that are rounded to it. `tile` (block, warps, stages) of row kernels; None: as
-    measured, else by a model of the device. `device`: None is the current CUDA device, or the CPU under the interpreter."""
+    measured, else by a model of the device. `device`: None is the current CUDA device, or the CPU under the interpreter. `fast`:
+    sums to the batch are added as programs end, a launch less each; their last bits may differ from run to run."""
 
     chunk_bytes: int | None = None
     least_rows: int = LEAST_ROWS
     logits: Literal["float32", "weight"] = "float32"
     tile: Tile | None = None
     device: torch.device | None = None
+    fast: bool = False
 
     @property
     def exact(self) -> bool:

@@ -12,6 +12,8 @@ pytest.importorskip("triton", reason="Triton is not installed")
 
 from rldsl.emit.combine import Combine
 from rldsl.emit.triton import emit_triton
+from rldsl.triton_backend import TritonBackend
+from rldsl.triton_module import TritonOptions
 from tests.differential.combining import Problem, assert_same, oracle
 from tests.differential.test_combine import FIXED_VALUES, OBJECTIVES
 from tests.differential.worlds import LAYOUTS, ragged
@@ -104,6 +106,12 @@ def test_a_fast_sum_gives_up_the_order_and_one_launch() -> None:
     assert "the last bits of sums to the batch may differ from run to run" in fast.text
     assert len(fast.kernels) < len(slow.kernels)
     assert_same(problem.combined(Combine(problem.staged, "triton", fast=True)), problem.by("torch"), RELATIVE)
+
+
+def test_a_backend_that_is_told_to_be_fast_emits_fast_sums() -> None:
+    staged = Problem.of(OBJECTIVES["clipped surrogate"](Case())).staged
+    assert "atomic_add" in TritonBackend(staged, TritonOptions(fast=True)).module.text
+    assert "atomic_add" not in TritonBackend(staged).module.text
 
 
 def test_a_literal_that_float32_does_not_hold_is_a_constant_of_the_kernel() -> None:
