@@ -36,7 +36,13 @@ Tokens = Annotated[int, typer.Option("--tokens", min=0, help="For predicted time
 Vocabulary = Annotated[int, typer.Option("--vocabulary", min=1, help="For predicted times and tiles: tokens of the vocabulary.")]
 Hidden = Annotated[Optional[int], typer.Option("--hidden", min=1, help="For predicted times: width of hidden states, from which "
                                                                        "logits are computed. Without it logits are given.")]
-Backend = Annotated[str, typer.Option(help="`numba` (fused CPU kernels), `triton` (a GPU) or `torch` (the reference).")]
+Backend = Annotated[Optional[str], typer.Option(help="`triton` (fused kernels on a GPU), `numba` (the same on a CPU) or `torch` "
+                                                     "(the reference, on a CPU). By default what fits the device.")]
+Device = Annotated[Optional[str], typer.Option("--device", help="`cpu`, `cuda` or `cuda:1`. By default a GPU, where one "
+                                                                "can be used.")]
+Dtype = Annotated[Optional[str], typer.Option("--dtype", help="`bf16` or `fp32`: the number format of models without one in the "
+                                                              "spec. By default bf16 on a GPU, trained weights in fp32 beside, "
+                                                              "and fp32 on a CPU.")]
 
 
 class Host(StrEnum):
@@ -143,11 +149,11 @@ def run(spec: Spec,
         resume: Annotated[bool, typer.Option("--resume", help="Continue a stopped run, exactly.")] = False,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Load everything, train nothing.")] = False,
         quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result alone.")] = False,
-        backend: Backend = "numba", sets: Sets = None) -> None:
+        device: Device = None, dtype: Dtype = None, backend: Backend = None, sets: Sets = None) -> None:
     """Train as the spec says. A run is a folder: metrics, rollouts, checkpoints, report.html."""
-    from rldsl.train.command import run_file
+    from rldsl.train.command import Asked, run_file
     raise typer.Exit(run_file(spec, out, overrides(sets), seed=seed, resume=resume, dry_run=dry_run, quiet=quiet,
-                              backend=backend))
+                              asked=Asked(device, dtype, backend)))
 
 
 @app.command(epilog=_teaching("rldsl test mine.rl", "rldsl test std.advantage --backend torch"))
@@ -165,10 +171,10 @@ def evaluate(spec: Spec,
              of: Annotated[Path, typer.Option("--run", help="The folder of a run, or a checkpoint in it.")],
              name: Annotated[Optional[str], typer.Option("--name", help="One `eval` of the spec; all otherwise.")] = None,
              seed: Annotated[int, typer.Option(help="Seed of the rollouts.")] = 0, as_json: Json = False,
-             sets: Sets = None) -> None:
+             device: Device = None, dtype: Dtype = None, sets: Sets = None) -> None:
     """Measure a trained policy by the spec's `eval` blocks, without training."""
-    from rldsl.train.command import eval_run
-    raise typer.Exit(eval_run(spec, of, name, overrides(sets), seed=seed, as_json=as_json))
+    from rldsl.train.command import Asked, eval_run
+    raise typer.Exit(eval_run(spec, of, name, overrides(sets), seed=seed, as_json=as_json, asked=Asked(device, dtype)))
 
 
 @app.command(epilog=_teaching("rldsl score mine.rl completions.jsonl",

@@ -137,9 +137,17 @@ class CompiledObjective:
 
     def finish(self, batch: UpdateBatch) -> dict[str, float]:
         """Add the gradients of projections to `.grad`; loss, terms and metrics of the whole batch."""
+        self.deliver(batch)
+        return self.values(batch)
+
+    def deliver(self, batch: UpdateBatch) -> None:
+        """The first half of `finish`: gradients of projections go to `.grad`. What is computed on a GPU is only queued."""
         require_all(batch.done, "in any `piece` so far")
         for tensor, gradient in batch.sums.take():
             _deliver(tensor, gradient)
+
+    def values(self, batch: UpdateBatch) -> dict[str, float]:
+        """The second half: loss, terms and metrics of the whole batch. A GPU is waited for."""
         return self.runner.values(batch)
 
     def release(self) -> None:

@@ -18,19 +18,23 @@ if TYPE_CHECKING:
     from rldsl.rewards.judging.judge import Judges
     from rldsl.rewards.judging.keep import Keep
     from rldsl.rollouts.models import LoadedModel
+    from rldsl.rollouts.placement import Placement
 
 JUDGED = ("rubric", "prefer", "prm", "steps")
 READING = ("similarity", "step_scores")
 
 
 def open_host(spec: Spec, project: Path, *, seed: int = 0, models: Mapping[str, LoadedModel] | None = None,
-              keep: Kept | None = None, judges: Judges | None = None) -> HostCalls:
+              keep: Kept | None = None, judges: Judges | None = None, placement: Placement | None = None) -> HostCalls:
     """Everything that answers the calls of a spec. `models` are those that a run has loaded: judges of the same weights are taken
-    from them. Answers of judges are kept on disk, in `keep` those of other costly calls too. `judges`: see `judges_of`."""
+    from them; others are loaded on `placement`, by default the CPU. Answers of judges are kept on disk, in `keep` those of other
+    costly calls too. `judges`: see `judges_of`."""
     asked = kinds_of(node.operation for node in spec.graph.nodes)
-    services = _judging(judges or judges_of(spec, project, seed=seed, models=models)) if asked.intersection(JUDGED) else {}
+    services: dict[str, Service] = {}
+    if asked.intersection(JUDGED):
+        services = _judging(judges or judges_of(spec, project, seed=seed, models=models, placement=placement))
     if asked.intersection(READING):
-        services |= _reading(spec, project, seed, models)
+        services |= _reading(spec, project, seed, models, placement)
     return HostCalls(spec.externs, project, services={**services, "criterion": CriterionService()}, keep=keep)
 
 
@@ -39,7 +43,8 @@ def kinds_of(operations: Iterable[Operation]) -> set[str]:
     return {operation.name.partition(":")[0] for operation in operations if isinstance(operation, Foreign)}
 
 
-def _reading(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None) -> dict[str, Service]:
+def _reading(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedModel] | None,
+             placement: Placement | None) -> dict[str, Service]:
     """Services over local models that read texts: embedders, scorers of steps."""
     from rldsl.rewards.models import load_named
     from rldsl.rewards.similarity import Similarity
@@ -47,7 +52,7 @@ def _reading(spec: Spec, project: Path, seed: int, models: Mapping[str, LoadedMo
 
     @cache
     def load(name: str) -> LoadedModel:
-        return load_named(spec, [name], project, seed)[name]
+        return load_named(spec, [name], project, seed, placement)[name]
     model: Callable[[str], LoadedModel] = load if models is None else models.__getitem__
     return {"similarity": Similarity(model), "step_scores": StepScores(model)}
 
@@ -60,13 +65,13 @@ def _judging(judges: Judges) -> dict[str, Service]:
 
 
 def judges_of(spec: Spec, project: Path, *, seed: int = 0, models: Mapping[str, LoadedModel] | None = None,
-              keep: Keep | None = None) -> Judges:
+              keep: Keep | None = None, placement: Placement | None = None) -> Judges:
     """The judges of a spec, none of them opened yet. Their answers are kept in `keep`, by default in the user's cache."""
     from rldsl.rewards.judging.judge import Judges
     from rldsl.rewards.judging.keep import Keep
     keep = Keep() if keep is None else keep
-    if models is None:
+    if models is None and placement is None:
         return Judges(spec.models, keep=keep, seed=seed, root=project)
     from rldsl.rewards.judging.local import loader
-    load = loader({model.name: model for model in spec.models}, seed=seed, root=project, loaded=models)
+    load = loader({model.name: model for model in spec.models}, seed=seed, root=project, loaded=models, placement=placement)
     return Judges(spec.models, keep=keep, load=load, seed=seed, root=project)

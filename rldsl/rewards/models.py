@@ -10,11 +10,14 @@ from rldsl.graph.spec import Spec
 
 if TYPE_CHECKING:
     from rldsl.rollouts.models import LoadedModel
+    from rldsl.rollouts.placement import Placement
 
 
-def load_named(spec: Spec, names: Iterable[str], project: Path, seed: int) -> dict[str, LoadedModel]:
-    """The models of these names, and their bases. Raises `ModelError`."""
+def load_named(spec: Spec, names: Iterable[str], project: Path, seed: int,
+               placement: Placement | None = None) -> dict[str, LoadedModel]:
+    """The models of these names, and their bases; without a placement, on the CPU. Raises `ModelError`."""
     from rldsl.rollouts.models import load_model
+    from rldsl.rollouts.placement import CPU
     found: dict[str, LoadedModel] = {}
     entries = {entry.name: entry for entry in spec.models}
 
@@ -22,7 +25,7 @@ def load_named(spec: Spec, names: Iterable[str], project: Path, seed: int) -> di
         if name not in found:
             entry = entries[name]
             base = None if entry.base is None else load(entry.base)
-            found[name] = load_model(entry, seed=seed, base=base, root=project)
+            found[name] = load_model(entry, seed=seed, base=base, root=project, placement=placement or CPU)
         return found[name]
     for name in names:
         load(name)

@@ -32,6 +32,8 @@ from rldsl.graph.spec import Average, Invocation, ModelSpec, Role
 from rldsl.rollouts.critics import Critic, load_critic
 from rldsl.rollouts.folders import check_loaded, find_folder, load_tokenizer, silently
 from rldsl.rollouts.heads import body_of, check_head, vocabulary_head
+from rldsl.rollouts.masters import Master, rounded, with_master
+from rldsl.rollouts.placement import CPU, DTYPES, Placement
 from rldsl.rollouts.scorers import Sides, load_scorer, new_scorer, of_tokens, sides_of
 from rldsl.rollouts.signatures import (
     HF_ARGUMENTS,
@@ -43,7 +45,6 @@ from rldsl.rollouts.signatures import (
 )
 from rldsl.rollouts.tokenizers import Codec, tokenizer_from
 
-DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _FAMILIES: Final = {"qwen2": (Qwen2Config, Qwen2ForCausalLM, Qwen2ForSequenceClassification),
                     "llama": (LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification)}
 _TRAINED_HERE: Final = (Role.POLICY, Role.CRITIC, Role.SCORER, Role.EMBEDDER)
@@ -56,7 +57,8 @@ class LoadedModel:
     `role` says what is read of it: probabilities of tokens (a policy), values of states (a critic), scores of texts (a
     scorer). `ends` are the tokens that end an answer; given texts end with the first. `system` stands before each prompt;
     `chat` says that prompts take the tokenizer's chat form. `pooling` and `cut` are an embedder's: how a text becomes one vector,
-    and whether a longer one is cut to its positions. `sides` are a scorer's whose head gives several numbers.
+    and whether a longer one is cut to its positions. `sides` are a scorer's whose head gives several numbers. `master` are the
+    float32 weights that are trained or averaged where `module` is computed in fewer bits; whoever changes those calls `settle`.
     """
 
     name: str
@@ -70,6 +72,17 @@ class LoadedModel:
     pooling: str = "mean"
     cut: bool = False
     sides: Sides | None = None
+    master: Master | None = None
+
+    @property
+    def kept(self) -> PreTrainedModel | Critic:
+        """The weights as they are trained, averaged, copied and saved: in float32 where they are trained or averaged."""
+        return self.module if self.master is None else cast("PreTrainedModel | Critic", self.master.module)
+
+    def settle(self) -> None:
+        """What is computed with follows what is kept."""
+        if self.master is not None:
+            self.master.publish()
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -79,9 +92,7 @@ class LoadedModel:
     @property
     def body(self) -> Any:
         """The transformer without its head."""
-        if self.role is Role.EMBEDDER:
-            return self.module
-        return self.module.backbone if isinstance(self.module, Critic) else body_of(self.module)
+        return _body(self.module, self.role)
 
     @property
     def head_weight(self) -> Tensor:
@@ -108,9 +119,16 @@ class LoadedModel:
         return getattr(config, "max_position_embeddings", None)
 
 
+def _body(module: Any, role: Role) -> Any:
+    if role is Role.EMBEDDER:
+        return module
+    return module.backbone if isinstance(module, Critic) else body_of(module)
+
+
 def load_model(spec: ModelSpec, *, seed: int, base: LoadedModel | None = None, root: Path = Path("."),
-               device: str = "cpu") -> LoadedModel:
-    """The model that `spec` declares. `base` is what `spec.base` names, loaded; `root` the project's folder.
+               placement: Placement = CPU) -> LoadedModel:
+    """The model that `spec` declares. `base` is what `spec.base` names, loaded; `root` the project's folder. A derived model is
+    where its base is, in its number format.
 
     Random weights depend on `seed` and the model's name alone, or on the `seed` written in `tiny(...)`. Raises
     `ModelError` for the user's mistakes.
@@ -123,14 +141,22 @@ def load_model(spec: ModelSpec, *, seed: int, base: LoadedModel | None = None, r
         if base is None:
             raise ModelError(f"`{spec.name}` is made from `{spec.base}`, which is not loaded")
         return _derived(spec, settings, base)
-    module, tokenizer = _from_origin(spec, spec.origin, settings, seed, root)
-    cast(Any, module).to(device).eval().requires_grad_(not spec.frozen)
+    dtype = placement.dtype if settings["dtype"] is None else DTYPES[settings["dtype"]]
+    settings["dtype"] = torch.float32 if _is_moved(spec) else dtype
+    loaded, tokenizer = _from_origin(spec, spec.origin, settings, seed, root)
+    cast(Any, loaded).to(placement.device).eval().requires_grad_(not spec.frozen)
+    module, master = with_master(loaded, dtype) if _is_moved(spec) else (loaded, None)
     if isinstance(module, PreTrainedModel) and spec.role is Role.POLICY:
         check_head(module)
     codec = Codec.of(tokenizer)
     sides = sides_of(cast(PreTrainedModel, module), codec, settings, spec.name) if spec.role is Role.SCORER else None
     return _with_settings(LoadedModel(spec.name, spec.role, module, codec, not spec.frozen, _ends(spec, module, tokenizer),
-                                      sides=sides), settings)
+                                      sides=sides, master=master), settings)
+
+
+def _is_moved(spec: ModelSpec) -> bool:
+    """Whether small steps are added to its weights: by an optimizer, or by an average."""
+    return not spec.frozen or isinstance(spec.follows, Average)
 
 
 def _from_origin(spec: ModelSpec, origin: Invocation, settings: Mapping[str, Any], seed: int,
@@ -170,7 +196,8 @@ def _tiny(given: dict[str, Any], tokenizer: PreTrainedTokenizerBase, role: Role,
         torch.manual_seed((seeds[0] * 0x9E3779B97F4A7C15 + seeds[1]) % 2**63)
         has_own_head = role is Role.SCORER and not of_tokens(settings)
         module: Any = new_scorer(scorer_class, config) if has_own_head else policy_class(config)
-    module.to(DTYPES[settings["dtype"]])
+    if settings["dtype"] is not torch.float32:
+        rounded(module, settings["dtype"])
     if role is Role.EMBEDDER:
         body: PreTrainedModel = module.base_model
         return body
@@ -179,7 +206,7 @@ def _tiny(given: dict[str, Any], tokenizer: PreTrainedTokenizerBase, role: Role,
 
 def _from_folder(folder: Path, role: Role,
                  settings: Mapping[str, Any]) -> tuple[PreTrainedModel | Critic, PreTrainedTokenizerBase]:
-    tokenizer, dtype = load_tokenizer(folder), DTYPES[settings["dtype"]]
+    tokenizer, dtype = load_tokenizer(folder), settings["dtype"]
     if role is Role.CRITIC:
         return load_critic(folder, dtype), tokenizer
     if role is Role.SCORER:
@@ -198,24 +225,27 @@ def _derived(spec: ModelSpec, settings: dict[str, Any], base: LoadedModel) -> Lo
             raise ModelError(f"`{spec.name}` has the {what} of `{spec.base}`; write `{name}` there")
     kept = {name: value for name, value in settings.items() if name in dict(spec.settings)}
     inherited = {"system": base.system, "chat": base.chat, "pooling": base.pooling, "cut": base.cut, **kept}
-    module = base.module
-    if spec.role is Role.CRITIC and base.role is not Role.CRITIC:
-        module = Critic(copy.deepcopy(base.body))
-    elif not spec.shares_weights:
-        module = copy.deepcopy(module)
-    if module is not base.module:
-        module.eval().requires_grad_(not spec.frozen).zero_grad(set_to_none=True)
-    if isinstance(spec.follows, Average):
-        _check_averaged(spec, spec.follows, module)
+    module, master = _derived_weights(spec, base)
     trainable = base.trainable if spec.shares_weights else not spec.frozen
     sides = base.sides if spec.role is Role.SCORER else None
-    return _with_settings(LoadedModel(spec.name, spec.role, module, base.codec, trainable, base.ends, sides=sides), inherited)
+    return _with_settings(LoadedModel(spec.name, spec.role, module, base.codec, trainable, base.ends, sides=sides, master=master),
+                          inherited)
 
 
-def _check_averaged(spec: ModelSpec, follows: Average, module: torch.nn.Module) -> None:
-    if any(parameter.dtype is not torch.float32 for parameter in module.parameters()):
-        raise ModelError(f"`{spec.name}` averages weights that are not fp32: steps of `rate: {follows.rate:g}` would be lost "
-                         f"to rounding, and it would stand still; load `{spec.base}` with `dtype: fp32`")
+def _derived_weights(spec: ModelSpec, base: LoadedModel) -> tuple[PreTrainedModel | Critic, Master | None]:
+    """The base's own, or a copy: of what it keeps where the copy will move by small steps, else of what it computes with."""
+    becomes_critic = spec.role is Role.CRITIC and base.role is not Role.CRITIC
+    if spec.shares_weights and not becomes_critic:
+        return base.module, base.master
+    source = base.kept if _is_moved(spec) else base.module
+    module: PreTrainedModel | Critic = Critic(copy.deepcopy(_body(source, base.role))) if becomes_critic else copy.deepcopy(source)
+    module.eval().requires_grad_(not spec.frozen).zero_grad(set_to_none=True)
+    if not _is_moved(spec):
+        return module, None
+    dtype = base.body.dtype
+    if dtype is not torch.float32 and base.master is None:
+        rounded(module, torch.float32)
+    return with_master(module, dtype)
 
 
 def _with_settings(model: LoadedModel, settings: dict[str, Any]) -> LoadedModel:

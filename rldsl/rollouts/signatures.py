@@ -86,7 +86,8 @@ CHARACTERS_ARGUMENTS: Final = _table(
 )
 
 MODEL_SETTINGS: Final = _table(
-    Argument("dtype", Kind.WORD, "number format of the weights", "fp32", words=("fp32", "bf16")),
+    Argument("dtype", Kind.WORD, "number format that it is computed in (default: fp32 on a CPU, bf16 on a GPU)",
+             words=("fp32", "bf16")),
     Argument("system", Kind.TEXT, "what stands before each prompt (a system message in a chat form)", ""),
     Argument("chat", Kind.TRUTH, "whether prompts take the tokenizer's chat form (default: if it has one)"),
 )

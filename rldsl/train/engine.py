@@ -18,6 +18,7 @@ from rldsl.graph.spec import Invocation, ModelSpec, Role, Spec
 from rldsl.graph.steps import Update
 from rldsl.rewards.judging.signatures import as_policy
 from rldsl.rollouts.models import LoadedModel, load_model
+from rldsl.rollouts.placement import CPU, Placement
 from rldsl.rollouts.signatures import ModelError
 from rldsl.rollouts.weights import copy_weights, load_weights, save_model
 from rldsl.train.checkpoint import LoadedCheckpoint
@@ -53,31 +54,37 @@ class Engine:
         self.followers = Followers(self.spec, self.models)
 
     def trained(self, model: str) -> list[tuple[str, Tensor]]:
-        """The parameters that an update of a model moves, by name."""
-        module = self.models[root_model(self.spec, model)].module
+        """The parameters that an update of a model moves, by name: in float32, whatever they are computed in."""
+        module = self.models[root_model(self.spec, model)].kept
         return [(name, parameter) for name, parameter in module.named_parameters() if parameter.requires_grad]
 
     def clear(self, model: str) -> None:
         """No gradients."""
-        for _, parameter in self.trained(model):
+        for parameter in self.models[root_model(self.spec, model)].module.parameters():
             parameter.grad = None
+        for _, kept in self.trained(model):
+            kept.grad = None
 
-    def step(self, update: Update, passes: int) -> StepReport:
+    def gradient_norm(self, model: str) -> Tensor:
+        """The Euclidean norm of the gradient of a model, where it is computed: nobody waits for it here."""
+        return total_norm(self._gradients(model))
+
+    def step(self, update: Update, passes: int, norm: float | None = None) -> StepReport:
         """Clip and step, after `passes` passes of the enclosing `repeat`; averages of the model follow. A gradient that is
-        not finite is refused."""
+        not finite is refused. `norm` is its norm, where that is known."""
         settings = dict(update.settings)
-        gradients = [parameter.grad for _, parameter in self.trained(update.model) if parameter.grad is not None]
-        norm = total_norm(gradients)
+        norm = float(self.gradient_norm(update.model)) if norm is None else norm
         if not math.isfinite(norm):
             raise NotFinite(f"the norm of the gradient is {norm}")
         limit = settings.get("clip_gradient")
         if isinstance(limit, int | float) and norm > limit:
-            torch._foreach_mul_(gradients, float(limit) / norm)
+            torch._foreach_mul_(self._gradients(update.model), float(limit) / norm)
         call = settings["optimizer"]
         assert isinstance(call, Invocation)
         rate = number_at(call.get("lr"), passes)
         if norm > 0:
             self._prepared(update.model, call, rate).step()
+            self.models[root_model(self.spec, update.model)].settle()
         self.followers.after_step(root_model(self.spec, update.model))
         return StepReport(norm, rate, norm > 0)
 
@@ -88,6 +95,9 @@ class Engine:
     def begin_stage(self) -> None:
         """Moments of the stage before are forgotten."""
         self.optimizers.clear()
+
+    def _gradients(self, model: str) -> list[Tensor]:
+        return [parameter.grad for _, parameter in self.trained(model) if parameter.grad is not None]
 
     def _prepared(self, model: str, call: Invocation, rate: float) -> torch.optim.Optimizer:
         root = root_model(self.spec, model)
@@ -129,24 +139,24 @@ class NotFinite(Exception):
     """A loss or a gradient that must not reach the weights."""
 
 
-def load_models(spec: Spec, project: Path, seed: int, device: str = "cpu") -> dict[str, LoadedModel]:
-    """Every policy, critic, scorer and embedder of the spec, on one device. A judge is loaded where it is first asked, unless
-    answers are drawn from it or it is made from a model that is here: then it is here too, as the policy that it is, and kept
-    in checkpoints."""
+def load_models(spec: Spec, project: Path, seed: int, placement: Placement = CPU) -> dict[str, LoadedModel]:
+    """Every policy, critic, scorer and embedder of the spec. A judge is loaded where it is first asked, unless answers are drawn
+    from it or it is made from a model that is here: then it is here too, as the policy that it is, and kept in checkpoints."""
     models: dict[str, LoadedModel] = {}
     drawn = {response.model for response in spec.responses}
     for entry in spec.models:
         if entry.role is not Role.JUDGE:
-            models[entry.name] = _load(spec, entry, models, project, seed, device)
+            models[entry.name] = _load(spec, entry, models, project, seed, placement)
         elif entry.name in drawn or entry.base in models:
-            models[entry.name] = _load(spec, as_policy(entry), models, project, seed, device)
+            models[entry.name] = _load(spec, as_policy(entry), models, project, seed, placement)
     return models
 
 
-def _load(spec: Spec, entry: ModelSpec, models: Mapping[str, LoadedModel], project: Path, seed: int, device: str) -> LoadedModel:
+def _load(spec: Spec, entry: ModelSpec, models: Mapping[str, LoadedModel], project: Path, seed: int,
+          placement: Placement) -> LoadedModel:
     base = models[entry.base] if entry.base is not None else None
     try:
-        return load_model(entry, seed=seed, base=base, root=project, device=device)
+        return load_model(entry, seed=seed, base=base, root=project, placement=placement)
     except ModelError as fault:
         raise RunError(f"{place_of(spec, entry.span)}: {entry.role} `{entry.name}`: {fault.message}") from fault
 
@@ -157,9 +167,10 @@ def new_optimizer(named: list[tuple[str, Tensor]]) -> torch.optim.Optimizer:
     return torch.optim.AdamW(named, lr=0.0, betas=BETAS, eps=EPSILON, weight_decay=0.0, fused=fused)
 
 
-def total_norm(gradients: list[Tensor]) -> float:
-    """The Euclidean norm of all gradients together."""
+def total_norm(gradients: list[Tensor]) -> Tensor:
+    """The Euclidean norm of all gradients together, a number where they are."""
     if not gradients:
-        return 0.0
+        return torch.zeros(())
     norms = torch._foreach_norm([gradient.float() for gradient in gradients])
-    return float(torch.linalg.vector_norm(torch.stack(list(norms))))
+    found: Tensor = torch.linalg.vector_norm(torch.stack(list(norms)))
+    return found

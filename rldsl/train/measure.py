@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rldsl.graph.spec import Spec
+from rldsl.rollouts.placement import CPU, Placement
 from rldsl.train.checkpoint import LoadedCheckpoint, latest_checkpoint, load_checkpoint
 from rldsl.train.durable import StorageError
 from rldsl.train.evaluation import run_eval
@@ -16,11 +17,12 @@ from rldsl.train.state import RunState
 from rldsl.train.values import Scalars
 
 
-def measure(spec: Spec, project: Path, run: Path, names: Sequence[str], seed: int) -> dict[str, float]:
+def measure(spec: Spec, project: Path, run: Path, names: Sequence[str], seed: int,
+            placement: Placement = CPU) -> dict[str, float]:
     """`eval/<eval>/<label>` -> value, for the weights in `run` (a run folder or a checkpoint in it)."""
     checkpoint = stored(run)
     refuse_unready(spec)
-    world, engine = make_world(spec, project, seed, read_data(spec, project, seed))
+    world, engine = make_world(spec, project, seed, read_data(spec, project, seed), placement)
     found: dict[str, float] = {}
     state = RunState.from_plain(checkpoint.state)
     scalars = Scalars(parameters_at(spec, state.iteration), dict(state.states), state.iteration)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import torch
+
 from rldsl.graph.model import Read, ReadKind
 from rldsl.graph.spec import ObjectiveSpec, Spec
-from rldsl.graph.staged import LiveRead
+from rldsl.graph.staged import LiveRead, StagedObjective
 from rldsl.graph.steps import Step
 from rldsl.meaning import Meaning
 from rldsl.passes import compile_objective
 from rldsl.program import BackendName, CompiledObjective
 from rldsl.train.clips import Clip, first_clip
 from rldsl.train.needs import NeedFinder, Needs
+from rldsl.train.outcome import RunError
 from rldsl.train.vectors import Products
 
 Sight: TypeAlias = tuple[str, str, int | None]
@@ -59,10 +62,11 @@ class Objective:
         return found
 
 
-def compile_objectives(spec: Spec, finder: NeedFinder, backend: BackendName) -> dict[str, Objective]:
-    """Those that the train block uses."""
+def compile_objectives(spec: Spec, finder: NeedFinder, backend: BackendName,
+                       device: torch.device | None = None) -> dict[str, Objective]:
+    """Those that the train block uses. `device` is where the kernels of a back end for GPUs run."""
     used = set(used_objectives(spec.train))
-    return {entry.name: _compile(spec, entry, finder, backend) for entry in spec.objectives if entry.name in used}
+    return {entry.name: _compile(spec, entry, finder, backend, device) for entry in spec.objectives if entry.name in used}
 
 
 def used_objectives(steps: tuple[Step, ...]) -> list[str]:
@@ -76,12 +80,23 @@ def used_objectives(steps: tuple[Step, ...]) -> list[str]:
     return found
 
 
-def _compile(spec: Spec, entry: ObjectiveSpec, finder: NeedFinder, backend: BackendName) -> Objective:
+def _compile(spec: Spec, entry: ObjectiveSpec, finder: NeedFinder, backend: BackendName,
+             device: torch.device | None) -> Objective:
     staged = compile_objective(spec, entry)
     sources = tuple((given.name, given.axis.name, given.source) for given in staged.inputs if given.source is not None)
     parameters = tuple((given.name, given.parameter) for given in staged.inputs if given.source is None)
-    compiled = CompiledObjective(staged, backend)
+    compiled = _compiled(staged, backend, device)
     products = Products.of(spec, staged)
     needs = finder.of_objective(staged, [key for key, _ in products.known], [read for _, read in products.live])
     return Objective(entry, compiled, needs, sources, parameters, products, first_clip(spec, entry), Meaning(spec, entry),
                      finder.makers_of(staged))
+
+
+def _compiled(staged: StagedObjective, backend: BackendName, device: torch.device | None) -> CompiledObjective:
+    if backend != "triton":
+        return CompiledObjective(staged, backend)
+    from rldsl.triton_module import TritonOptions
+    try:
+        return CompiledObjective(staged, backend, options=TritonOptions(device=device))
+    except RuntimeError as fault:
+        raise RunError(f"objective `{staged.name}`: {fault}") from fault

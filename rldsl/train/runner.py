@@ -13,6 +13,7 @@ from typing import Any
 from rldsl.graph.spec import Spec
 from rldsl.program import BackendName
 from rldsl.train.checkpoint import LoadedCheckpoint, discard_after, latest_checkpoint
+from rldsl.train.devices import Chosen, choose_device
 from rldsl.train.drawing import Steps
 from rldsl.train.durable import StorageError
 from rldsl.train.engine import Engine
@@ -32,7 +33,6 @@ from rldsl.train.samples import data_columns, reward_columns
 from rldsl.train.start import (
     check_calls,
     check_texts,
-    device_of,
     make_objectives,
     make_world,
     read_data,
@@ -54,35 +54,41 @@ class Ready:
 
 
 def run_spec(spec: Spec, *, project: Path, out: Path, seed: int = 0, resume: bool = False, quiet: bool = False,
-             backend: BackendName = "numba", stop_after: int | None = None, dry_run: bool = False,
-             checkpoint_every: int = EVERY_ITERATIONS) -> RunResult:
+             backend: BackendName = "numba", chosen: Chosen | None = None, stop_after: int | None = None,
+             dry_run: bool = False, checkpoint_every: int = EVERY_ITERATIONS) -> RunResult:
     """Train as the spec says. Raises `RunError`, a sentence for people, where that is not possible.
 
     With `resume` the run in `out` goes on from its last whole checkpoint, exactly. `stop_after` ends it after so many
-    iterations as a signal would. `dry_run` loads and compiles everything, and trains nothing.
+    iterations as a signal would. `dry_run` loads and compiles everything, and trains nothing. `chosen` is the device with its back
+    end; without it, `backend` where it runs.
     """
     try:
+        chosen = _chosen(backend) if chosen is None else chosen
         refuse_unready(spec)
         digest = fingerprint(spec)
-        _check_folder(out, resume, digest, seed, backend)
-        device = device_of(backend)
+        _check_folder(out, resume, digest, seed, chosen)
         data = read_data(spec, project, seed)
-        world, engine = make_world(spec, project, seed, data, device)
+        world, engine = make_world(spec, project, seed, data, chosen.placement)
         with world.host:
             check_calls(world)
-            ready = Ready(world, engine, *make_objectives(world, backend))
+            ready = Ready(world, engine, *make_objectives(world, chosen))
             check_texts(world)
             if dry_run:
                 said = ["everything loads and compiles; nothing was trained", *_judged(ready)]
                 return RunResult(Ending.CHECKED, "\n".join(said), out, 0, 0)
-            with _opened(spec, out, resume, resolved_parameters(spec, seed, backend, digest)) as folder:
-                return _train(ready, folder, resume, quiet, stop_after, checkpoint_every)
+            with _opened(spec, out, resume, resolved_parameters(spec, seed, chosen, digest)) as folder:
+                return _train(ready, folder, chosen, resume, quiet, stop_after, checkpoint_every)
     except StorageError as fault:
         raise RunError(str(fault)) from fault
 
 
+def _chosen(backend: BackendName) -> Chosen:
+    """Where a back end runs, if nothing is said of it: Triton's on a GPU, or on the CPU where it is interpreted."""
+    return choose_device(backend=backend) if backend == "triton" else Chosen(backend=backend)
+
+
 # ------------------------------------------------------------------ the folder
-def _check_folder(out: Path, resume: bool, digest: str, seed: int, backend: str) -> None:
+def _check_folder(out: Path, resume: bool, digest: str, seed: int, chosen: Chosen) -> None:
     if not resume:
         if holds_run(out):
             raise RunError(f"{out} already holds a run; continue it with `--resume`, or choose another folder with `--out`")
@@ -91,10 +97,11 @@ def _check_folder(out: Path, resume: bool, digest: str, seed: int, backend: str)
         raise RunError(f"{out} holds no run to resume; leave `--resume` out to begin one")
     with RunFolder.open(out) as folder:
         began = folder.parameters
+    moved = began.get("device", "cpu") != chosen.placement.device.type  # another device has other kernels: said, not refused
     for name, now, what in (("fingerprint", digest, "the spec (or a `--set` value) was changed"),
                             ("seed", seed, f"it began with `--seed {began.get('seed')}`"),
-                            ("backend", backend, f"it began with `--backend {began.get('backend')}`")):
-        if began.get(name) != now:
+                            ("backend", chosen.backend, f"it began with `--backend {began.get('backend')}`")):
+        if began.get(name) != now and not (name == "backend" and moved):
             raise RunError(f"the run in {out} cannot go on as another one: {what} since it began; what it began with is in "
                            f"{out / 'spec.rl'} and {out / 'parameters.json'}. Begin a new run, or put it back")
 
@@ -107,13 +114,16 @@ def _opened(spec: Spec, out: Path, resume: bool, resolved: Mapping[str, object])
 
 
 # ------------------------------------------------------------------ training
-def _train(ready: Ready, folder: RunFolder, resume: bool, quiet: bool, stop_after: int | None, every: int) -> RunResult:
+def _train(ready: Ready, folder: RunFolder, chosen: Chosen, resume: bool, quiet: bool, stop_after: int | None,
+           every: int) -> RunResult:
     spec = ready.world.spec
     with (Metrics(folder.metrics, folder.tensorboard) as metrics, Progress(mode="quiet" if quiet else "auto") as progress,
           watch_signals() as wish):
         records = Records(folder, metrics, RolloutLog(folder.rollouts, reward_columns(spec), data_columns(spec)), progress,
                           every)
-        state = _continued(ready, records) if resume else _begun(ready, records)
+        for note in chosen.notes:
+            progress.say(note)
+        state = _continued(ready, records, chosen) if resume else _begun(ready, records)
         if state.finished:
             metrics.note(state.iteration, state.step, Ending.FINISHED.value, finished_message(state), stage=state.stage)
             return _result(folder, state, Ending.FINISHED, f"this run had {finished_message(state)}")
@@ -143,10 +153,10 @@ def _begun(ready: Ready, records: Records) -> RunState:
     return RunState.start(ready.world.spec)
 
 
-def _continued(ready: Ready, records: Records) -> RunState:
+def _continued(ready: Ready, records: Records, chosen: Chosen) -> RunState:
     """Weights, optimizers and state of the last whole checkpoint; what was written after it is dropped."""
     folder = records.folder
-    for line in folder.environment_changes():
+    for line in (*_placement_changes(folder.parameters, chosen), *folder.environment_changes()):
         records.progress.say(f"changed since the run began, so numbers may differ: {line}")
     found: LoadedCheckpoint | None = latest_checkpoint(folder.checkpoints, warn=records.progress.say)
     if found is None:
@@ -162,6 +172,14 @@ def _continued(ready: Ready, records: Records) -> RunState:
     state = RunState.from_plain(content)
     ready.world.failures.counts.update(state.failures)
     return state
+
+
+def _placement_changes(began: Mapping[str, Any], chosen: Chosen) -> Iterator[str]:
+    """What was chosen otherwise when the run began."""
+    now = {"device": chosen.placement.device.type, "backend": chosen.backend, "dtype": chosen.placement.dtype_name}
+    for name, assumed in (("device", "cpu"), ("backend", "numba"), ("dtype", "fp32")):
+        if began.get(name, assumed) != now[name]:
+            yield f"{name} {began.get(name, assumed)} -> {now[name]}"
 
 
 def _write_explanation(spec: Spec, folder: RunFolder) -> None:

@@ -15,13 +15,14 @@ from rldsl.graph.model import Constant, Foreign, Leaf, Read, ReadKind, SourceKin
 from rldsl.graph.spec import Amount, ResponseSpec, Spec
 from rldsl.graph.steps import Step, Update
 from rldsl.passes import compile_objective
-from rldsl.program import BackendName
 from rldsl.rewards.engine.inline import INLINE
 from rldsl.rewards.handled import handled_calls
 from rldsl.rewards.hosting import open_host
 from rldsl.rollouts.models import LoadedModel
+from rldsl.rollouts.placement import CPU, Placement
 from rldsl.rollouts.signatures import ModelError
 from rldsl.rollouts.tokenizers import Codec
+from rldsl.train.devices import Chosen
 from rldsl.train.drawing import Steps, prepare_train
 from rldsl.train.engine import Engine, load_models
 from rldsl.train.failures import FailureBook, failure_bounds
@@ -59,23 +60,13 @@ def read_data(spec: Spec, project: Path, seed: int) -> dict[str, Rows]:
     return found
 
 
-def device_of(backend: BackendName) -> str:
-    """Where models lie that are trained on a back end. Raises `RunError` where its kernels cannot run."""
-    if backend != "triton":
-        return "cpu"
-    from rldsl.triton_module import TritonOptions
-    try:
-        return str(TritonOptions().chosen_device())
-    except RuntimeError as fault:
-        raise RunError(str(fault)) from fault
-
-
-def make_world(spec: Spec, project: Path, seed: int, data: Mapping[str, Rows], device: str = "cpu") -> tuple[World, Engine]:
+def make_world(spec: Spec, project: Path, seed: int, data: Mapping[str, Rows],
+               placement: Placement = CPU) -> tuple[World, Engine]:
     """Models, loaded, and the processes of host calls, which load the project's functions."""
-    models = load_models(spec, project, seed, device)
+    models = load_models(spec, project, seed, placement)
     _check_tokenizers(spec, models)
-    world = World(spec, project, seed, data, models, open_host(spec, project, seed=seed, models=models), NeedFinder(spec),
-                  FailureBook(handled_calls(spec), failure_bounds(spec)))
+    world = World(spec, project, seed, data, models, open_host(spec, project, seed=seed, models=models, placement=placement),
+                  NeedFinder(spec), FailureBook(handled_calls(spec), failure_bounds(spec)))
     return world, Engine(spec, models)
 
 
@@ -107,10 +98,10 @@ def _is_called(name: str) -> bool:
     return name not in INLINE
 
 
-def make_objectives(world: World, backend: BackendName) -> tuple[dict[str, Objective], Steps]:
+def make_objectives(world: World, chosen: Chosen) -> tuple[dict[str, Objective], Steps]:
     """The objectives of the train block, compiled, and the block with its draws named."""
     _check_micro_batches(world.spec, world.spec.train)
-    objectives = compile_objectives(world.spec, world.finder, backend)
+    objectives = compile_objectives(world.spec, world.finder, chosen.backend, chosen.placement.device)
     steps = prepare_train(world.spec, {name: objective.needs for name, objective in objectives.items()})
     return objectives, steps
 
@@ -133,11 +124,12 @@ def _check_one(spec: Spec, step: Update, micro_batch: Amount) -> None:
         raise RunError(f"{place_of(spec, step.span)}: {fault}") from fault
 
 
-def resolved_parameters(spec: Spec, seed: int, backend: str, digest: str) -> dict[str, Any]:
+def resolved_parameters(spec: Spec, seed: int, chosen: Chosen, digest: str) -> dict[str, Any]:
     """What `parameters.json` holds."""
     values = {param.name: param.value if isinstance(param.value, bool | int | float | str) else repr(param.value)
               for param in spec.params}
-    return {"spec": spec.source.name, "seed": seed, "backend": backend, "fingerprint": digest, "parameters": values}
+    return {"spec": spec.source.name, "seed": seed, "backend": chosen.backend, "device": chosen.placement.device.type,
+            "dtype": chosen.placement.dtype_name, "fingerprint": digest, "parameters": values}
 
 
 def check_texts(world: World) -> None:

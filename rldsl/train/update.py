@@ -48,13 +48,13 @@ def update_once(world: World, engine: Engine, values: Values, objective: Objecti
     inputs = _inputs(values, objective, part)
     batch = objective.compiled.batch(part.layout, inputs)
     engine.clear(update.model)
-    found = _differentiate(world, objective, update, batch, seen, _vectors(values, objective, part))
+    norm, found = _differentiate(world, engine, objective, update, batch, seen, _vectors(values, objective, part))
     if not math.isfinite(found["loss"]):
         raise NotFinite(f"the loss is {found['loss']}")
     difference = logp_difference(world, objective, batch, seen, compare)
-    report = engine.step(update, passes)
     metrics = {**found, **_read_metrics(world, objective, batch, inputs),
                **({} if objective.clip is None else objective.clip.shares(objective.meaning, batch))}
+    report = engine.step(update, passes, norm)  # last: a GPU goes on with it while the host prepares what comes next
     tokens = sum(int(found.offsets[-1]) for found in seen.values())
     return UpdateReport(objective.spec.name, metrics, report, tokens, difference)
 
@@ -78,22 +78,29 @@ def _vectors(values: Values, objective: Objective, part: Part) -> Vectors:
     return {key: part.take(axis.name, np.asarray(known[key])) for key, axis in objective.products.known}
 
 
-def _differentiate(world: World, objective: Objective, update: Update, batch: UpdateBatch,
-                   seen: Seen, vectors: Vectors) -> dict[str, float]:
-    """Gradients into `.grad`; the objective's values."""
+def _differentiate(world: World, engine: Engine, objective: Objective, update: Update, batch: UpdateBatch,
+                   seen: Seen, vectors: Vectors) -> tuple[float, dict[str, float]]:
+    """Gradients into `.grad`; their norm, and the objective's values. A GPU is waited for at the end of it alone."""
+    _form_gradients(world, objective, update, batch, seen, vectors)
+    objective.compiled.deliver(batch)
+    norm = engine.gradient_norm(update.model)
+    found = objective.compiled.values(batch)
+    return float(norm), found
+
+
+def _form_gradients(world: World, objective: Objective, update: Update, batch: UpdateBatch, seen: Seen, vectors: Vectors) -> None:
     wanted = dict(update.settings).get("micro_batch")
     micro_batch = wanted if isinstance(wanted, Amount) else None
     outputs, compiled = Outputs(world, objective, batch, seen, vectors), objective.compiled
     if compiled.staged.multiplies_vectors and micro_batch is not None:
         differentiate_cached(outputs, outputs.cut(micro_batch))
-        return compiled.finish(batch)
+        return
     runs = runs_of(compiled, batch, micro_batch, world.models[update.model])
     if runs.passes == 2:
         for run in runs:
             compiled.read_piece(batch, run, *outputs.handed_over(run, outputs.of(run, grad=False)))
     for run in runs:
         compiled.piece(batch, run, *outputs.handed_over(run, outputs.of(run, grad=True))).backward()
-    return compiled.finish(batch)
 
 
 def _read_metrics(world: World, objective: Objective, batch: UpdateBatch, inputs: Inputs) -> dict[str, float]:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from rldsl.graph.steps import Update
 from rldsl.rollouts.models import LoadedModel
 from rldsl.train.engine import Engine, load_models
-from rldsl.train.outcome import Ending, RunError
+from rldsl.train.outcome import Ending
 from tests.train.specs import HEAD, ROLLOUT, lines_of, numbers_of, project_of, run, spec_of, weights_of
 
 FOLLOWED = HEAD + ROLLOUT + """
@@ -157,12 +157,6 @@ train {
     run(text, tmp_path)
     last, home = (saved(tmp_path / "run", 3, name) for name in ("last", "home"))
     assert all(torch.equal(tensor, home[name]) for name, tensor in last.items())
-
-
-def test_an_average_of_bf16_weights_is_refused(tmp_path: Path) -> None:
-    text = ONE_STEP.replace('characters("abcd>"))\n', 'characters("abcd>")) { dtype: bf16 }\n', 1)
-    with pytest.raises(RunError, match=r"`ref` averages weights that are not fp32.*`dtype: fp32`"):
-        run(text, tmp_path)
 
 
 def test_the_explanation_gives_the_rule(tmp_path: Path) -> None:

@@ -39,13 +39,36 @@ def to_host(values: Tensor) -> tuple[Tensor, torch.cuda.Event]:
     return held, event
 
 
-def unusable() -> str | None:
-    """Why the current CUDA device cannot run the kernels, in a sentence; None where it can."""
+def unusable(device: torch.device | None = None) -> str | None:
+    """Why a CUDA device (the current one) cannot run the kernels, in a sentence; None where it can."""
     if not torch.cuda.is_available():
         return "there is no CUDA device"
-    name, capability = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
+    name, capability = torch.cuda.get_device_name(device), torch.cuda.get_device_capability(device)
     if torch.torch_version.TorchVersion(torch.__version__) < OLDEST_TORCH:
         return f"torch {torch.__version__} cannot add a product of bf16 matrices to a float32 one on a GPU, which 2.10 can"
     if capability < OLDEST:
         return f"{name} has compute capability {capability[0]}.{capability[1]}, and the kernels need 8.0 (an A100) or newer"
     return None
+
+
+def named(device: torch.device) -> str:
+    """Its name and its memory."""
+    return f"{torch.cuda.get_device_name(device)}, {memory(device) >> 30} GiB"
+
+
+def memory(device: torch.device) -> int:
+    """Bytes that it has in all."""
+    total: int = torch.cuda.get_device_properties(device).total_memory
+    return total
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that may still be taken: what the driver has, and what torch's allocator holds without using it."""
+    held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    free: int = torch.cuda.mem_get_info(device)[0]
+    return free + held
+
+
+def use(device: torch.device) -> None:
+    """What names no device of its own goes there from now on."""
+    torch.cuda.set_device(device)

@@ -24,6 +24,7 @@ from rldsl.rewards.judging.writer import Alphabet, write
 from rldsl.rewards.outcome import Cost, Failure, FailureKind
 from rldsl.rollouts.models import LoadedModel, load_model
 from rldsl.rollouts.noise import uniforms
+from rldsl.rollouts.placement import CPU, Placement
 from rldsl.rollouts.prompts import check_fits, encode_prompts
 from rldsl.rollouts.sampler import rows_at_once, sample
 from rldsl.rollouts.signatures import ModelError, Sampling
@@ -34,14 +35,16 @@ _BATCH = 64       # replies at the same time
 _MOST_SEED = 2**62
 
 
-def loader(models: Mapping[str, ModelSpec], *, seed: int, root: Path, loaded: Mapping[str, LoadedModel] | None = None) -> Load:
+def loader(models: Mapping[str, ModelSpec], *, seed: int, root: Path, loaded: Mapping[str, LoadedModel] | None = None,
+           placement: Placement | None = None) -> Load:
     """Loads a local judge and what it is made from. `loaded` are models that a run has already, by name: those are taken."""
 
     def load(spec: ModelSpec) -> LoadedModel:
         if loaded is not None and spec.name in loaded:
             return loaded[spec.name]
         base = load(models[spec.base]) if spec.base is not None else None
-        return load_model(as_policy(spec) if spec.role is Role.JUDGE else spec, seed=seed, base=base, root=root)
+        return load_model(as_policy(spec) if spec.role is Role.JUDGE else spec, seed=seed, base=base, root=root,
+                          placement=placement or CPU)
 
     return load
 
