@@ -102,9 +102,9 @@ class Batch:
         return found
 
 
-def eager(batch: Batch, group: int, dtype: torch.dtype) -> Callable[[], list[torch.Tensor]]:
+def eager(batch: Batch, group: int, dtype: torch.dtype, device: str | torch.device = "cpu") -> Callable[[], list[torch.Tensor]]:
     """The same arithmetic as a trainer writes it."""
-    given = batch.padded(dtype)
+    given = {name: values.to(device) for name, values in batch.padded(dtype).items()}
     mask, old, reference = given["mask"], given["old"], given["reference"]
     logp, entropy = (given[name].requires_grad_() for name in ("logp", "entropy"))
 

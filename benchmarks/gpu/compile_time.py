@@ -1,0 +1,58 @@
+"""From the text of a spec to its first gradient: with nothing kept from before, and with all of it. Each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.gpu.figures import Figure, Found, detail_lines
+from benchmarks.gpu.situation import Situation
+
+TOKENS, LENGTH = 16, 4
+
+
+def compiling(situation: Situation) -> Found:
+    """Seconds, of which Python's and torch's start is no part."""
+    keys = ("compile, cold", "compile, from the cache")
+    if situation.place.rehearses:
+        first_gradient(situation)
+        figures = tuple(Figure(key, rehearsed=True) for key in keys)
+        return Found(figures, tuple(detail_lines(figures)))
+    with TemporaryDirectory() as folder:
+        figures = tuple(_figure(key, Path(folder)) for key in keys)
+    return Found(figures, tuple(detail_lines(figures)))
+
+
+def _figure(key: str, folder: Path) -> Figure:
+    kept = {**os.environ, "RLDSL_CACHE": str(folder / "rldsl"), "TRITON_CACHE_DIR": str(folder / "triton")}
+    done = subprocess.run([sys.executable, "-m", "benchmarks.gpu.compile_time"], env=kept, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return Figure(key, note=f"failed: {done.stderr.strip().splitlines()[-1][:200] if done.stderr.strip() else done.returncode}")
+    return Figure(key, value=float(json.loads(done.stdout.splitlines()[-1])))
+
+
+def first_gradient(situation: Situation) -> float:
+    """Parse, check, stage, emit, compile every kernel of the full objective from bf16 logits, and run them once."""
+    from benchmarks.gpu import ours
+    from benchmarks.gpu.problems import make_problem
+    from benchmarks.gpu.specs import staged_from, text_of
+    from rldsl.program import CompiledObjective
+    place = situation.place
+    given = place.normal(TOKENS, situation.shapes.logits).requires_grad_()
+    problem = make_problem(place, TOKENS, LENGTH, lambda part: given.detach()[part])
+    place.wait()
+    began = time.perf_counter()
+    objective = CompiledObjective(staged_from(text_of("token")), "triton")
+    ours.from_logits(objective, "token", problem, given)()
+    place.wait()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    from benchmarks.gpu.place import here
+    print(json.dumps(first_gradient(Situation(here(False)))))
