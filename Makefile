@@ -12,11 +12,12 @@ PEERS := verl==0.9.1 liger-kernel==0.8.5 openrlhf==0.11.2 torchrl==0.14.1 skyrl=
          ms-swift==4.6.0 choix==0.4.1 torchmetrics==1.9.0 lightning-utilities==0.15.3
 OLDER_PEERS := trl-1.0.0 openrlhf-0.8.11
 SPEC ?= examples/quickstart.rl
+GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 SEED ?= 0
 # Two processes; tests/conftest.py gives each one thread.
 PYTEST := $(BIN)/python -m pytest tests -n 2 --dist loadfile
 
-.PHONY: help setup run check test fast lint types golden bench docs oracles clean
+.PHONY: help setup run check test fast lint types golden bench gpu docs oracles clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +55,10 @@ types: setup  ## mypy --strict
 
 golden: setup  ## rewrite the golden files
 	$(BIN)/python -m pytest tests --update-golden
+
+# On the machine of the GPU as it is: its own Python, its build of torch and Triton. OUT names a folder for the numbers (gpu.json).
+gpu:  ## the tests that run on a GPU, then what it takes for, against limits and peers; under ten minutes (GPU_PYTHON=… GPU_OPTIONS=--rehearse)
+	$(GPU_PYTHON) -m benchmarks gpu $(GPU_OPTIONS)
 
 bench: setup  ## every benchmark, as ratios against named alternatives
 	$(BIN)/python -m benchmarks

@@ -10,7 +10,7 @@ from pathlib import Path
 
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """The options."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks gpu", description="the Triton back end on a GPU: limits, peers, tests")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks gpu", description="the Triton back end on a GPU")
     parser.add_argument("--rehearse", action="store_true", help="everything on tiny shapes under Triton's interpreter, on the CPU")
     parser.add_argument("--no-tests", action="store_true", help="leave the tests out")
     parser.add_argument("--only", nargs="+", metavar="SECTION", help="these sections alone (limits come first by themselves)")

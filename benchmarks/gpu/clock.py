@@ -1,7 +1,7 @@
 """Times and peak memory of calls that take turns.
 
-Device time lies between two events; before the first the device is kept busy for as long as the host takes to queue the call, so that
-launches are not timed. What the host waits for within a call is. Call time is the host's, until the device is done. Before
+Device time lies between two events; before the first the device is kept busy for as long as the host takes to queue the call, so
+that launches are not timed. What the host waits for within a call is. Call time is the host's, until the device is done. Before
 each repetition the L2 cache is filled with something else. In a rehearsal everything runs and nothing is timed."""
 
 from __future__ import annotations

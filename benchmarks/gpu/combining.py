@@ -20,6 +20,7 @@ from rldsl.plan.work import LAUNCH, NUMBER
 from rldsl.triton_backend import TritonBackend
 
 GROUP = 8
+TOKENS = 1_000_000  # of the table; those of a batch are as many, about
 ARRAYS = 6  # over tokens, each moved once at least: two inputs, two reads, two derivatives
 
 
@@ -53,7 +54,7 @@ def _figure(situation: Situation) -> Figure:
             return loss, tuple(gradients)
         return Peer(f"eager, {name}", (Variant("padded tensors", run, packed),))
 
-    moved = float(NUMBER * ARRAYS * batch.layout.size("y.token"))
+    moved = float(NUMBER * ARRAYS * (TOKENS if situation.place.rehearses else batch.layout.size("y.token")))
     launches = sum(len(combine_function(staged, name, {}).kernels) for name in FUNCTIONS)
     ceilings = situation.ceilings
     return Contest("combine", situation.clock, Variant("prepare, coefficients, values", Kernels(batch, staged)),

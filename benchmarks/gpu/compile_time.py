@@ -1,4 +1,4 @@
-"""From the text of a spec to its first gradient: with nothing kept from before, and with all of it. Each in a process of its own."""
+"""From the text of a spec to its first gradient: with nothing kept from before, and with all of it, each in its own process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def compiling(situation: Situation) -> Found:
 
 def _figure(key: str, folder: Path) -> Figure:
     kept = {**os.environ, "RLDSL_CACHE": str(folder / "rldsl"), "TRITON_CACHE_DIR": str(folder / "triton")}
-    done = subprocess.run([sys.executable, "-m", "benchmarks.gpu.compile_time"], env=kept, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "benchmarks.gpu.compile_time"]
+    done = subprocess.run(command, env=kept, capture_output=True, text=True, check=False)
     if done.returncode:
         return Figure(key, note=f"failed: {done.stderr.strip().splitlines()[-1][:200] if done.stderr.strip() else done.returncode}")
     return Figure(key, value=float(json.loads(done.stdout.splitlines()[-1])))

@@ -1,5 +1,5 @@
-"""One row of the table: ours and its peers on one loss. Gradients and values are compared with a float32 reference before anything is
-timed, each peer at the fastest of its settings; then all take turns."""
+"""One row of the table: ours and its peers on one loss. Gradients and values are compared with a float32 reference before anything
+is timed, each peer at the fastest of its settings; then all take turns."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class Contest:
         times = self.clock.interleaved(calls, self.restore)
         peers = tuple(_timed(entry, times) for entry in entries)
         own = times["ours"]
-        return Figure(self.key, own.median, own.median_call, self.limit, self.predicted, error, peers,
-                      rehearsed=self.clock.place.rehearses)
+        return Figure(self.key, own.median, own.median_call, self.limit, self.predicted, error, self.ours.settings,
+                      peers, rehearsed=self.clock.place.rehearses)
 
     def peaks(self) -> Mapping[str, float | None]:
         """Peak bytes of ours and of each peer that ran."""

@@ -62,6 +62,7 @@ class Figure:
     limit: float | None = None
     predicted: float | None = None
     error: float | None = None
+    settings: str = ""
     peers: tuple[PeerFigure, ...] = ()
     note: str = ""
     rehearsed: bool = False
@@ -126,8 +127,8 @@ def _cell(figure: Figure, row: Row) -> str:
 
 
 def _own(figure: Figure, row: Row) -> str:
-    shown = _cell(figure, row)
-    return shown if figure.note else f"{shown}{_call(figure.call)}{_error(figure.error)}"
+    shown, settings = _cell(figure, row), f"; {figure.settings}" if figure.settings else ""
+    return shown if figure.note else f"{shown}{_call(figure.call)}{_error(figure.error)}{settings}"
 
 
 def _ratios(figure: Figure) -> str:

@@ -21,15 +21,13 @@ def limits(situation: Situation) -> Found:
     """Copy bandwidth, product rate, and a table of products."""
     place, numbers = situation.place, dict[str, object]()
     copy = _seconds(situation, {"copy": _copy(place)})["copy"]
-    square = situation.shapes.square
-    left, right = place.normal(square, square, seed=1), place.normal(square, square, seed=2)
-    out = torch.empty(square, square, dtype=torch.bfloat16, device=place.device)
-    gemm = _seconds(situation, {"gemm": lambda: torch.mm(left, right, out=out)})["gemm"]
+    gemm = _seconds(situation, {"gemm": _square(place)})["gemm"]
     lines = []
     if copy is not None and gemm is not None:
-        numbers = {"copy": 2 * _copied(place) / copy, "gemm": 2 * square**3 / gemm}
-        lines.append(f"copy {numbers['copy']:.4g} bytes a second, read and written; product {square}^3 bf16 {numbers['gemm']:.4g} FLOPs")
-    del left, right, out
+        side = situation.shapes.square
+        numbers = {"copy": 2 * _copied(place) / copy, "gemm": 2 * side**3 / gemm}
+        lines += [f"copy: {numbers['copy']:.4g} bytes a second, read and written",
+                  f"product of {side} x {side} bf16 matrices: {numbers['gemm']:.4g} FLOPs a second"]
     for width, vocabulary in situation.shapes.hidden:
         place.forget()
         lines += list(_products(situation, width, vocabulary, numbers))
@@ -44,6 +42,13 @@ def _copy(place: Place) -> Call:
     source = torch.empty(_copied(place), dtype=torch.int8, device=place.device).fill_(3)
     target = torch.empty_like(source)
     return lambda: target.copy_(source)
+
+
+def _square(place: Place) -> Call:
+    side = place.shapes.square
+    left, right = place.normal(side, side, seed=1), place.normal(side, side, seed=2)
+    out = torch.empty_like(left)
+    return lambda: torch.mm(left, right, out=out)
 
 
 def _seconds(situation: Situation, calls: dict[str, Call]) -> dict[str, float | None]:

@@ -122,8 +122,8 @@ def verl_hidden(name: str, problem: Problem, hidden: Tensor, weight: Tensor) -> 
 
 
 def trl_hidden(name: str, problem: Problem, hidden: Tensor, weight: Tensor) -> Peer:
-    """TRL's chunked log-probabilities and entropies. Its backward asks its trainers' module for a gathering of DeepSpeed's shards, and
-    that module for much else: where it cannot be imported, nothing is gathered, as without DeepSpeed."""
+    """TRL's chunked log-probabilities and entropies. Its backward asks its trainers' module, which imports much else, to gather
+    DeepSpeed's shards: nothing is gathered here, as without DeepSpeed."""
     def gathered(*parameters: object) -> nullcontext[None]:
         return nullcontext()
 

@@ -1,5 +1,5 @@
-"""A whole run: tests, sections, table. On a GPU each section is a process of its own, so that a kernel that fails takes no other row
-with it; ours and its peers always share one."""
+"""A whole run: tests, sections, table. On a GPU each section is a process of its own, so that a kernel that fails takes no other
+row with it; ours and its peers always share one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WHERE = {
     "compiling": ("compile_time", "compiling"), "sweeps": ("sweeps", "sweeps"),
 }
 PACKAGES = ("torch", "triton", "numpy", "liger-kernel", "verl", "trl")
-TESTS = ("tests",)
+TESTS = ("tests/triton",)
 TEST_SECONDS = 200.0
 LEAST = 15.0  # seconds that a section needs to begin
 ROOT = Path(__file__).parents[2]
@@ -57,16 +57,17 @@ def whole(chosen: argparse.Namespace) -> int:
     _written(chosen, {"rehearsal": chosen.rehearse, "heading": list(heading(chosen.rehearse)), "tests": tests,
                       "sections": {name: entry.as_plain() for name, entry in found.items()}})
     print(f"\n{closing(figures, tests, chosen.rehearse)}\n")
-    print("\n".join(table([figure for figure in figures])), flush=True)
+    print("\n".join(table(figures)), flush=True)
     return int(tests not in (None, 0) or any(_is_fault(figure) for figure in figures))
 
 
 def heading(rehearses: bool) -> Iterator[str]:
     """Hardware and versions, and what kind of run this is."""
     from benchmarks.gpu.place import here
-    yield "A REHEARSAL on the CPU, interpreted: nothing in it is a time, a rate or a size of a GPU." if rehearses else here(False).name
+    rehearsal = "A REHEARSAL on the CPU, interpreted: nothing in it is a time, a rate or a size of a GPU."
+    yield rehearsal if rehearses else here(False).name
     yield f"Python {platform.python_version()}, " + ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
-    yield "Products of float32 may use TF32 (peers' backward does), except in the reference. Times are medians of calls that take turns."
+    yield "Products of float32 may use TF32 (some peers have such), but not those of the reference."
 
 
 def closing(figures: Sequence[Figure], tests: int | None, rehearses: bool) -> str:

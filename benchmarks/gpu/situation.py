@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from benchmarks.gpu.clock import Clock
-from benchmarks.gpu.place import Place, Shapes
+from benchmarks.gpu.place import FULL, Place, Shapes
 from benchmarks.gpu.predicted import Ceilings, machine_of
 from rldsl.plan.machines import Machine
 
@@ -25,5 +25,10 @@ class Situation:
 
     @property
     def shapes(self) -> Shapes:
-        """Of the work."""
+        """Of the work that is run."""
         return self.place.shapes
+
+    @property
+    def asked(self) -> Shapes:
+        """Of the table: what is predicted is of these, in a rehearsal too."""
+        return FULL

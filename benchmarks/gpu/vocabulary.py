@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from benchmarks.gpu.problems import SPREAD, Problem, make_problem
 from benchmarks.gpu.situation import Situation
 from benchmarks.gpu.specs import objective
 from rldsl.plan.work import Sizes
+from rldsl.triton_tuning import tune
 
 OWN = "CompiledObjective.piece and finish"
 TWIN = 0.6  # how far a second policy lies from the first, of the spread of its hidden states
@@ -49,11 +51,27 @@ def _from_logits(situation: Situation, key: str, name: str) -> Figure:
 
     own = ours.from_logits(objective(name), name, problem, used, rows if spare else None)
     others = [peers.liger_logits(problem, used)] if spare else \
-        [*peers.eager_logits(place, name, problem, used), peers.trl_logits(problem, used)]
-    sizes = Sizes(shapes.tokens, shapes.logits)
-    return Contest(key, situation.clock, Variant(f"{OWN}, in place", own), others, reference, restore,
+        [*peers.eager_logits(place, name, problem, used), peers.trl_logits(problem, used), _untuned(own)]
+    settings = f"{OWN}, in place{_tuned(situation, own)}"
+    sizes = Sizes(situation.asked.tokens, situation.asked.logits)
+    return Contest(key, situation.clock, Variant(settings, own), others, reference, restore,
                    limit_ms(name, sizes, situation.machine, situation.ceilings),
                    predicted_ms(name, sizes, situation.machine)).figure()
+
+
+def _untuned(own: Ours) -> Peer:
+    """Ours as it is where nobody has measured tiles: with that of the model. It runs once here, and so has chosen."""
+    plain = replace(own, objective=objective(own.name))
+    plain()
+    return Peer("ours, untuned", (Variant("the tile that the model chooses", plain),))
+
+
+def _tuned(situation: Situation, own: Ours) -> str:
+    """Measure tiles of the row kernels, as `rldsl.triton_tuning` does for whoever asks."""
+    if situation.place.rehearses:
+        return ""
+    found = tune(own.objective, own.rows)
+    return "".join(f", tile {measured.tile.shape} measured" for measured in found.values() if measured is not None)
 
 
 # ------------------------------------------------------------------ from hidden states
@@ -68,7 +86,8 @@ class Projected:
         self.weight = place.normal(vocabulary, width, scale=SPREAD / width**0.5, seed=9).requires_grad_()
         apart = place.normal(shapes.tokens, width, scale=TWIN, seed=10)
         self.other = (self.hidden + apart, self.weight.detach().clone()) if second else None
-        self.sizes = Sizes(shapes.tokens, vocabulary, width)
+        asked = situation.asked
+        self.sizes = Sizes(asked.tokens, asked.hidden[size][1], asked.hidden[size][0])
 
     def problem(self, *, per_sample: bool = False, without_reference: bool = False) -> Problem:
         """On these logits."""
@@ -122,7 +141,7 @@ def _hidden(situation: Situation, size: int, label: str) -> Found:
 
 
 def _memory(situation: Situation, key: str, contest: Contest, given: Projected) -> Figure:
-    """In MB, beyond the gradients that are handed back: that by the weight is summed in float32 in ours, in its own dtype in others."""
+    """In MB, beyond the gradients by hidden states and weight. In ours the latter is float32, in others bf16."""
     megabyte = 1e6
     by_hidden = given.hidden.nbytes
 

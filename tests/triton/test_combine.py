@@ -20,6 +20,8 @@ from tests.differential.worlds import LAYOUTS, ragged
 from tests.passes.cases import Case
 from tests.passes.generator import random_case
 
+pytestmark = pytest.mark.gpu
+
 WHERE = [(name, where) for name in OBJECTIVES if name not in FIXED_VALUES for where in LAYOUTS]
 # Helpers of the kernels (expm1, log1p, tanh, power) err by a few units of the last place, and so do what hangs on them.
 RELATIVE = 1e-11

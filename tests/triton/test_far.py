@@ -23,10 +23,12 @@ from tests.triton.rows import (
 )
 from tests.triton.shapes import SHAPES
 
+pytestmark = pytest.mark.gpu
+
 VOCABULARY, ROWS = 151_936, 16_000  # 2.4e9 logits: 4.9 GB of addresses, of which two rows are ever touched
 
 
-@pytest.mark.slow
+@(pytest.mark.slow if device() == "cpu" else pytest.mark.gpu)
 def test_a_row_beyond_two_to_the_31_is_read_and_written() -> None:
     shape = SHAPES["entropy"]
     case = make_case(shape, VOCABULARY, torch.bfloat16, count=2)

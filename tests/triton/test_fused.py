@@ -28,6 +28,8 @@ from tests.triton.rows import (
     trimmed,
 )
 
+pytestmark = pytest.mark.gpu
+
 SHAPE = RowShape((RowRead("logp", None, True), RowRead("entropy", None, True), RowRead("kl", 0, True)), 1)
 # The surrogate of a ratio to older log-probabilities, an entropy bonus, and a KL squared.
 FUSED = Fused(tuple(Parameter("input", name, "token") for name in ("advantages", "older")), (

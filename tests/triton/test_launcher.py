@@ -24,6 +24,8 @@ from rldsl.passes import compile_objective
 from rldsl.program import CompiledObjective
 from rldsl.reporting import check_path
 
+pytestmark = pytest.mark.gpu
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # by coupling: token (fused), token and a critic, sample, prompt with two responses, batch (two passes)
 CARRIED = [("grpo.rl", 0), ("ppo.rl", 0), ("gspo.rl", 0), ("dpo.rl", 0), ("ppo.rl", 1), ("methods/m165-forking_tokens.rl", 0)]

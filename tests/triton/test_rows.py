@@ -27,6 +27,8 @@ from tests.triton.rows import (
 )
 from tests.triton.shapes import SHAPES
 
+pytestmark = pytest.mark.gpu
+
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 
 

@@ -30,6 +30,8 @@ from tests.triton.rows import (
 )
 from tests.triton.shapes import SHAPES
 
+pytestmark = pytest.mark.gpu
+
 CUTS = (0, 300, 1001, 1400)
 LOG2_E = 1.4426950408889634
 

@@ -22,6 +22,8 @@ from rldsl.triton_module import TritonOptions
 from rldsl.triton_scoring import score_on_device
 from tests.head.objectives import Batch, as_logits, close, compiled, gradients, in_runs, program, ragged, reference
 
+pytestmark = pytest.mark.gpu
+
 NAMES = ["token", "pairs", "plain", "sample", "prompt", "batch", "exact", "generalised"]
 VOCABULARY, TOKENS = 300, 43
 SMALL = TritonOptions(chunk_bytes=9 * 4 * 320, least_rows=3)
@@ -35,12 +37,17 @@ def on_triton(name: str, options: TritonOptions = SMALL) -> CompiledObjective:
 def moved(batch: Batch, objective: CompiledObjective) -> Batch:
     """Where the kernels run."""
     device = objective.runner.device
-    return batch if device.type == "cpu" else replace(batch, rows={key: _moved(entry, device) for key, entry in batch.rows.items()})
+    known: dict[int, torch.Tensor] = {}
+    return batch if device.type == "cpu" else replace(batch, rows={key: _moved(entry, device, known)
+                                                                   for key, entry in batch.rows.items()})
 
 
-def _moved(entry: Rows, device: torch.device) -> Rows:
+def _moved(entry: Rows, device: torch.device, known: dict[int, torch.Tensor]) -> Rows:
+    """What several rows share, they share there too: `known` are those that were moved."""
     def leaf(given: torch.Tensor | None) -> torch.Tensor | None:
-        return None if given is None else given.detach().to(device).requires_grad_(given.requires_grad)
+        if given is None:
+            return None
+        return known.setdefault(id(given), given.detach().to(device).requires_grad_(given.requires_grad))
 
     def beside(other: Other) -> Other:
         return other.to(device) if isinstance(other, torch.Tensor) else (other[0].to(device), other[1].to(device))
@@ -176,6 +183,6 @@ def test_tokens_are_scored_on_the_device_too(given: str) -> None:
     reads = tuple(RowRead(kind.value, 0 if kind in (ReadKind.KL, ReadKind.JS) else None,
                           parameter=0.3 if kind is ReadKind.JS else None) for kind in kinds)
     device = on_triton("exact").runner.device
-    found = score_on_device(RowShape(reads, 1), _moved(entry, device), 0.7, 1 << 20)
+    found = score_on_device(RowShape(reads, 1), _moved(entry, device, {}), 0.7, 1 << 20)
     for kind, numbers in zip(kinds, found, strict=True):
         np.testing.assert_allclose(numbers, wanted[kind], rtol=2e-6, atol=2e-6)

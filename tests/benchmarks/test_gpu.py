@@ -1,0 +1,160 @@
+"""The benchmark of the Triton back end, rehearsed without a GPU: no figure is invented, a wrong answer has no time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("triton", reason="Triton is not installed")
+
+from benchmarks.gpu import peers
+from benchmarks.gpu.clock import Clock
+from benchmarks.gpu.contest import Contest, Peer, Variant, WrongAnswer, relative_error
+from benchmarks.gpu.figures import ROWS, SECTIONS, Figure, PeerFigure, failed, found_of, table
+from benchmarks.gpu.place import Place
+from benchmarks.gpu.runs import WHERE
+
+ROOT = Path(__file__).parents[2]
+ASKED = ["from logits", "from hidden states, H = 4,096", "from hidden states, H = 1,536", "GSPO", "DPO", "exact KL", "exact JS",
+         "peak memory", "combine, 1,000,000", "cold", "cache"]
+
+
+def command(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """As a user runs it, with one thread."""
+    return subprocess.run([sys.executable, "-m", "benchmarks", "gpu", *options], cwd=ROOT, capture_output=True, text=True,
+                          check=False, env={**os.environ, "OMP_NUM_THREADS": "1", **environment})
+
+
+# ------------------------------------------------------------------ a rehearsal
+@pytest.mark.slow
+def test_a_rehearsal_runs_every_row_and_invents_no_figure(tmp_path: Path) -> None:
+    done = command("--rehearse", OUT=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    data = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
+    assert data["rehearsal"] is True and list(data["sections"]) == list(SECTIONS)
+    figures = {figure["key"]: figure for entry in data["sections"].values() for figure in entry["figures"]}
+    assert list(figures) == [row.key for row in ROWS]
+    for figure in figures.values():
+        assert figure["rehearsed"] and figure["note"] == ""
+        assert [figure[name] for name in ("value", "call", "limit")] == [None] * 3
+        assert all(peer["value"] is None and peer["call"] is None for peer in figure["peers"])
+    eager = {key: peer for key, figure in figures.items() for peer in figure["peers"] if peer["name"].startswith("eager")}
+    assert len(eager) >= 9 and not any(peer["note"] for peer in eager.values())
+    assert all(figures[row.key]["error"] < 0.02 for row in ROWS if row.section in ("logits", "sequence", "divergence"))
+    shown = done.stdout.splitlines()
+    assert any(line.startswith("A REHEARSAL") for line in shown)
+    rows = shown[shown.index("|---|---|---|---|---|---|---|") + 1 :]
+    assert len(rows) == len(ROWS)
+    assert all(line.split("|")[2].strip() == "rehearsed" and not line.split("|")[3].strip() for line in rows)
+
+
+@pytest.mark.slow
+def test_a_section_in_its_own_process_is_found_again(tmp_path: Path) -> None:
+    done = command("--rehearse", "--apart", "--only", "combine", "--json", str(tmp_path / "found.json"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    sections = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["sections"]
+    assert list(sections) == ["limits", "combine"]
+    assert [figure["key"] for figure in sections["combine"]["figures"]] == ["combine"]
+    assert "combine, 1,000,000 packed tokens, 4,096 samples | rehearsed" in done.stdout
+    assert "exact KL to a second policy, H = 4,096 | nothing was measured" in done.stdout
+
+
+def test_without_a_gpu_a_sentence_says_what_to_do() -> None:
+    done = command(CUDA_VISIBLE_DEVICES="")
+    assert done.returncode == 2
+    assert "there is no CUDA device here; `python -m benchmarks gpu --rehearse` runs everything" in done.stderr
+
+
+# ------------------------------------------------------------------ the table
+def test_every_row_that_is_asked_for_is_there_and_every_section_has_a_function() -> None:
+    titles = " / ".join(row.title for row in ROWS)
+    assert [part for part in ASKED if part not in titles] == []
+    assert list(WHERE) == list(SECTIONS)
+    assert len({row.key for row in ROWS}) == len(ROWS)
+
+
+def test_ratios_and_shares_are_of_what_was_measured() -> None:
+    """1.2 of 1.5 ms is 80 %; 12 ms are 8 times as long."""
+    others = PeerFigure("eager", "", 12.0), PeerFigure("TRL", "", note="no")
+    measured = Figure("logits", 1.5, 1.9, 1.2, 1.6, 0.002, "in place", others)
+    line = next(line for line in table([measured]) if line.startswith("| from logits: clipped surrogate, entropy"))
+    assert "| 1.5 ms | 1.2 ms | 80% | eager 8.00x, TRL - | 1.6 ms |" in line
+
+
+def test_rows_that_were_not_measured_say_why() -> None:
+    lines = list(table(failed("sequence", "out of time").figures))
+    assert sum("out of time" in line for line in lines) == 2
+    assert sum("nothing was measured" in line for line in lines) == len(ROWS) - 2
+    back = found_of(json.loads(json.dumps(failed("sequence", "out of time").as_plain())))
+    assert back == failed("sequence", "out of time")
+
+
+# ------------------------------------------------------------------ comparing
+def contest(ours: Callable[[], Any], *others: Peer) -> Contest:
+    """The gradient of x^2 at 1, 2, 3, whose value is 14."""
+    def right() -> Any:
+        return torch.tensor(14.0), (torch.tensor([2.0, 4.0, 6.0]),)
+    return Contest("logits", Clock(Place(torch.device("cpu"), True)), Variant("", ours), others, right)
+
+
+def answer(value: float, *gradient: float) -> Callable[[], Any]:
+    """As a variant gives it."""
+    return lambda: (value, (torch.tensor(gradient),))
+
+
+@pytest.mark.parametrize(("wrong", "said"), [
+    (answer(14.0, 2.0, 4.0, 7.0), r"gradient differs from that in float32 by 13\.4%"),  # 1 / sqrt(4 + 16 + 36)
+    (answer(14.0, 2.0, 4.0, float("nan")), "gradient differs"),
+    (answer(15.0, 2.0, 4.0, 6.0), "its loss is 15, and 14 in float32"),
+    (answer(14.0, 2.0, 4.0), r"gradients of shapes \[\(2,\)\]")])
+def test_a_wrong_answer_of_ours_is_an_error_and_of_a_peer_a_note_without_a_time(wrong: Callable[[], Any], said: str) -> None:
+    with pytest.raises(WrongAnswer, match=said):
+        contest(wrong).figure()
+    figure = contest(answer(14.0, 2.0, 4.0, 6.0), Peer("other", (Variant("fast", wrong),))).figure()
+    assert figure.peers[0].value is None and figure.peers[0].note.endswith("(fast)")
+
+
+def test_a_peer_that_fails_leaves_its_other_settings_and_the_row() -> None:
+    def broken() -> Any:
+        raise RuntimeError("out of resources")
+    right = answer(14.0, 2.0, 4.0, 6.0)
+    figure = contest(right, Peer("other", (Variant("wide", broken), Variant("narrow", right))),
+                     Peer("broken", (Variant("wide", broken),)), Peer("absent", note="not here")).figure()
+    assert [peer.settings for peer in figure.peers] == ["narrow, the fastest of 2", "", ""]
+    assert figure.peers[1].note == "does not run here: RuntimeError: out of resources (wide)" and figure.peers[2].note == "not here"
+
+
+def test_an_error_is_relative_to_the_whole_gradient() -> None:
+    wanted = torch.full((3000, 2), 2.0)
+    found = wanted.clone()
+    found[2999] = 3.0
+    assert relative_error(found, wanted) == pytest.approx((2 / (4 * 6000)) ** 0.5)
+    assert relative_error(torch.zeros(4), torch.zeros(4)) == 0.0
+
+
+# ------------------------------------------------------------------ peers
+def test_a_peer_is_imported_without_the_packages_around_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = tmp_path / "peer_package" / "kernels"
+    inner.mkdir(parents=True)
+    (tmp_path / "peer_package" / "__init__.py").write_text("import nothing_of_this_name\n", encoding="utf-8")
+    (inner / "__init__.py").write_text("raise ImportError('heavy')\n", encoding="utf-8")
+    (inner / "loss.py").write_text("from .parts import two\n\ndef function():\n    return two\n", encoding="utf-8")
+    (inner / "parts.py").write_text("two = 2\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = peers.peer("a peer", "peer_package.kernels.loss", "function", lambda function: [("as it is", function)])
+    assert found.note == "" and found.choices[0].run() == 2
+    for name in [name for name in sys.modules if name.startswith("peer_package")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_a_peer_that_is_not_installed_says_so() -> None:
+    found = peers.peer("a peer", "no_such_package.kernels.loss", "function", lambda function: [])
+    assert found.choices == () and found.note == "not here: no_such_package is not installed"
