@@ -25,10 +25,11 @@ NEAR = 0.15
 
 
 def run(facts: Facts) -> Iterator[Diagnostic]:
-    """Weighted sums of three values or more in [0, 1] whose weights are near 1 together."""
+    """Weighted sums of three values or more in [0, 1] whose weights are near 1 together. A penalty is no part of a mean."""
     for reward in facts.spec.rewards:
         weights = [_weight(facts, key) for key in facts.addends(reward.key)]
-        if len(weights) < 3 or any(weight is None for weight in weights):
+        takes_away = facts.graph[reward.key].type.interval.low < 0
+        if takes_away or len(weights) < 3 or any(weight is None for weight in weights):
             continue
         total = round(sum(weight for weight in weights if weight is not None), 12)
         if total != 1 and abs(total - 1) <= NEAR:
