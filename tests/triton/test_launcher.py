@@ -137,6 +137,28 @@ def test_an_emitted_file_alone_gives_loss_and_gradients_of_the_reference(name: s
             _same(next(iter(slopes.values())), direct[read.key].grad)
 
 
+def test_an_emitted_file_takes_states_and_a_weight_as_a_model_gives_them() -> None:
+    staged = staged_of("gspo.rl", 0)
+    rng = np.random.default_rng(5)
+    layout = random_layout(staged, rng, largest=7)
+    rows, inputs = rows_of(staged, layout, rng, "hidden"), random_inputs(staged, layout, rng)
+    given = rows[staged.groups[0].rows]
+    module = load_triton(emit_triton(staged).text, "carried")
+    assert given.hidden is not None and given.weight is not None
+    states, weight = given.hidden.to(_device()) * 1, given.weight.to(_device()) * 1
+    head = module.Rows(given.targets.to(_device()), hidden=states, weight=weight)
+    bounds = torch.from_numpy(layout.bounds("y.token", "y.sample").copy()).to(_device())
+    frozen = {name: torch.from_numpy(np.ascontiguousarray(values)).to(_device()) for name, values in inputs.items()}
+    module.update(head, y_token_in_y_sample=bounds, **frozen)
+    torch.autograd.backward([states, weight], [head.by_hidden, head.by_weight])
+
+    reference = CompiledObjective(staged, "torch", dtype=torch.float64)
+    loss, _ = reference.loss(reference.batch(layout, inputs), rows)
+    wanted = torch.autograd.grad(loss, [given.hidden, given.weight])
+    _same(given.hidden.grad, wanted[0])
+    _same(given.weight.grad, wanted[1])
+
+
 def _same(found: torch.Tensor | None, wanted: torch.Tensor | None) -> None:
     """To 64 roundings of the largest entry: products of 37 and of 8 terms, and a few factors of the row."""
     if wanted is None:
