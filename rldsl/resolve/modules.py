@@ -6,6 +6,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from rldsl.diagnostics import Diagnostic, Label, error
 from rldsl.resolve.names import declared_name, did_you_mean, listed, word_for
@@ -95,7 +96,7 @@ class ModuleTable:
 
     def _enter(self, source: Source) -> Scope | None:
         self.sources[source.name] = source
-        parsed, faults = parse(source)
+        parsed, faults = _parse_once(source)
         self.found.extend(faults)
         if parsed is None:
             self.unread.add(source.name)
@@ -191,6 +192,12 @@ class ModuleTable:
         if loaded.name in self.unread:
             return None
         return self.scopes.get(loaded.name) or loaded
+
+
+@lru_cache(maxsize=64)
+def _parse_once(source: Source) -> tuple[tree.Module | None, tuple[Diagnostic, ...]]:
+    """Trees cannot be changed, and the library's modules are asked for again by whatever looks at a spec after its elaboration."""
+    return parse(source)
 
 
 def _whole(source: Source, items: tuple[Item, ...], faults: list[int]) -> tuple[Item, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 
@@ -15,8 +17,12 @@ def is_interpreted() -> bool:
 @cache
 def mend_interpreter() -> None:
     """A scalar truth that meets a block of them stays one. In Triton 3.9 the interpreter holds comparisons under the type of
-    what was compared, and fills the block with floats, which `&` and `|` refuse."""
+    what was compared, and fills the block with floats, which `&` and `|` refuse.
+
+    At every launch, and at every call of a function of a kernel, it looks through the whole language for what it has to
+    replace, which takes longer than small kernels do: what is found the first time is looked up from then on."""
     import numpy as np
+    from triton.runtime import interpreter
     from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
     plain = InterpreterBuilder.create_splat
 
@@ -26,3 +32,17 @@ def mend_interpreter() -> None:
         return plain(self, ret_ty, arg)
 
     InterpreterBuilder.create_splat = create_splat
+    interpreter.inspect = SimpleNamespace(**{**vars(inspect), "getmembers": _builtins_in})
+
+
+def _builtins_in(place: Any) -> list[tuple[str, Any]]:
+    """What `inspect.getmembers` finds, of which the interpreter keeps the builtins of the language alone, as they are now."""
+    return [(name, getattr(place, name)) for name in _builtin_names(place)]
+
+
+@cache
+def _builtin_names(place: Any) -> tuple[str, ...]:
+    """Asked for the first time before anything of the place is replaced: only the interpreter does that, after it has asked."""
+    from triton.language.core import is_builtin
+
+    return tuple(name for name, member in inspect.getmembers(place) if is_builtin(member))
