@@ -55,6 +55,7 @@ class Contest:
     peers: Sequence[Peer]
     reference: Callable[[], Answer]
     restore: Call = nothing
+    release: Call = nothing  # what ours keeps between calls
     limit: float | None = None
     predicted: float | None = None
     chosen: dict[str, Variant] = field(default_factory=dict)
@@ -74,9 +75,13 @@ class Contest:
                       peers, rehearsed=self.clock.place.rehearses)
 
     def peaks(self) -> Mapping[str, float | None]:
-        """Peak bytes of ours and of each peer that ran."""
+        """Peak bytes of ours and of each peer that ran, with nothing kept from calls before."""
         calls = {"ours": self.ours.run, **{name: variant.run for name, variant in self.chosen.items()}}
-        return {name: self.clock.peak(call, self.restore) for name, call in calls.items()}
+
+        def anew() -> None:
+            self.release()
+            self.restore()
+        return {name: self.clock.peak(call, anew) for name, call in calls.items()}
 
     def _wanted(self) -> Answer:
         self.restore()

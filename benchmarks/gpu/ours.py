@@ -11,6 +11,7 @@ from torch import Tensor
 from benchmarks.gpu.contest import Answer
 from benchmarks.gpu.problems import Problem
 from rldsl.batch import GroupKey, whole
+from rldsl.kernels.layout import Layout
 from rldsl.kernels.rows import Rows
 from rldsl.program import CompiledObjective
 
@@ -20,25 +21,40 @@ class Ours:
     """An objective, an update batch, and its rows. The values are read at the end, which waits for the device."""
 
     objective: CompiledObjective
-    problem: Problem
     name: str
+    layout: Layout
+    inputs: Mapping[str, Tensor]  # on the host, where a trainer has them: fetching them would wait for the device
     rows: Mapping[GroupKey, Rows]
     leaves: tuple[Tensor, ...]
     in_place: bool = False
 
     def __call__(self) -> Answer:
         """The loss, and the gradients by the leaves."""
-        layout = self.problem.layout(self.name)
-        batch = self.objective.batch(layout, self.problem.inputs(self.name))
-        gradient = self.objective.piece(batch, whole(self.objective.staged, layout), self.rows, in_place=self.in_place)
+        batch = self.objective.batch(self.layout, self.inputs)
+        gradient = self.objective.piece(batch, whole(self.objective.staged, self.layout), self.rows, in_place=self.in_place)
         loss = self.objective.finish(batch)["loss"]
         return loss, tuple(leaf.grad if leaf.grad is not None else gradient.by(leaf) for leaf in self.leaves)
+
+    def clear(self) -> None:
+        """No gradients from before, which new ones would be added to."""
+        for leaf in self.leaves:
+            leaf.grad = None
+
+    def release(self) -> None:
+        """As at its first call: the buffers of chunks are given back too."""
+        self.clear()
+        self.objective.release()
+
+
+def _of(objective: CompiledObjective, name: str, problem: Problem, rows: Mapping[GroupKey, Rows], *leaves: Tensor,
+        in_place: bool = False) -> Ours:
+    return Ours(objective, name, problem.layout(name), problem.inputs(name), rows, leaves, in_place)
 
 
 def from_logits(objective: CompiledObjective, name: str, problem: Problem, logits: Tensor, places: Tensor | None = None) -> Ours:
     """Logits become their gradient."""
     rows = Rows(problem.targets, logits=logits, places=places)
-    return Ours(objective, problem, name, {("actor", "y"): rows}, (logits,), in_place=True)
+    return _of(objective, name, problem, {("actor", "y"): rows}, logits, in_place=True)
 
 
 def from_hidden(objective: CompiledObjective, name: str, problem: Problem, hidden: Tensor, weight: Tensor,
@@ -48,11 +64,11 @@ def from_hidden(objective: CompiledObjective, name: str, problem: Problem, hidde
     if name != "dpo":
         own = leaf.requires_grad_()
         rows = Rows(problem.targets, own, weight, others={} if other is None else {"ref": other})
-        return Ours(objective, problem, name, {("actor", "y"): rows}, (own, weight))
+        return _of(objective, name, problem, {("actor", "y"): rows}, own, weight)
     halves = tuple(part.requires_grad_() for part in leaf.chunk(2))
     given = {("actor", response): Rows(targets, half, weight) for response, half, targets in
              zip(("win", "lose"), halves, problem.targets.chunk(2), strict=True)}
-    return Ours(objective, problem, name, given, (*halves, weight))
+    return _of(objective, name, problem, given, *halves, weight)
 
 
 def as_one(gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -53,7 +53,7 @@ def peer(name: str, module: str, attribute: str, choices: Callable[[Any], Iterab
 
 def compiled(place: Place, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """By `torch.compile`; in a rehearsal traced alone, since its kernels would take longer to make than all else."""
-    return torch.compile(function, dynamic=False, backend="eager" if place.rehearses else "inductor")
+    return torch.compile(function, dynamic=False, fullgraph=True, backend="eager" if place.rehearses else "inductor")
 
 
 def differentiated(loss: Tensor, *leaves: Tensor) -> Answer:
@@ -149,7 +149,7 @@ def liger_hidden(place: Place, name: str, problem: Problem, hidden: Tensor, weig
                                      for values in (hidden, problem.targets, problem.old, problem.ref))
         mask = torch.ones(problem.samples, problem.length, device=hidden.device)
         level = ("grpo", "sequence", 0.0) if name == "gspo" else ("bnpo", "token", BETA)
-        for count in sorted({1, problem.samples}):
+        for count in sorted({problem.samples} if name == "gspo" else {1, problem.samples}):
             loss = loss_class(beta=level[2], compiled=not place.rehearses, use_ref_model=level[2] > 0, chunk_size=count,
                               epsilon_low=1 - LOW, epsilon_high=HIGH - 1, loss_type=level[0],
                               importance_sampling_level=level[1])
@@ -167,14 +167,14 @@ def liger_pairs(place: Place, problem: Problem, hidden: Tensor, weight: Tensor) 
     def choices(loss_class: Any) -> Iterable[tuple[str, Callable[[], Answer]]]:
         shaped = hidden.view(problem.samples, problem.length, -1)
         targets = problem.by_sample(problem.targets)
-        for count in sorted({1, problem.samples // 2}):
-            loss = loss_class(beta=DPO_BETA, compiled=not place.rehearses, use_ref_model=False, average_log_prob=False,
-                              chunk_size=count)
+        count = problem.samples // 2  # one chunk: a sum of `dW` in the weight's size is added for each
+        loss = loss_class(beta=DPO_BETA, compiled=not place.rehearses, use_ref_model=False, average_log_prob=False,
+                          chunk_size=count)
 
-            def run(loss: Any = loss) -> Answer:
-                value, _ = loss(weight, shaped, targets)
-                return differentiated(value, hidden, weight)
-            yield f"LigerFusedLinearDPOLoss, compiled, {count} pairs a chunk", run
+        def run() -> Answer:
+            value, _ = loss(weight, shaped, targets)
+            return differentiated(value, hidden, weight)
+        yield f"LigerFusedLinearDPOLoss, compiled, {count} pairs a chunk", run
     return peer("Liger", "liger_kernel.chunked_loss.dpo_loss", "LigerFusedLinearDPOLoss", choices)
 
 
@@ -182,11 +182,11 @@ def liger_distillation(place: Place, name: str, problem: Problem, hidden: Tensor
                        other: tuple[Tensor, Tensor]) -> Peer:
     """Liger's chunked distillation loss."""
     def choices(loss_class: Any) -> Iterable[tuple[str, Callable[[], Answer]]]:
-        for rows in sorted({min(rows, len(hidden)) for rows in (1024, 4096)}):
-            loss = loss_class(weight_hard_loss=0.0, weight_soft_loss=1.0, beta=1.0 if name == "kl" else 0.5,
-                              compiled=not place.rehearses, chunk_size=rows)
+        rows = min(4096, len(hidden))
+        loss = loss_class(weight_hard_loss=0.0, weight_soft_loss=1.0, beta=1.0 if name == "kl" else 0.5,
+                          compiled=not place.rehearses, chunk_size=rows)
 
-            def run(loss: Any = loss) -> Answer:
-                return differentiated(loss(hidden, weight, *other, problem.targets), hidden, weight)
-            yield f"LigerFusedLinearJSDLoss, compiled, {rows} rows a chunk", run
+        def run() -> Answer:
+            return differentiated(loss(hidden, weight, *other, problem.targets), hidden, weight)
+        yield f"LigerFusedLinearJSDLoss, compiled, {rows} rows a chunk", run
     return peer("Liger", "liger_kernel.chunked_loss.jsd_loss", "LigerFusedLinearJSDLoss", choices)

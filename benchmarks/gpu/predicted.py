@@ -45,6 +45,11 @@ def limit_ms(name: str, sizes: Sizes, machine: Machine, ceilings: Ceilings | Non
     return 1e3 * sum(limit_seconds(plan, share, real) for plan, share in _plans(name, sizes, real))
 
 
+def model_tile(name: str, sizes: Sizes, machine: Machine) -> tuple[int, int, int]:
+    """Of the row kernels of the first group."""
+    return _plans(name, sizes, machine)[0][0].tile.shape
+
+
 def chunk_bytes(name: str, sizes: Sizes, machine: Machine) -> float:
     """Of the chunk that the model chooses."""
     return float(max(plan.chunk.size for plan, _ in _plans(name, sizes, machine) if plan.chunk is not None))

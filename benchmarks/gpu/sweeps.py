@@ -11,8 +11,9 @@ from torch import Tensor
 
 from benchmarks.gpu import ours
 from benchmarks.gpu.combining import argument
-from benchmarks.gpu.contest import nothing, relative_error
+from benchmarks.gpu.contest import relative_error
 from benchmarks.gpu.figures import Found
+from benchmarks.gpu.ours import Ours
 from benchmarks.gpu.problems import SPREAD, make_problem
 from benchmarks.gpu.situation import Situation
 from benchmarks.gpu.specs import objective, staged
@@ -40,9 +41,9 @@ def sweeps(situation: Situation) -> Found:
     return Found((), tuple(lines), numbers)
 
 
-def _timed(situation: Situation, run: Callable[[], object], restore: Callable[[], object] = nothing) -> float | None:
-    run()
-    return situation.clock.interleaved({"it": run}, restore, ROUNDS)["it"].median
+def _timed(situation: Situation, own: Ours) -> float | None:
+    own()
+    return situation.clock.interleaved({"it": own}, own.clear, ROUNDS)["it"].median
 
 
 def _shown(value: float | None) -> str:
@@ -55,7 +56,7 @@ def _chunks(situation: Situation, numbers: dict[str, Any]) -> Iterator[str]:
     for rows in situation.shapes.chunks:
         own = ours.from_hidden(objective("token", chunk_bytes=rows * LOGIT_BYTES * given.sizes.vocabulary, least_rows=1), "token",
                                problem, given.hidden, given.weight)
-        time, peak = _timed(situation, own), situation.clock.peak(own, nothing)
+        time, peak = _timed(situation, own), situation.clock.peak(own, own.release)
         numbers[f"chunk of {rows} rows"] = {"ms": time, "peak bytes": peak}
         yield f"chunk of {rows} rows: {_shown(time)}" + ("" if peak is None else f", peak {peak / 1e9:.2f} GB")
 
@@ -118,9 +119,10 @@ def _tiles_of(situation: Situation, numbers: dict[str, Any], label: str, rows: i
 
 
 def _tried(vocabulary: int) -> list[tuple[int, int, int]]:
-    """The model's candidates, with fewer and more stages."""
+    """The model's candidates, and one of the middle with more stages."""
     found = [tile.shape for tile in candidates(vocabulary)]
-    return [(block, warps, stages) for block, warps, _ in found for stages in (2, 4)]
+    block, warps, stages = found[len(found) // 2]
+    return [*found, (block, warps, 2 * stages)]
 
 
 def _launch(situation: Situation, rows: int, given: Tensor, x: Tensor, out: Tensor) -> Callable[[tuple[int, int, int]], None]:

@@ -14,7 +14,7 @@ from benchmarks.gpu.eager import loss_of_logits
 from benchmarks.gpu.figures import Figure, Found, PeerFigure, detail_lines
 from benchmarks.gpu.ours import Ours
 from benchmarks.gpu.peers import differentiated
-from benchmarks.gpu.predicted import chunk_bytes, limit_ms, predicted_ms
+from benchmarks.gpu.predicted import chunk_bytes, limit_ms, model_tile, predicted_ms
 from benchmarks.gpu.problems import SPREAD, Problem, make_problem
 from benchmarks.gpu.situation import Situation
 from benchmarks.gpu.specs import objective
@@ -42,28 +42,28 @@ def _from_logits(situation: Situation, key: str, name: str) -> Figure:
     used = given.clone().requires_grad_()
 
     def restore() -> None:
-        used.grad = None
+        own.clear()
         used.detach().copy_(given)
 
     def reference() -> Answer:
         leaf = given.float().requires_grad_()
         return differentiated(loss_of_logits(name, leaf[rows] if spare else leaf, problem), leaf)
 
+    sizes = Sizes(situation.asked.tokens, situation.asked.logits)
     own = ours.from_logits(objective(name), name, problem, used, rows if spare else None)
     others = [peers.liger_logits(problem, used)] if spare else \
-        [*peers.eager_logits(place, name, problem, used), peers.trl_logits(problem, used), _untuned(own)]
+        [*peers.eager_logits(place, name, problem, used), peers.trl_logits(problem, used), _untuned(situation, own, sizes)]
     settings = f"{OWN}, in place{_tuned(situation, own)}"
-    sizes = Sizes(situation.asked.tokens, situation.asked.logits)
-    return Contest(key, situation.clock, Variant(settings, own), others, reference, restore,
+    return Contest(key, situation.clock, Variant(settings, own), others, reference, restore, own.release,
                    limit_ms(name, sizes, situation.machine, situation.ceilings),
                    predicted_ms(name, sizes, situation.machine)).figure()
 
 
-def _untuned(own: Ours) -> Peer:
-    """Ours as it is where nobody has measured tiles: with that of the model. It runs once here, and so has chosen."""
-    plain = replace(own, objective=objective(own.name))
-    plain()
-    return Peer("ours, untuned", (Variant("the tile that the model chooses", plain),))
+def _untuned(situation: Situation, own: Ours, sizes: Sizes) -> Peer:
+    """Ours where nobody has measured tiles."""
+    tile = model_tile(own.name, sizes, situation.machine)
+    plain = replace(own, objective=objective(own.name, tile=tile))
+    return Peer("ours, untuned", (Variant(f"tile {tile}, which the model chooses", plain),))
 
 
 def _tuned(situation: Situation, own: Ours) -> str:
@@ -101,11 +101,6 @@ class Projected:
 
     def contest(self, key: str, name: str, problem: Problem, others: Sequence[Peer]) -> Contest:
         """Ours against these."""
-        def restore() -> None:
-            self.weight.grad = None
-            for leaf in own.leaves:
-                leaf.grad = None
-
         def reference() -> Answer:
             hidden, weight = (entry.detach().float().requires_grad_() for entry in (self.hidden, self.weight))
             other = None if self.other is None else self.other[0].float() @ self.other[1].float().t()
@@ -113,7 +108,7 @@ class Projected:
 
         own: Ours = ours.from_hidden(objective(name), name, problem, self.hidden, self.weight, self.other)
         situation = self.situation
-        return Contest(key, situation.clock, Variant(OWN, own, ours.as_one), others, reference, restore,
+        return Contest(key, situation.clock, Variant(OWN, own, ours.as_one), others, reference, own.clear, own.release,
                        limit_ms(name, self.sizes, situation.machine, situation.ceilings),
                        predicted_ms(name, self.sizes, situation.machine))
 
@@ -132,7 +127,7 @@ def _hidden(situation: Situation, size: int, label: str) -> Found:
     given = Projected(situation, size)
     place, leaf, problem = situation.place, given.leaf(), given.problem()
     full = given.contest(f"hidden {label}", "token", problem, [
-        *peers.eager_hidden(place, "token", problem, leaf, given.weight),
+        *peers.eager_hidden(place, "token", problem, leaf, given.weight, traced=size == 0),
         peers.verl_hidden("token", problem, leaf, given.weight), peers.trl_hidden("token", problem, leaf, given.weight)])
     plain = given.contest(f"hidden {label}, Liger's loss", "plain", problem,
                           [peers.liger_hidden(place, "plain", problem, leaf, given.weight)])

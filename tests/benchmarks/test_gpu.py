@@ -20,7 +20,9 @@ from benchmarks.gpu.clock import Clock
 from benchmarks.gpu.contest import Contest, Peer, Variant, WrongAnswer, relative_error
 from benchmarks.gpu.figures import ROWS, SECTIONS, Figure, PeerFigure, failed, found_of, table
 from benchmarks.gpu.place import Place
+from benchmarks.gpu.predicted import Ceilings, limit_ms, machine_of, predicted_ms
 from benchmarks.gpu.runs import WHERE
+from rldsl.plan.work import Sizes
 
 ROOT = Path(__file__).parents[2]
 ASKED = ["from logits", "from hidden states, H = 4,096", "from hidden states, H = 1,536", "GSPO", "DPO", "exact KL", "exact JS",
@@ -95,6 +97,23 @@ def test_rows_that_were_not_measured_say_why() -> None:
     assert sum("nothing was measured" in line for line in lines) == len(ROWS) - 2
     back = found_of(json.loads(json.dumps(failed("sequence", "out of time").as_plain())))
     assert back == failed("sequence", "out of time")
+
+
+PREDICTED = [("token", Sizes(8192, 151_936), "from logits, V = 151,936"), ("plain", Sizes(8192, 151_936), "the same without"),
+             ("token", Sizes(8192, 128_256, 4096), "from hidden states, H = 4,096"),
+             ("token", Sizes(8192, 151_936, 1536), "from hidden states, H = 1,536"),
+             ("gspo", Sizes(8192, 128_256, 4096), "GSPO, DPO"), ("dpo", Sizes(8192, 128_256, 4096), "GSPO, DPO"),
+             ("kl", Sizes(8192, 128_256, 4096), "exact KL"), ("js", Sizes(8192, 128_256, 4096), "exact KL")]
+
+
+@pytest.mark.parametrize(("name", "sizes", "row"), PREDICTED)
+def test_the_page_shows_what_the_model_predicts(name: str, sizes: Sizes, row: str) -> None:
+    machine = machine_of("NVIDIA H200")
+    limit, own = limit_ms(name, sizes, machine, Ceilings(4.3e12, 790e12)), predicted_ms(name, sizes, machine)
+    assert limit is not None
+    lines = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8").splitlines()
+    cells = next(line for line in lines if line.startswith(f"| {row}")).split("|")
+    assert [cell.strip() for cell in cells[2:5]] == [f"{limit:.3g} ms", f"{own:.3g} ms", f"{100 * limit / own:.0f} %"]
 
 
 # ------------------------------------------------------------------ comparing
