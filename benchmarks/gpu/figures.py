@@ -151,7 +151,7 @@ def _unit(value: float | None, row: Row) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return "-" if value is None else f"{value:,.0f}" if value >= 999.5 else f"{value:.3g}"
 
 
 def _call(value: float | None) -> str:

@@ -58,7 +58,8 @@ def whole(chosen: argparse.Namespace) -> int:
                       "sections": {name: entry.as_plain() for name, entry in found.items()}})
     print(f"\n{closing(figures, tests, chosen.rehearse)}\n")
     print("\n".join(table(figures)), flush=True)
-    return int(tests not in (None, 0) or any(_is_fault(figure) for figure in figures))
+    wrong = any("WRONG" in line for entry in found.values() for line in entry.lines)
+    return int(tests not in (None, 0) or wrong or any(_is_fault(figure) for figure in figures))
 
 
 def heading(rehearses: bool) -> Iterator[str]:
@@ -108,7 +109,7 @@ def _written(chosen: argparse.Namespace, data: dict[str, Any]) -> None:
 
 def _tests() -> int:
     """The tests that are right on a device, on all cores; their warnings are shown, not errors: versions differ."""
-    workers = ("-n", str(min(8, os.cpu_count() or 1)), "--dist", "loadfile") if _version("pytest-xdist") != "-" else ()
+    workers = ("-n", str(min(8, os.cpu_count() or 1)), "--dist", "load") if _version("pytest-xdist") != "-" else ()
     command = [sys.executable, "-m", "pytest", *TESTS, "-m", "gpu and not slow", "-W", "default", *workers]
     print(f"\n== tests: {' '.join(command[1:])}", flush=True)
     try:

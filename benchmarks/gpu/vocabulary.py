@@ -70,7 +70,10 @@ def _tuned(situation: Situation, own: Ours) -> str:
     """Measure tiles of the row kernels, as `rldsl.triton_tuning` does for whoever asks."""
     if situation.place.rehearses:
         return ""
-    found = tune(own.objective, own.rows)
+    try:
+        found = tune(own.objective, own.rows)
+    except Exception as fault:  # the row is still worth having with the model's tile
+        return f", tiles could not be measured ({type(fault).__name__}: {str(fault)[:100]})"
     return "".join(f", tile {measured.tile.shape} measured" for measured in found.values() if measured is not None)
 
 

@@ -159,6 +159,50 @@ def test_an_error_is_relative_to_the_whole_gradient() -> None:
     assert relative_error(torch.zeros(4), torch.zeros(4)) == 0.0
 
 
+# ------------------------------------------------------------------ timing
+class StoppedClock:
+    """A device's events, whose clock the calls move."""
+
+    now = 0.0
+
+    def __init__(self, enable_timing: bool = False) -> None:
+        self.at = 0.0
+
+    def record(self) -> None:
+        """Note the time."""
+        self.at = StoppedClock.now
+
+    def elapsed_time(self, end: StoppedClock) -> float:
+        """Milliseconds between two."""
+        return end.at - self.at
+
+
+def test_calls_take_turns_and_what_they_use_up_is_put_back_outside_of_their_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "Event", StoppedClock)
+    monkeypatch.setattr(torch.cuda, "_sleep", lambda ticks: None)
+    monkeypatch.setattr("benchmarks.gpu.clock.FLUSH", 64)
+    seen: list[str] = []
+
+    def restore() -> None:
+        StoppedClock.now += 1000.0
+
+    def advance(name: str, by: float) -> None:
+        seen.append(name)
+        StoppedClock.now += by
+
+    steady = {"a": lambda: advance("a", 2.0), "b": lambda: advance("b", 5.0)}
+    times = Clock(Place(torch.device("cpu"), False)).interleaved(steady, restore, rounds=4)
+    assert times["a"].device == (2.0,) * 4 and times["b"].device == (5.0,) * 4
+    assert times["a"].median == 2.0 and len(times["a"].call) == 3
+    assert seen == ["a", "b", *["a", "a", "b", "b"] * 3, "a", "b"]
+
+
+def test_a_rehearsal_runs_every_call_and_times_none() -> None:
+    seen: list[str] = []
+    times = Clock(Place(torch.device("cpu"), True)).interleaved({"a": lambda: seen.append("a")}, lambda: seen.append("back"))
+    assert seen == ["back", "a"] and times["a"].median is None and times["a"].median_call is None
+
+
 # ------------------------------------------------------------------ peers
 def test_a_peer_is_imported_without_the_packages_around_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inner = tmp_path / "peer_package" / "kernels"
