@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from rldsl.rollouts.attention import attend
-from rldsl.rollouts.families import Block, Family, block_of, family_of, fed_forward, normed, out_of, rotated, rotations
+from rldsl.rollouts.families import AnyBlock, Family, block_of, family_of, fed_forward, normed, out_of, rotated, rotations
 from rldsl.rollouts.heads import body_of, capped, softcap_of, vocabulary_head
 from rldsl.rollouts.packed import pack, prompt_states
 from rldsl.rollouts.tokenizers import Ids
@@ -43,7 +43,7 @@ class Decoder(Protocol):
 
 
 def decoder_of(module: Any) -> Decoder:
-    """The fast one where the architecture allows it."""
+    """One whose buffers grow: the fast one where the architecture allows it."""
     family = family_of(body_of(module))
     return CacheDecoder(module) if family is None else FastDecoder(module, family)
 
@@ -61,7 +61,7 @@ class FastDecoder:
         self.family = family
         self.head, self.head_bias = vocabulary_head(module)
         self.softcap = softcap_of(module)
-        self.blocks: list[Block] = [block_of(layer, family) for layer in body.layers]
+        self.blocks: list[AnyBlock] = [block_of(layer, family) for layer in body.layers]
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
         self.mask: Tensor | None = None

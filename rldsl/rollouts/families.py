@@ -6,7 +6,7 @@ Holds what the packed forward (`packed`) and the decoder (`fast_decoder`) share;
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -63,9 +63,23 @@ class Block:
     gate_up: Tensor | None
 
 
-def block_of(layer: Any, family: Family) -> Block:
-    """Gradients flow to the layer's own weights."""
+@dataclass(frozen=True, slots=True)
+class OwnBlock:
+    """A layer whose own weights are used as they lie. On a GPU two more products cost less than a copy of the weights, and a step
+    that was captured once reads what training has made of them since."""
+
+    attention: Any
+    gate_up: None = None
+
+
+AnyBlock: TypeAlias = Block | OwnBlock
+
+
+def block_of(layer: Any, family: Family, joined: bool | None = None) -> AnyBlock:
+    """Gradients flow to the layer's own weights. They are joined on a CPU, unless it is said."""
     attention, inner = layer.self_attn, layer.mlp
+    if not (attention.q_proj.weight.device.type == "cpu" if joined is None else joined):
+        return OwnBlock(attention)
     order = _alternating(family.heads, family.head_width, attention.q_proj.weight.device)
     shared = order[:family.kv_heads * family.head_width]
     projections = (attention.q_proj, attention.k_proj, attention.v_proj)
@@ -80,8 +94,10 @@ def block_of(layer: Any, family: Family) -> Block:
     return Block(qkv, bias, norms, gate_up)
 
 
-def rotated(block: Block, family: Family, x: Tensor, turn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def rotated(block: AnyBlock, family: Family, x: Tensor, turn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Queries [N, heads, D], keys and values [N, kv_heads, D] of normalised states [N, H]; `turn` [N or 1, 1, D/2]."""
+    if isinstance(block, OwnBlock):
+        return _rotated_apart(block.attention, family, x, turn)
     joined = F.linear(x, block.qkv, block.qkv_bias)
     rows, width = x.shape[0], family.head_width
     values = joined[:, family.turning:].view(rows, family.kv_heads, width)
@@ -95,12 +111,29 @@ def rotated(block: Block, family: Family, x: Tensor, turn: Tensor) -> tuple[Tens
     return turned[:, :family.heads], turned[:, family.heads:], values
 
 
+def _rotated_apart(attention: Any, family: Family, x: Tensor, turn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    width = family.head_width
+    queries = attention.q_proj(x).view(-1, family.heads, width)
+    keys, values = (project(x).view(-1, family.kv_heads, width) for project in (attention.k_proj, attention.v_proj))
+    if hasattr(attention, "q_norm"):
+        queries, keys = (F.rms_norm(part, (width,), norm.weight, float(norm.variance_epsilon))
+                         for part, norm in ((queries, attention.q_norm), (keys, attention.k_norm)))
+    return _turned(queries, turn), _turned(keys, turn), values
+
+
+def _turned(x: Tensor, turn: Tensor) -> Tensor:
+    """Each head's halves are the two parts of complex numbers."""
+    first, second = x.float().chunk(2, -1)
+    cosines, sines = turn.real, turn.imag
+    return torch.cat([first * cosines - second * sines, second * cosines + first * sines], -1).to(x.dtype)
+
+
 def out_of(layer: Any, seen: Tensor) -> Tensor:
     """The layer's attention output from what its heads saw."""
     return F.linear(seen, layer.self_attn.o_proj.weight, layer.self_attn.o_proj.bias)
 
 
-def fed_forward(layer: Any, block: Block, x: Tensor) -> Tensor:
+def fed_forward(layer: Any, block: AnyBlock, x: Tensor) -> Tensor:
     """The layer's second half, residual included."""
     h = normed(layer.post_attention_layernorm, x)
     if block.gate_up is None:

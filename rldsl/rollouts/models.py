@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, cast
 from zlib import crc32
@@ -32,6 +32,7 @@ from rldsl.graph.spec import Average, Invocation, ModelSpec, Role
 from rldsl.rollouts.critics import Critic, load_critic
 from rldsl.rollouts.folders import check_loaded, find_folder, load_tokenizer, silently
 from rldsl.rollouts.heads import body_of, check_head, vocabulary_head
+from rldsl.rollouts.kept import Decoding
 from rldsl.rollouts.masters import Master, rounded, with_master
 from rldsl.rollouts.placement import CPU, DTYPES, Placement
 from rldsl.rollouts.scorers import Sides, load_scorer, new_scorer, of_tokens, sides_of
@@ -59,6 +60,7 @@ class LoadedModel:
     `chat` says that prompts take the tokenizer's chat form. `pooling` and `cut` are an embedder's: how a text becomes one vector,
     and whether a longer one is cut to its positions. `sides` are a scorer's whose head gives several numbers. `master` are the
     float32 weights that are trained or averaged where `module` is computed in fewer bits; whoever changes those calls `settle`.
+    `decoding` is how it is sampled, and what is kept for that.
     """
 
     name: str
@@ -73,6 +75,7 @@ class LoadedModel:
     cut: bool = False
     sides: Sides | None = None
     master: Master | None = None
+    decoding: Decoding = field(default_factory=Decoding)
 
     @property
     def kept(self) -> PreTrainedModel | Critic:
@@ -226,10 +229,11 @@ def _derived(spec: ModelSpec, settings: dict[str, Any], base: LoadedModel) -> Lo
     kept = {name: value for name, value in settings.items() if name in dict(spec.settings)}
     inherited = {"system": base.system, "chat": base.chat, "pooling": base.pooling, "cut": base.cut, **kept}
     module, master = _derived_weights(spec, base)
+    decoding = base.decoding if module is base.module else Decoding()
     trainable = base.trainable if spec.shares_weights else not spec.frozen
     sides = base.sides if spec.role is Role.SCORER else None
-    return _with_settings(LoadedModel(spec.name, spec.role, module, base.codec, trainable, base.ends, sides=sides, master=master),
-                          inherited)
+    return _with_settings(LoadedModel(spec.name, spec.role, module, base.codec, trainable, base.ends, sides=sides, master=master,
+                                      decoding=decoding), inherited)
 
 
 def _derived_weights(spec: ModelSpec, base: LoadedModel) -> tuple[PreTrainedModel | Critic, Master | None]:

@@ -6,6 +6,7 @@ and to their own. Gradients flow as if each sample had been computed with its pr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from rldsl.kernels.device.products import moved_to
 from rldsl.rollouts.attention import attend
-from rldsl.rollouts.families import Block, Family, block_of, fed_forward, normed, out_of, rotated, rotations
+from rldsl.rollouts.families import AnyBlock, Family, block_of, fed_forward, normed, out_of, rotated, rotations
 from rldsl.rollouts.tokens import Longs, concatenated_ranges, offsets_of
 
 KeysValues = tuple[Tensor, Tensor]
@@ -41,7 +43,7 @@ class Grid:
         back = concatenated_ranges(np.arange(rows, dtype=np.int64) * width, lengths)
         last = int(lengths.sum()) - 1
         place = np.minimum(starts[:, None] + columns, last).reshape(-1)
-        return Grid(rows, width, torch.from_numpy(place).to(device), torch.from_numpy(back).to(device))
+        return Grid(rows, width, moved_to(torch.from_numpy(place), device), moved_to(torch.from_numpy(back), device))
 
     def padded(self, x: Tensor) -> Tensor:
         """[N, heads, D] to [rows, heads, width, D]."""
@@ -58,7 +60,7 @@ class Grid:
 class Pack:
     """Tokens of prompts, then tokens that follow them. `prompt_of` [rows] is the prompt of each following piece;
     `group` is set where each prompt has so many, in order; `mask` holds what each token may not see (-inf) of
-    [prompt, own], None where nothing follows."""
+    [prompt, own], None where nothing follows. `positions_used`: one more than the last position, known on the host."""
 
     ids: Tensor
     positions: Tensor
@@ -68,6 +70,7 @@ class Pack:
     group: int | None
     mask: Tensor | None
     prompt_lengths: Longs
+    positions_used: int
 
     @property
     def split(self) -> int:
@@ -93,14 +96,14 @@ def pack(prompts: list[npt.NDArray[np.int32]], prompt_of: Longs, following: Long
     group = len(prompt_of) // max(1, len(prompts))
     is_regular = np.array_equal(prompt_of, np.repeat(np.arange(len(prompts)), group))
     ids = np.concatenate([*prompts, following]).astype(np.int64)
-    return Pack(torch.from_numpy(ids).to(device), torch.from_numpy(positions).to(device), *grids,
-                torch.from_numpy(prompt_of).to(device), group if is_regular else None,
-                None if mask is None else torch.from_numpy(mask).to(device), prompt_lengths)
+    return Pack(moved_to(torch.from_numpy(ids), device), moved_to(torch.from_numpy(positions), device), *grids,
+                moved_to(torch.from_numpy(prompt_of), device), group if is_regular else None,
+                None if mask is None else moved_to(torch.from_numpy(mask), device), prompt_lengths, int(positions.max()) + 1)
 
 
 def packed_hidden(body: Any, family: Family, tokens: Pack) -> Tensor:
     """Hidden states [N, H] of all packed tokens."""
-    turn = rotations(body, int(tokens.positions.max()) + 1)[tokens.positions][:, None]
+    turn = rotations(body, tokens.positions_used)[tokens.positions][:, None]
     x = body.embed_tokens(tokens.ids)
     for layer in body.layers:
         block = block_of(layer, family)
@@ -109,12 +112,12 @@ def packed_hidden(body: Any, family: Family, tokens: Pack) -> Tensor:
     return normed(body.norm, x)
 
 
-def prompt_states(body: Any, family: Family, tokens: Pack, blocks: list[Block]) -> tuple[Tensor, list[KeysValues]]:
+def prompt_states(body: Any, family: Family, tokens: Pack, blocks: Sequence[AnyBlock]) -> tuple[Tensor, list[KeysValues]]:
     """Hidden states [prompts, H] of the prompts' last tokens, and each layer's keys and values, padded: [prompts,
     kv_heads, width, D]. The last layer goes on with the last tokens alone."""
     turn = rotations(body, tokens.prompts.width)[tokens.positions][:, None]
     x = body.embed_tokens(tokens.ids)
-    last = torch.from_numpy(offsets_of(tokens.prompt_lengths)[1:] - 1).to(x.device)
+    last = moved_to(torch.from_numpy(offsets_of(tokens.prompt_lengths)[1:] - 1), x.device)
     hidden = _padding(tokens.prompt_lengths)
     kept: list[KeysValues] = []
     for layer, block in zip(body.layers, blocks, strict=True):
@@ -124,7 +127,7 @@ def prompt_states(body: Any, family: Family, tokens: Pack, blocks: list[Block]) 
             seen = tokens.prompts.packed(attend(tokens.prompts.padded(queries), *kept[-1], None))
         else:
             x = x[last]
-            seen = attend(queries[last][:, :, None], *kept[-1], hidden.to(x.device)).flatten(1)
+            seen = attend(queries[last][:, :, None], *kept[-1], moved_to(hidden, x.device)).flatten(1)
         x = fed_forward(layer, block, x + out_of(layer, seen))
     return normed(body.norm, x), kept
 

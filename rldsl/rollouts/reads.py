@@ -17,6 +17,7 @@ from torch import Tensor
 from rldsl.graph.divergences import DIVERGENCES, row_divergence
 from rldsl.graph.model import Read, ReadKind
 from rldsl.kernels.dense import RowKind, dense_reads
+from rldsl.kernels.device.products import project
 from rldsl.rollouts.heads import capped, softcap_of
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.score import head_of, hidden_rows, scores, states, values
@@ -25,6 +26,7 @@ from rldsl.rollouts.tokens import ResponseTokens
 Numbers = npt.NDArray[np.float64]
 
 LOGITS: Final = 2**23     # formed at once, of each model
+LOGITS_GPU: Final = 2**27
 LEAST_TOKENS: Final = 256
 MOST_TOKENS: Final = 2**14
 
@@ -59,7 +61,7 @@ def score_reads(seen: Scored, others: Mapping[str, Scored], reads: Sequence[Read
     support = seen.tokens.support if within else None
     names = list(others)
     kinds = [_row_kind(read, names) for read in reads]
-    budget = max(LEAST_TOKENS, min(MOST_TOKENS, LOGITS // head_of(seen.model)[0].shape[0]))
+    budget = max(LEAST_TOKENS, min(MOST_TOKENS, _logits_at_once(seen.model) // head_of(seen.model)[0].shape[0]))
     parts: list[list[Tensor]] = [[] for _ in reads]
     for run in _runs(seen.tokens, budget):
         logits, targets = _logits(seen, run)
@@ -79,12 +81,20 @@ def _row_kind(read: Read, others: Sequence[str]) -> RowKind:
     return kind, others.index(str(read.other)), parameter
 
 
+def _logits_at_once(model: LoadedModel) -> int:
+    return LOGITS_GPU if model.device.type == "cuda" else LOGITS
+
+
 @torch.no_grad()
 def _logits(seen: Scored, run: range) -> tuple[Tensor, Tensor]:
     rows = hidden_rows(seen.model, seen.tokens, run, grad=False)
     weight, bias = head_of(seen.model)
-    logits = torch.nn.functional.linear(rows.hidden.float(), weight.detach().float(),
-                                        None if bias is None else bias.detach().float())
+    if rows.hidden.is_cuda and weight.dtype is not torch.float32:  # tensor cores, summed and kept in float32
+        logits = torch.empty((len(rows.hidden), len(weight)), device=weight.device)
+        project(logits, rows.hidden, weight.detach(), None if bias is None else bias.detach())
+    else:
+        logits = torch.nn.functional.linear(rows.hidden.float(), weight.detach().float(),
+                                            None if bias is None else bias.detach().float())
     return capped(logits, softcap_of(seen.model.policy_module)), rows.targets
 
 

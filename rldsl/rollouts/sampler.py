@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,8 +12,11 @@ import torch
 from torch import Tensor
 
 from rldsl.graph.spec import Role
+from rldsl.kernels.device.cuda import free_memory
+from rldsl.kernels.device.products import moved_to
 from rldsl.kernels.supports import Support
-from rldsl.rollouts.decoders import Decoder, decoder_of
+from rldsl.rollouts.decoders import Decoder
+from rldsl.rollouts.decoding import lend_decoder
 from rldsl.rollouts.draw import draw_tokens, drawable, likeliest
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.noise import uniforms
@@ -23,6 +27,7 @@ from rldsl.rollouts.tokenizers import Ids
 from rldsl.rollouts.tokens import Longs, Reals, ResponseTokens, concatenated_ranges, offsets_of, texts_of
 
 _WORTH: Final = 0.75  # finished rows leave the batch when no more than this share goes on
+_TURNS: Final = 8     # after so many tokens it is asked on a GPU who goes on: each time the host waits for it
 _MEMORY: Final = 2**32  # bytes of keys and values on a CPU; on a GPU half of what is free
 
 
@@ -41,19 +46,21 @@ def sample(model: LoadedModel, prompts: Sequence[str], settings: Sampling, *, se
     if not prompts:
         raise ModelError(f"there is no prompt to sample `{model.name}` from")
     check_fits(model, prompt_ids, [settings.max_tokens] * len(prompt_ids))
-    masking = None if mask is None or settings.within is None else _Masking(mask, settings.within, model, prompts, settings)
     names = np.arange(len(prompts)) if keys is None else np.asarray(keys, dtype=np.int64)
     prompt_of = np.repeat(np.arange(len(prompts), dtype=np.int64), settings.samples)
     sample_of = np.tile(np.arange(settings.samples, dtype=np.int64), len(prompts))
     order = np.argsort(np.array([len(ids) for ids in prompt_ids], dtype=np.int64)[prompt_of], kind="stable")
     used = settings.seed if settings.seed is not None else seed
-    drawer = _Drawer(model, settings, masking, supports)
     batches = []
     at_once = min(settings.batch, rows_at_once(model, int(max(map(len, prompt_ids))) + settings.max_tokens))
-    for first in range(0, len(order), at_once):
-        rows = order[first:first + at_once]
-        noise = uniforms(used, names[prompt_of[rows]], sample_of[rows], settings.max_tokens)
-        batches.append(drawer.draw(prompt_ids, prompt_of[rows], noise))
+    with ExitStack() as lent:
+        masking = None if mask is None or settings.within is None else \
+            _Masking(mask, settings.within, model, prompts, settings, lent)
+        drawer = _Drawer(model, settings, masking, supports, lent.enter_context(lend_decoder(model)))
+        for first in range(0, len(order), at_once):
+            rows = order[first:first + at_once]
+            noise = uniforms(used, names[prompt_of[rows]], sample_of[rows], settings.max_tokens)
+            batches.append(drawer.draw(prompt_ids, prompt_of[rows], noise))
     return _packed(model, prompt_ids, settings.samples, order, batches)
 
 
@@ -63,7 +70,7 @@ def rows_at_once(model: LoadedModel, tokens: int) -> int:
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     row: int = 2 * config.num_hidden_layers * heads * width * tokens * next(model.module.parameters()).element_size()
-    memory: int = torch.cuda.mem_get_info(model.device)[0] // 2 if model.device.type == "cuda" else _MEMORY
+    memory: int = free_memory(model.device) // 2 if model.device.type == "cuda" else _MEMORY
     return max(1, memory // row)
 
 
@@ -87,14 +94,15 @@ class _Batch:
 class _Masking:
     """What another policy lets through: its decoder runs beside that of the policy that draws."""
 
-    def __init__(self, mask: LoadedModel, rule: Rule, drawn: LoadedModel, prompts: Sequence[str], settings: Sampling) -> None:
+    def __init__(self, mask: LoadedModel, rule: Rule, drawn: LoadedModel, prompts: Sequence[str], settings: Sampling,
+                 lent: ExitStack) -> None:
         if mask.codec.digest != drawn.codec.digest:
             raise ModelError(f"`{mask.name}` has another tokenizer than `{drawn.name}`; a policy is restricted to tokens that "
                              "both of them have")
         self.rule = rule
         self.prompt_ids = encode_prompts(mask, prompts)
         check_fits(mask, self.prompt_ids, [settings.max_tokens] * len(prompts))
-        self.decoder: Decoder = decoder_of(mask.module)
+        self.decoder: Decoder = lent.enter_context(lend_decoder(mask))
         self.model = mask
 
     def start(self, prompt_of: Longs, limit: int) -> Tensor:
@@ -117,16 +125,18 @@ class _Masking:
 class _Drawer:
     """A policy's decoder and what ends an answer, over the batches of one call."""
 
-    def __init__(self, model: LoadedModel, settings: Sampling, masking: _Masking | None, supports: bool) -> None:
+    def __init__(self, model: LoadedModel, settings: Sampling, masking: _Masking | None, supports: bool,
+                 decoder: Decoder) -> None:
         self.settings, self.masking, self.supports = settings, masking, supports
-        self.decoder: Decoder = decoder_of(model.module)
+        self.decoder = decoder
+        self.every = _TURNS if model.device.type == "cuda" else 1
         self.ends = torch.tensor(model.ends, device=model.device)
         self.stops: StopCheck | None = stop_check(model.codec, settings.stop)
 
     def draw(self, prompt_ids: Sequence[Ids], prompt_of: Longs, noise: Reals) -> _Batch:
         """One answer for each row, after `prompt_ids[prompt_of[row]]`, by the numbers `noise[row]`."""
         limit, device = self.settings.max_tokens, self.ends.device
-        uniform = torch.from_numpy(noise).to(device)
+        uniform = moved_to(torch.from_numpy(noise), device)
         batch = _Batch.empty(len(prompt_of), limit, device)
         rows = torch.arange(len(prompt_of), device=device)
         going = torch.ones(len(prompt_of), dtype=torch.bool, device=device)
@@ -139,15 +149,19 @@ class _Drawer:
             if self.supports:
                 batch.supports.append((rows.cpu().numpy(), Support.of(drawable(allowed, self.settings).cpu().numpy())))
             ending = going & self._ends(batch, rows, chosen, turn)
-            batch.lengths[rows[ending]], batch.finished[rows[ending]] = turn + 1, True
+            batch.lengths[rows] = torch.where(ending, turn + 1, batch.lengths[rows])
+            batch.finished[rows] |= ending
             going &= ~ending
-            count = int(going.sum())
-            if count == 0 or turn + 1 == limit:
+            if turn + 1 == limit:
                 break
-            if count <= _WORTH * len(rows):
-                kept = going.nonzero()[:, 0]
-                self._keep(kept)
-                rows, chosen, going = rows[kept], chosen[kept], going[kept]
+            if (turn + 1) % self.every == 0:
+                count = int(going.sum())
+                if count == 0:
+                    break
+                if count <= _WORTH * len(rows):
+                    kept = going.nonzero()[:, 0]
+                    self._keep(kept)
+                    rows, chosen, going = rows[kept], chosen[kept], going[kept]
             logits = self.decoder.step(chosen)
             by = None if self.masking is None else self.masking.decoder.step(chosen)
         return batch

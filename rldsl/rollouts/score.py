@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from rldsl.graph.spec import Role
+from rldsl.kernels.device.products import moved_to
 from rldsl.rollouts.families import Family, family_of
 from rldsl.rollouts.heads import vocabulary_head
 from rldsl.rollouts.models import LoadedModel
@@ -41,7 +42,7 @@ def hidden_rows(model: LoadedModel, tokens: ResponseTokens, samples: Samples, *,
     places = _places(samples)
     hidden = _hidden(model, tokens, places, ahead=0, grad=grad)
     targets = tokens.ids[concatenated_ranges(tokens.offsets[places], tokens.lengths[places])]
-    return HiddenRows(hidden, torch.from_numpy(targets).to(model.device))
+    return HiddenRows(hidden, moved_to(torch.from_numpy(targets), model.device))
 
 
 def values(model: LoadedModel, tokens: ResponseTokens, samples: Samples, *, grad: bool) -> Tensor:
@@ -64,7 +65,7 @@ def scores(model: LoadedModel, tokens: ResponseTokens, samples: Samples, *, per_
     hidden = _hidden(model, tokens, places, ahead=1, grad=grad)
     with torch.set_grad_enabled(grad):
         if not per_token:
-            last = torch.from_numpy(np.cumsum(tokens.lengths[places]) - 1).to(hidden.device)
+            last = moved_to(torch.from_numpy(np.cumsum(tokens.lengths[places]) - 1), hidden.device)
             hidden = hidden.index_select(0, last)
         return numbers_of(model.module, hidden, model.sides)
 
@@ -134,7 +135,7 @@ def _packed_rows(body: Any, family: Family, tokens: ResponseTokens, samples: Lon
     rows = concatenated_ranges(packed.split + offsets_of(fed_lengths)[:-1] - 1 + ahead, lengths)
     if ahead == 0:
         rows[offsets_of(lengths)[:-1]] = (offsets_of(packed.prompt_lengths)[1:] - 1)[prompt_of]
-    return packed_hidden(body, family, packed).index_select(0, torch.from_numpy(rows).to(device))
+    return packed_hidden(body, family, packed).index_select(0, moved_to(torch.from_numpy(rows), device))
 
 
 def _single_rows(body: Any, family: Family, tokens: ResponseTokens, samples: Longs, ahead: int, device: torch.device) -> Tensor:
@@ -144,7 +145,7 @@ def _single_rows(body: Any, family: Family, tokens: ResponseTokens, samples: Lon
     packed = pack(pieces, none, none, none, device)
     lengths = tokens.lengths[samples]
     rows = concatenated_ranges(offsets_of(packed.prompt_lengths)[1:] - lengths, lengths)
-    return packed_hidden(body, family, packed).index_select(0, torch.from_numpy(rows).to(device))
+    return packed_hidden(body, family, packed).index_select(0, moved_to(torch.from_numpy(rows), device))
 
 
 def _module_rows(body: Any, tokens: ResponseTokens, samples: Longs, ahead: int, device: torch.device) -> Tensor:
@@ -155,11 +156,11 @@ def _module_rows(body: Any, tokens: ResponseTokens, samples: Longs, ahead: int, 
     ids = np.zeros((len(samples), width), dtype=np.int64)
     for row, parts in enumerate(inputs):
         ids[row, :widths[row]] = np.concatenate(parts)
-    mask = torch.from_numpy((np.arange(width) < widths[:, None]).astype(np.int64)).to(device)
-    states = body(input_ids=torch.from_numpy(ids).to(device), attention_mask=mask, use_cache=False).last_hidden_state
+    mask = moved_to(torch.from_numpy((np.arange(width) < widths[:, None]).astype(np.int64)), device)
+    states = body(input_ids=moved_to(torch.from_numpy(ids), device), attention_mask=mask, use_cache=False).last_hidden_state
     lengths = tokens.lengths[samples]
     rows = concatenated_ranges(np.arange(len(samples)) * width + widths - lengths, lengths)
-    selected: Tensor = states.reshape(len(samples) * width, -1).index_select(0, torch.from_numpy(rows).to(device))
+    selected: Tensor = states.reshape(len(samples) * width, -1).index_select(0, moved_to(torch.from_numpy(rows), device))
     return selected
 
 

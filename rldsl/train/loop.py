@@ -245,7 +245,8 @@ class Loop:
         seconds = time.perf_counter() - iteration.began
         tokens = iteration.count_tokens()
         self.state.tokens += tokens
-        for text in self.world.failures.take_fresh().values():
+        decoding = [note for model in self.world.models.values() for note in model.decoding.take_notes()]
+        for text in (*self.world.failures.take_fresh().values(), *decoding):
             self.records.note(self.state, "warning", text)
         numbers = {**iteration.summary(), **watch_metrics(iteration.values, iteration.rewards, self.state.watch),
                    "num_tokens": float(self.state.tokens),

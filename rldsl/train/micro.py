@@ -13,11 +13,13 @@ import numpy.typing as npt
 from rldsl.batch import Runs, UpdateBatch, forward_axis, live_reads, run_of
 from rldsl.graph.spec import Amount
 from rldsl.graph.staged import StagedObjective
+from rldsl.kernels.device.cuda import memory
 from rldsl.program import CompiledObjective
 from rldsl.rollouts.models import LoadedModel
 from rldsl.types import BATCH, Axis, Level
 
 ACTIVATION_BYTES: Final = 2 << 30  # of one run, where nothing else is said
+GPU_SHARE: Final = 8           # of a GPU's memory, in place of it
 NUMBERS_A_TOKEN: Final = 40        # kept for the backward pass, for each layer and unit of width
 LEAST_TOKENS: Final = 512
 MOST_TOKENS: Final = 1 << 16
@@ -43,10 +45,13 @@ def runs_of(objective: CompiledObjective, batch: UpdateBatch, micro_batch: Amoun
 
 
 def token_budget(model: LoadedModel) -> int:
-    """How many tokens of a model fit into `ACTIVATION_BYTES`."""
+    """How many tokens of a model fit into `ACTIVATION_BYTES`, or into a share of a GPU's whole memory: of what is free it would
+    depend on what ran before."""
     config = model.module.config.get_text_config()
     numbers = config.num_hidden_layers * config.hidden_size * NUMBERS_A_TOKEN
-    return int(min(MOST_TOKENS, max(LEAST_TOKENS, ACTIVATION_BYTES // (4 * numbers))))
+    room, size = (memory(model.device) // GPU_SHARE, model.body.dtype.itemsize) if model.device.type == "cuda" \
+        else (ACTIVATION_BYTES, 4)
+    return int(min(MOST_TOKENS, max(LEAST_TOKENS, room // (size * numbers))))
 
 
 def check_micro_batch(staged: StagedObjective, micro_batch: Amount) -> None:

@@ -20,6 +20,7 @@ from rldsl.batch import GroupKey, Run, UpdateBatch, whole
 from rldsl.graph.model import Read
 from rldsl.graph.spec import Amount
 from rldsl.graph.staged import HeadGroup
+from rldsl.kernels.device.products import moved_to
 from rldsl.kernels.rows import Rows
 from rldsl.kernels.supports import Support
 from rldsl.rollouts.heads import softcap_of
@@ -101,7 +102,7 @@ class Outputs:
         weight, bias = head_of(self.world.models[group.model])
         tokens = self.seen[group.model, group.response, group.context]
         bounds = slice(int(tokens.offsets[samples.start]), int(tokens.offsets[samples.stop]))
-        targets = torch.from_numpy(tokens.ids[bounds]).to(hidden.device)
+        targets = moved_to(torch.from_numpy(tokens.ids[bounds]), hidden.device)
         return Rows(targets, hidden, weight, bias, others=beside, support=_support(tokens, bounds) if group.within else None,
                     softcap=self._softcap(group.model, sorted(others)))
 

@@ -49,10 +49,10 @@ class Products:
 
     def computed(self, spec: Spec, layout: Layout, live: Mapping[int, Tensor], known: Vectors) -> dict[int, Tensor]:
         """The numbers by the keys of the reads. `live` are hidden states [tokens, H] by node, in whatever number format;
-        products are of float32."""
+        products are of float32, on the host: the one place where an update on a GPU waits in the middle."""
         if not self.sources:
             return {}
-        leaves = {**{key: state.float() for key, state in live.items()}, **{key: torch.as_tensor(value).float()
+        leaves = {**{key: state.float().cpu() for key, state in live.items()}, **{key: torch.as_tensor(value).float()
                                                                          for key, value in known.items()}}
         found = evaluate(spec.graph, [source for _, source in self.sources], layout, leaves, dtype=torch.float32)
         products = {}

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from rldsl.rewards.judging.forms import Fixed, OneOf, Piece
-from rldsl.rollouts.decoders import decoder_of
+from rldsl.rollouts.decoders import Decoder
+from rldsl.rollouts.decoding import lend_decoder
 from rldsl.rollouts.draw import draw_tokens
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.signatures import ModelError, Sampling
@@ -118,7 +119,12 @@ def write(model: LoadedModel, alphabet: Alphabet, prompts: Sequence[Ids], forms:
 
     `noise` [prompts, max_tokens] are the uniform numbers that replies are drawn by.
     """
-    decoder = decoder_of(model.module)
+    with lend_decoder(model) as decoder:
+        return _written(decoder, model, alphabet, prompts, forms, settings, noise)
+
+
+def _written(decoder: Decoder, model: LoadedModel, alphabet: Alphabet, prompts: Sequence[Ids], forms: Sequence[Sequence[Piece]],
+             settings: Sampling, noise: Reals) -> list[tuple[str, int, bool]]:
     rows = [_Row(place, Writing(alphabet, form), []) for place, form in enumerate(forms)]
     going = list(rows)
     uniform = torch.from_numpy(noise).to(model.device)
