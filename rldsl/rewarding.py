@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rldsl.emit.evaluate import Expanded, extended
-from rldsl.graph.model import Foreign, Leaf, Node, Read, ReadKind, SourceKind
+from rldsl.graph.model import Foreign, Leaf, Node, Read, ReadKind, Size, SourceKind
 from rldsl.graph.spec import NamedValue, ParamSpec, ResponseSpec, Schedule, Spec
 from rldsl.kernels.layout import Layout
 from rldsl.resolve.names import did_you_mean, listed
@@ -24,7 +24,7 @@ from rldsl.types import BATCH, Level
 if TYPE_CHECKING:
     from rldsl.rewards.reading import TextReads
 
-RECORDED: Final = ("finished", "ids", "prompt_ids")
+RECORDED: Final = ("finished", "length", "ids", "prompt_ids")
 """What may be said of texts beside the fields of the data."""
 Numbers = npt.NDArray[np.float64]
 
@@ -49,7 +49,7 @@ class CompiledReward:
     Returns float64 values, one for each text in their order; an absent reward is NaN. `nodes` gives every reward that it
     is made of: NaN, too, where a part was not needed, so that nobody was asked. Verifiers that fail raise `RewardError`,
     unless the spec says what happens (`else 0`). Where a scorer reads the texts, they count as ended, unless `finished=[…]`
-    says otherwise of each.
+    says otherwise of each; a reward that reads `y.length` takes the tokens of each as `length=[…]`.
     """
 
     def __init__(self, spec: Spec, reward: NamedValue, project: Path) -> None:
@@ -100,6 +100,8 @@ class CompiledReward:
         counts = _counts(len(texts), samples)
         rows, sample = self.response.prompt_axis.name, self.response.sample_axis.name
         layout = Layout.of({rows: BATCH.name, sample: rows}, {rows: [len(counts)], sample: counts})
+        if any(_counts_tokens(self.spec.graph.by_key[key], self.response) for key in self.needed):
+            layout = layout.with_places(self.response.token_axis.name, sample, self._lengths(texts, columns))
         leaves: dict[int, Any] = {}
         for node in (self.spec.graph[key] for key in sorted(self.needed)):
             if isinstance(node.operation, Leaf):
@@ -154,6 +156,12 @@ class CompiledReward:
             raise RewardError(f"`{self.reward.name}` reads `{leaf.owner}.{leaf.field}`, which belongs to each text: give "
                               f"`{leaf.field}=[…]`, {len(texts)} values")
         return list(columns[leaf.field])
+
+    def _lengths(self, texts: Sequence[str], columns: Mapping[str, Sequence[Any]]) -> list[int]:
+        if len(columns.get("length", ())) != len(texts):
+            raise RewardError(f"`{self.reward.name}` reads `{self.response.name}.length`, the number of tokens, which texts alone "
+                              f"do not have: give `length=[…]`, {len(texts)} values")
+        return [int(length) for length in columns["length"]]
 
     def _token_ids(self, name: str, texts: Sequence[str], columns: Mapping[str, Sequence[Any]]) -> list[Any]:
         if len(columns.get(name, ())) != len(texts):
@@ -216,7 +224,8 @@ def _response(spec: Spec, reward: NamedValue, needed: frozenset[int]) -> Respons
     owners = {node.operation.owner for node in nodes
               if isinstance(node.operation, Leaf) and node.operation.kind is SourceKind.RECORDED}
     owners |= {node.operation.response for node in nodes if isinstance(node.operation, Read)}
-    found = [entry for entry in spec.responses if entry.name in owners]
+    found = [entry for entry in spec.responses
+             if entry.name in owners or any(_counts_tokens(node, entry) for node in nodes)]
     if len(found) != 1:
         raise RewardError(f"`{reward.name}` reads the texts of {len(found)} rollouts; a function of one list needs one")
     return found[0]
@@ -228,6 +237,11 @@ def _needs_tokens(node: Node) -> bool:
     if isinstance(read, Read):
         return read.kind is not ReadKind.SCORE or read.tokens is None
     return node.type.axis.base.level in (Level.TURN, Level.TOKEN)
+
+
+def _counts_tokens(node: Node, response: ResponseSpec) -> bool:
+    """Whether a value is the number of tokens of each answer."""
+    return isinstance(node.operation, Size) and node.operation.axis == response.token_axis
 
 
 def _counts(texts: int, samples: int | Sequence[int]) -> list[int]:

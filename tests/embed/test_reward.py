@@ -67,6 +67,14 @@ def test_what_is_missing_is_named(program: rldsl.Program) -> None:
         program.reward("rihgt")
 
 
+def test_a_reward_that_reads_lengths_takes_them() -> None:
+    program = rldsl.compile(SPEC + "\nreward brief = right - 0.5 * y.length / 8\nreward short = 8 - y.length\n")
+    assert program.reward("brief")(["ab", "x"], answer=["ab", "ab"], length=[4, 2]).tolist() == [0.75, -0.125]
+    assert program.reward("short")(["ab", ""], samples=2, length=[4, 0]).tolist() == [4.0, 8.0]
+    with pytest.raises(RewardError, match=r"reads `y.length`, the number of tokens, .*: give `length=\[…\]`, 2 values"):
+        program.reward("brief")(["ab", "x"], answer=["ab", "ab"])
+
+
 def test_a_reward_that_reads_a_model_says_that_texts_are_not_enough() -> None:
     spec = SPEC + "\nreward likely = mean(logp(actor, y), per: sample)\n"
     with pytest.raises(RewardError, match="reads a model or values per token"):
