@@ -27,7 +27,8 @@ Places: TypeAlias = "Mask | None"
 
 
 def what_if(report: ScoreReport, text: str, project: Path, overrides: Mapping[str, str]) -> tuple[Comparison, ...]:
-    """What one `--what-if` changes: a comparison for each reward that changes. Raises `ScoreError`, also where the changed
+    """What one `--what-if` changes: a comparison for each reward that changes; where no value does, for the last one that is
+    made of what was changed. Raises `ScoreError`, also where the changed
     spec needs an answer that nobody was asked for."""
     changed = apply_what_if(report.plan.spec, parse_what_if(text), project, overrides)
     plan = plan_scores(changed.spec, report.plan.response.name)
@@ -44,7 +45,8 @@ def what_if(report: ScoreReport, text: str, project: Path, overrides: Mapping[st
     found = [compare_values(f"what if {text}", name, one, other, groups) for name, one, other in pairs
              if not np.array_equal(one, other, equal_nan=True)]
     if not found:
-        name, one, other = pairs[-1]
+        touched = [pair for pair in pairs if before.names.digests[old[pair[0]].key] != after.names.digests[new[pair[0]].key]]
+        name, one, other = (touched or pairs)[-1]
         found = [compare_values(f"what if {text}", name, one, other, groups)]
     lost = {name: _unknown(before.open_places(old[name].key), after.open_places(new[name].key)) for name in shared}
     noted = (replace(entry, notes=(*changed.notes, *lost[entry.name])) for entry in found)

@@ -263,6 +263,17 @@ def test_a_what_if_says_where_it_needs_what_was_not_asked(score: Score, tmp_path
     assert (found.compared, found.mean_after) == (5, pytest.approx(4.5 / 5))
 
 
+def test_a_what_if_that_moves_nothing_speaks_of_what_was_changed(score: Score, tmp_path: Path) -> None:
+    spec = HEAD + """
+reward open = verify.equal(y.text, problems.answer)
+reward never = verify.regex(y.text, "no such text")
+reward total = open + 0.2 * never
+reward size = text.length(y.text)
+"""
+    (found,) = what_if(score(ROWS, spec), "never weight 0.5", tmp_path, {})
+    assert (found.name, found.is_same) == ("total", True)
+
+
 def test_a_majority_is_found_again_from_what_is_kept(score: Score, tmp_path: Path) -> None:
     spec = HEAD + """
 param scale: Real = 2
