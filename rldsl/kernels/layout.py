@@ -39,6 +39,10 @@ class Layout:
         """From counts: `counts[a][i]` places of `a` below place `i` of its parent; `covers[a]` the axis that `a` covers, and
         how many of its places lie in each of `a`."""
         offsets = {axis: starts_of(counts[axis]) for axis in parents}
+        for axis, parent in parents.items():
+            places = 1 if parent == "batch" else int(offsets[parent][-1]) if parent in offsets else len(offsets[axis]) - 1
+            if len(offsets[axis]) != places + 1:
+                raise ValueError(f"{len(offsets[axis]) - 1} counts of `{axis}` for {places} places of `{parent}`: one for each")
         covered = {axis: (over, starts_of(inside)) for axis, (over, inside) in (covers or {}).items()}
         return Layout(dict(parents), offsets, covered)
 

@@ -15,6 +15,7 @@ from rldsl.compiling import kernel_files
 from rldsl.graph.model import ReadKind
 from rldsl.kernels import projection
 from rldsl.kernels.dense import dense_reads
+from rldsl.kernels.layout import Layout
 from rldsl.kernels.rows import Rows
 from rldsl.program import CompiledObjective
 from rldsl.scoring import score_rows
@@ -45,6 +46,12 @@ def test_an_input_that_is_missing_or_unknown_is_named() -> None:
     batch = ragged("plain")
     with pytest.raises(ValueError, match="`advantage` is missing, `advantages` is not an input"):
         compiled("plain").batch(batch.layout, {"advantages": 1.0, "y_logp": batch.inputs["y_logp"]})
+
+
+def test_a_layout_has_a_count_for_each_place() -> None:
+    parents = {"prompts": "batch", "y.sample": "prompts", "y.token": "y.sample"}
+    with pytest.raises(ValueError, match=r"3 counts of `y.token` for 4 places of `y.sample`: one for each"):
+        Layout.of(parents, {"prompts": [2], "y.sample": [2, 2], "y.token": [5, 3, 7]})
 
 
 def test_rows_that_do_not_fit_are_refused() -> None:
