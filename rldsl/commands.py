@@ -126,13 +126,18 @@ def compile_spec(spec: Spec,
                  sets: Sets = None) -> None:
     """Write the kernels of every objective as files that people can read and carry elsewhere."""
     from rldsl.compiling import Ahead, compile_file
+    if not targets and (gpu is not None or hidden is not None or accept_spills):
+        raise typer.BadParameter("`--gpu`, `--hidden` and `--accept-spills` are of kernels that are compiled: add `--target sm_90`")
     ahead = Ahead(tuple(dict.fromkeys(targets)), dtype, gpu, tokens, vocabulary, hidden, accept_spills) if targets else None
     raise typer.Exit(compile_file(spec, out, overrides(sets), certify=certify, seed=seed, ahead=ahead, backend=backend,
                                   fast=fast))
 
 
 @app.command(epilog=_teaching("rldsl tune mine.rl --vocabulary 151936 --hidden 4096"))
-def tune(spec: Spec, vocabulary: Vocabulary = 151_936, hidden: Hidden = None,
+def tune(spec: Spec,
+         vocabulary: Annotated[int, typer.Option(min=1, help="Tokens of the vocabulary: the length of a row.")] = 151_936,
+         hidden: Annotated[Optional[int], typer.Option(min=1, help="Width of hidden states, from which logits are computed. "
+                                                                   "Without it logits are given.")] = None,
          dtype: Annotated[str, typer.Option(help="Of logits or weights: `bf16`, `fp16`, `fp32`.")] = "bf16",
          sets: Sets = None) -> None:
     """Measure the tiles of the row kernels on the GPU that is here, and keep the fastest for all runs."""

@@ -59,6 +59,13 @@ def test_what_is_asked_wrongly_is_refused_before_anything_is_written(rldsl: Comm
     assert not (project / "k").exists()
 
 
+@pytest.mark.parametrize("options", [["--gpu", "H100"], ["--hidden", "64"], ["--accept-spills"]])
+def test_what_is_said_of_compiled_kernels_needs_a_target(rldsl: Command, project: Path, options: list[str]) -> None:
+    found = rldsl("compile", "mine.rl", "--out", "k", *options)
+    assert found.status == 2 and "--target sm_90" in found.err
+    assert not (project / "k").exists()
+
+
 def test_an_unknown_target_is_told_the_known_ones() -> None:
     fault = Asked(("sm_120",)).fault()
     assert fault is not None
