@@ -17,7 +17,7 @@ from rldsl.graph.staged import StagedObjective
 from rldsl.kernels.device.chunks import LEAST_ROWS, RowLaunches, Tile
 from rldsl.kernels.device.cuda import unusable
 
-ELSEWHERE = "compile with `backend=\"numba\"`"
+ELSEWHERE = "take the back end `numba` (`--backend numba`, `backend=\"numba\"`)"
 INTERPRETED = "set TRITON_INTERPRET=1 before Python starts, which interprets the kernels on the CPU (slow, for tests)"
 
 

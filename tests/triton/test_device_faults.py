@@ -45,7 +45,7 @@ def test_without_triton_the_other_back_end_is_named(monkeypatch: pytest.MonkeyPa
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "triton" else found(name, *rest))
     with pytest.raises(RuntimeError, match=r"needs the package triton, which is not installed: `pip install "
-                                           r"triton`, or compile with `backend=\"numba\"`"):
+                                           r"triton`, or take the back end `numba`"):
         CompiledObjective(compiled("token").staged, "triton")
 
 
@@ -55,19 +55,20 @@ def test_without_a_gpu_two_ways_out_are_named(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(RuntimeError) as fault:
         CompiledObjective(compiled("token").staged, "triton")
     assert str(fault.value) == (
-        "the Triton back end cannot run here: there is no CUDA device; compile with `backend=\"numba\"`, or "
-        "set TRITON_INTERPRET=1 before Python starts, which interprets the kernels on the CPU (slow, for tests)")
+        "the Triton back end cannot run here: there is no CUDA device; take the back end `numba` (`--backend numba`, "
+        "`backend=\"numba\"`), or set TRITON_INTERPRET=1 before Python starts, which interprets the kernels on the CPU "
+        "(slow, for tests)")
 
 
 def test_an_old_gpu_is_named_with_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TRITON_INTERPRET")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla V100")
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Tesla V100")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (7, 0))
     said = r"Tesla V100 has compute capability 7\.0, and the kernels need 8\.0 \(an A100\) or newer"
     with pytest.raises(RuntimeError, match=said):
         TritonOptions().chosen_device()
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (9, 0))
     assert cuda.unusable() is None
     monkeypatch.setattr(torch, "__version__", "2.9.1+cu128")
     assert cuda.unusable() == "torch 2.9.1+cu128 cannot add a product of bf16 matrices to a float32 one on a GPU, which 2.10 can"
@@ -75,7 +76,7 @@ def test_an_old_gpu_is_named_with_what_it_lacks(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(("interpret", "device", "sentence"), [
     ("1", "cuda:0", "the interpreter runs on the CPU, not on cuda:0: unset it"),
-    ("0", "cpu", "run on a CUDA device, not on cpu: compile with"),
+    ("0", "cpu", "run on a CUDA device, not on cpu: take the back end"),
 ])
 def test_a_device_that_does_not_go_with_the_interpreter_is_refused(monkeypatch: pytest.MonkeyPatch, interpret: str, device: str,
                                                                    sentence: str) -> None:
