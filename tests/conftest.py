@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.slow)
 
 
-CASES = 5  # of each test in the fast run
+CASES = 2  # of each test in the fast run
 
 
 def spread_evenly(count: int, kept: int) -> set[int]:

@@ -42,6 +42,7 @@ def test_a_polynomial_has_the_values_that_it_stands_for(seed: int, size: int) ->
         np.testing.assert_allclose(found[known], expected[known], rtol=1e-6, atol=1e-7, err_msg=str(case.graph[key]))
 
 
+@pytest.mark.slow
 def test_most_values_can_be_compared() -> None:
     """Otherwise the test above says little."""
     pairs = [(expected, found) for seed in range(20) for _, expected, found in both(random_case(seed, 30))]

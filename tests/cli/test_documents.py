@@ -64,6 +64,7 @@ def test_the_python_of_the_readme_runs_and_prints_what_it_says(
     assert getattr(names["weight"], "grad", None) is not None
 
 
+@pytest.mark.slow
 def test_the_python_of_the_tour_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     task, embedding = blocks(TOUR, "python")

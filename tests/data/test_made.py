@@ -145,6 +145,7 @@ def test_values_that_cannot_be_kept_are_refused(faults: Faults) -> None:
 
 
 # ------------------------------------------------------------------ reasoning_gym
+@pytest.mark.slow
 def test_puzzles_have_a_question_an_answer_and_an_entry(load: Load) -> None:
     pytest.importorskip("reasoning_gym")
     fields = "question: Text, answer: Text, metadata: Json, entry: Json"

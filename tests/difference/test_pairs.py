@@ -33,13 +33,13 @@ def plain(answer: str) -> str:
     return answer.replace(f"{FOLDER}/", "")
 
 
-@pytest.mark.wide(12)
+@pytest.mark.wide(6)
 @pytest.mark.parametrize("path", PAIRS, ids=lambda path: path.stem)
 def test_a_pair_is_compared_as_its_golden_file_says(path: Path, update_golden: bool) -> None:
     check_golden(path.with_suffix(".out"), plain(text(compared(before(path), path))), update_golden)
 
 
-@pytest.mark.wide(4)
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("path", PAIRS, ids=lambda path: path.stem)
 def test_what_is_said_to_be_the_same_is_the_same_both_ways_and_nothing_else(path: Path) -> None:
     there, back = compared(before(path), path), compared(path, before(path))
@@ -53,7 +53,7 @@ def test_there_are_many_pairs_of_either_kind() -> None:
     assert same >= 15 and len(PAIRS) - same >= 15
 
 
-@pytest.mark.wide(4)
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("path", PAIRS, ids=lambda path: path.stem)
 def test_every_difference_is_said_by_parts(path: Path) -> None:
     document = as_document(compared(before(path), path))

@@ -52,7 +52,7 @@ def test_the_emitted_loss_is_differentiable(name: str) -> None:
     assert_same(problem.by_autograd(), oracle(case, problem.staged))
 
 
-@pytest.mark.wide(20)
+@pytest.mark.wide(5)
 @pytest.mark.parametrize(("name", "where"), OTHER_LAYOUTS)
 def test_ragged_layouts_agree(name: str, where: str) -> None:
     _agree(OBJECTIVES[name](Case(LAYOUTS[where])))

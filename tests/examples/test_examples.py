@@ -53,7 +53,7 @@ def test_a_shipped_spec_is_formatted_and_raises_no_finding(path: Path) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.wide(60)
+@pytest.mark.wide(20)
 @pytest.mark.parametrize(("path", "number"), TESTS, ids=lambda value: value.stem if isinstance(value, Path) else str(value))
 def test_what_the_library_says_of_itself_holds_on_the_reference(path: Path, number: int) -> None:
     spec = spec_at(path)

@@ -40,6 +40,7 @@ def test_values_that_a_test_names_are_shown_with_it(page: str) -> None:
     assert "# cumsum starts anew in each sample\nlet x = [[1, 2, 3], [4]] @ token\ncumsum(x) == [[1, 3, 6], [4]]\n" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "function", "said"), [
     ("std.returns", "gae", "one for each token"), ("std.aggregate", "token_mean", "one number for the batch"),
     ("std.surrogate", "sequence_ratio", "one for each sample"), ("std.prelude", "others_mean", "at the level of its arguments")])

@@ -31,7 +31,7 @@ def same_values(found: Outcome, wanted: Outcome) -> bool:
 
 
 # ------------------------------------------------------------------ order
-@pytest.mark.wide(6)
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_permuting_the_answers_of_each_prompt_permutes_the_gradient(name: str) -> None:
     law = everything(name)

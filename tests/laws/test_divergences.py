@@ -134,6 +134,7 @@ def test_k3_with_the_ratio_of_the_sampler_is_right_in_value_and_gradient() -> No
         assert not same(expected("k3_straight_through(actor, ref, y)", seed, SAMPLER)[1], wanted[1])
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(("read", "estimator"), [
     ("kl(actor, ref, y)", "k3_straight_through(actor, ref, y)"), ("kl(ref, actor, y)", "forward_kl_straight_through_of(d)"),
     ("tv(actor, ref, y)", "tv_straight_through_of(d)"), ("js(actor, ref, y)", "js_straight_through_of(d, 0.5)")])

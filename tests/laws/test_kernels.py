@@ -38,6 +38,7 @@ def test_the_kernels_have_the_gradient_of_the_reference(name: str) -> None:
             assert found.values[label] == pytest.approx(value, rel=ROUNDING, abs=ROUNDING)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_rearranging_rearranges_and_doubling_halves(name: str) -> None:
     objective = everything(name)

@@ -123,7 +123,7 @@ PAIRS = [
 ]
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(1)
 @pytest.mark.parametrize(("one", "other"), [pair[1:] for pair in PAIRS], ids=[pair[0] for pair in PAIRS])
 def test_off_policy_one_is_the_other(one: str, other: str, scene: Scene) -> None:
     assert apart(one, other, scene) <= CLOSE

@@ -103,7 +103,7 @@ def test_a_run_that_is_left_out_is_no_smaller_gradient_but_an_error(name: str) -
     assert leaves.weight is not None and leaves.weight.grad is None
 
 
-@pytest.mark.wide(6)
+@pytest.mark.wide(3)
 @every_objective
 @pytest.mark.parametrize("unit", ["samples", "prompts"])
 def test_a_micro_batch_that_tears_a_piece_apart_is_refused(name: str, unit: str) -> None:

@@ -48,7 +48,7 @@ def test_the_objectives_have_the_couplings_that_they_stand_for(name: str, coupli
     assert objective_of(name).staged.coupling.word == coupling
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(2)
 @every_objective
 @seeded(10)
 @given(shape=lengths, seed=seeds)
@@ -61,7 +61,7 @@ def test_every_micro_batch_gives_the_same_gradient(name: str, shape: Lengths, se
         assert is_same(in_runs(objective, batch, runs, order=shuffled(len(runs), seed)), wanted)
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(2)
 @every_objective
 @seeded(6)
 @given(shape=lengths, seed=seeds)
@@ -75,7 +75,7 @@ def test_from_logits_every_micro_batch_gives_the_same_bits(name: str, shape: Len
         assert all(torch.equal(found.rows[response], gradient) for response, gradient in wanted.rows.items())
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(2)
 @every_objective
 @seeded(2)
 @given(shape=lengths, seed=seeds)
@@ -88,7 +88,7 @@ def test_in_torch_every_micro_batch_gives_the_same_gradient(name: str, shape: Le
         assert is_same(in_runs(objective, batch, runs, order=shuffled(len(runs), seed)), wanted)
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(2)
 @every_objective
 def test_every_order_of_the_pieces_gives_the_same_gradient(name: str) -> None:
     """All of them, of up to four pieces."""
@@ -132,7 +132,7 @@ def test_every_number_of_samples_gives_the_same_gradient(name: str) -> None:
 
 
 # ------------------------------------------------------------------ chunks, inside a run
-@pytest.mark.wide(20)
+@pytest.mark.wide(4)
 @every_objective
 @pytest.mark.parametrize("rows", [1, 3, 7, 1000])
 @pytest.mark.parametrize("threads", [1, 2])

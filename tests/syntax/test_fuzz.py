@@ -7,6 +7,8 @@ import random
 import time
 from pathlib import Path
 
+import pytest
+
 from rldsl.assets import asset_path
 from rldsl.diagnostics.render import render_diagnostics
 from rldsl.diagnostics.to_json import diagnostics_to_json
@@ -72,6 +74,7 @@ def answer(text: str) -> None:
         assert format_module(Source("a.rl", once))[0] == once
 
 
+@pytest.mark.slow
 def test_random_texts_are_answered_without_an_exception_in_two_seconds() -> None:
     chance = random.Random(SEED)
     for number in range(COUNT):

@@ -18,6 +18,7 @@ BUILD = "import json; from rldsl.assets import asset_text; from rldsl.syntax.tab
         "print(json.dumps(build_table(asset_text(*GRAMMAR)), separators=(',', ':')))"
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("seed", ["0", "1"])
 def test_the_kept_tables_are_what_lark_computes_under_any_hash_seed(seed: str) -> None:
     made = subprocess.run([sys.executable, "-c", BUILD], capture_output=True, text=True, check=True, timeout=60,

@@ -58,6 +58,7 @@ def trained(folder: Path, rewards: str = REWARDS, **arguments: object) -> tuple[
     return [sample for _, sample in read_rollouts(folder / str(arguments.get("out", "run")))], asked
 
 
+@pytest.mark.slow
 def test_a_factor_is_asked_where_its_gate_is_open_and_the_log_says_where_it_is_not(tmp_path: Path) -> None:
     samples, asked = trained(tmp_path)
     opened = [sample for sample in samples if sample.rewards["right"] == 1]
@@ -80,6 +81,7 @@ def test_the_mean_is_over_those_that_were_asked_and_their_share_is_logged(tmp_pa
         assert "rewards/right/asked" not in line and "rewards/places/asked" not in line
 
 
+@pytest.mark.slow
 def test_a_reward_that_is_held_out_or_that_nothing_is_made_of_is_asked_everywhere(tmp_path: Path) -> None:
     looked_at = REWARDS.replace(" + 0.5 * style", "") + "reward seen = right * style\n"
     for name, rewards in (("out", looked_at.replace("reward style", "reward style held out")),

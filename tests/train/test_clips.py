@@ -52,6 +52,7 @@ def test_a_clip_is_counted_where_it_acts(term: str, low: int, high: int, tmp_pat
         "clip_ratio/low_mean": low / 6, "clip_ratio/high_mean": high / 6, "clip_ratio/region_mean": (low + high) / 6})
 
 
+@pytest.mark.slow
 def test_a_run_logs_the_shares_of_its_clip(tmp_path: Path) -> None:
     run(WHOLE.replace("minibatch: 4 prompts", "minibatch: 8 prompts, epochs: 4").replace("lr: 1e-2", "lr: 1e-1"), tmp_path)
     lines = numbers_of(tmp_path / "run")

@@ -103,6 +103,7 @@ def test_a_reset_after_a_draw_leaves_what_was_drawn_to_the_weights_before_it(tmp
     assert 0 < behind[2] < never[2]
 
 
+@pytest.mark.slow
 def test_an_objective_may_need_rows_of_two_data_sets(tmp_path: Path) -> None:
     text = f"{TWO}\ntrain {{ repeat 3 {{ draw 8 prompts from problems  draw 6 rows from pairs " \
            "update actor with both { minibatch: 4 prompts, optimizer: adamw(lr: 1e-2) } } }\n"
@@ -111,6 +112,7 @@ def test_an_objective_may_need_rows_of_two_data_sets(tmp_path: Path) -> None:
     assert {"objective/nll", "objective/surrogate"} <= numbers_of(tmp_path / "run")[0].keys()
 
 
+@pytest.mark.slow
 def test_objectives_may_take_turns(tmp_path: Path) -> None:
     text = f"{TWO}\ntrain {{ repeat 2 {{ draw 4 prompts update actor with grpo {OPTIMIZER} " \
            f"draw 4 rows update actor with imitation {OPTIMIZER} }} }}\n"

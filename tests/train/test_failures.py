@@ -44,6 +44,7 @@ def test_a_failure_that_nothing_handles_stops_with_reward_text_and_error(tmp_pat
     assert [line["event"] for line in lines_of(tmp_path / "run") if "event" in line] == ["error"]
 
 
+@pytest.mark.slow
 def test_a_mended_run_goes_on_as_if_nothing_had_failed(tmp_path: Path) -> None:
     text, tasks = HEAD + PLAIN + GRPO + TRAIN, broken(tmp_path, "ab")
     with pytest.raises(RunError):
@@ -109,6 +110,7 @@ def test_else_stop_stops_at_what_is_absent(tmp_path: Path) -> None:
         run(text, tmp_path, tasks=broken(tmp_path, "a"))
 
 
+@pytest.mark.slow
 def test_absent_rewards_are_left_out(tmp_path: Path) -> None:
     text = HEAD + EXTERN + "reward places = where(y.length > 2, judge(y.text, problems.answer), absent)\n" + GRPO + TRAIN
     run(text, tmp_path, tasks=broken(tmp_path, "nothing"))

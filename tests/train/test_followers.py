@@ -59,6 +59,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.wide(1)
 @pytest.mark.parametrize(("model", "follower", "rate"), [("actor", "ref", 0.25), ("rm", "slow", 0.5)])
 def test_an_average_is_the_decaying_mean_of_all_weights_since_the_start(finished: Path, model: str, follower: str,

@@ -28,6 +28,7 @@ def test_stop_ends_the_run_with_its_own_status_and_a_checkpoint(tmp_path: Path) 
     assert again.ending is Ending.STOPPED
 
 
+@pytest.mark.slow
 def test_skip_leaves_the_weights_as_they_are(tmp_path: Path) -> None:
     run(MAIN + "\nguard iteration() < 2 else skip\n", tmp_path, checkpoint_every=1)
     run(MAIN, tmp_path, out="short", stop_after=2)

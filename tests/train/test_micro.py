@@ -41,6 +41,7 @@ def test_what_is_coupled_by_prompts_is_not_cut_by_samples(tmp_path: Path, count:
     check_micro_batch(staged, Amount(count, "prompts"))
 
 
+@pytest.mark.slow
 @pytest.mark.wide(1)
 @pytest.mark.parametrize(("text", "micro_batch"), [
     (BASELINE, "1 prompts"), (BASELINE, "4 prompts"), (PAIRS, "1 rows"), (PAIRS, "4 rows"),

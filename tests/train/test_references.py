@@ -97,6 +97,7 @@ train { repeat 20 { draw 12 prompts  update actor with distil { minibatch: 6 pro
 """
 
 
+@pytest.mark.slow
 @pytest.mark.wide(1)
 @pytest.mark.parametrize("read", ["kl(teacher, actor, y)", "kl(actor, teacher, y)", "generalized_jsd(teacher, actor, y, 0.1, 1)",
                                   "alpha_divergence(teacher, actor, y, alpha: 0.5)"])

@@ -69,6 +69,7 @@ def disturbed(folder: Path, moments: list[float | str], text: str = SPEC) -> Pat
     return folder / "run"
 
 
+@pytest.mark.slow
 @pytest.mark.wide(1)
 @pytest.mark.parametrize("stops", [[1, 2], [3, 4, 1, 1], [5]])
 def test_stopping_between_iterations_changes_nothing(tmp_path: Path, undisturbed: Path, stops: list[int]) -> None:

@@ -77,6 +77,7 @@ def test_micro_batches_change_nothing_but_rounding(tmp_path: Path, micro_batch: 
     assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_batch_coupled_objective_is_split_in_two_passes(tmp_path: Path) -> None:
     text = WHOLE.replace("maximize entropy: 0.003 * mean(entropy(actor, y))",
                          "maximize entropy: 0.003 * mean(entropy(actor, y), where: entropy(actor, y) >= "
@@ -87,6 +88,7 @@ def test_a_batch_coupled_objective_is_split_in_two_passes(tmp_path: Path) -> Non
     assert parts["grad_norm"] == pytest.approx(whole["grad_norm"], rel=1e-4)
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("backend", ["torch", "triton"])
 def test_the_other_backends_train_the_same_way(tmp_path: Path, backend: BackendName) -> None:
     if backend == "triton":
@@ -137,6 +139,7 @@ train { repeat 1 { draw 8 prompts  update actor with same { optimizer: adamw(lr:
     assert line["loss"] == pytest.approx(0, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_parameters_follow_their_schedules_and_what_is_set(tmp_path: Path) -> None:
     text = WHOLE.replace("0.003 *", "beta *").replace("lr: 1e-2", "lr: linear(1e-2 -> 0, steps: 4)") \
         + "\nparam beta: Real in [0, 1] = linear(0.1 -> 0, steps: 4)\n"
@@ -151,6 +154,7 @@ def test_parameters_follow_their_schedules_and_what_is_set(tmp_path: Path) -> No
     assert json.loads((tmp_path / "set/parameters.json").read_text())["parameters"] == {"beta": 0.5}
 
 
+@pytest.mark.slow
 def test_a_parameter_may_be_called_what_python_reserves_and_be_imported(tmp_path: Path) -> None:
     project = project_of(tmp_path / "project")
     (project / "bonus.rl").write_text("param beta: Real in [0, 1] = 0.2\n", encoding="utf-8")
@@ -229,6 +233,7 @@ OTHER_CONTEXT = WHOLE.replace("objective", "let beside = logp(actor, y given CON
     "exp(logp(actor, y) - y.logp)", "exp(logp(actor, y given CONTEXT) - beside)")
 
 
+@pytest.mark.slow
 def test_an_objective_may_read_a_rollout_in_another_context(tmp_path: Path) -> None:
     assert OTHER_CONTEXT.count("CONTEXT") == 2
     plain = WHOLE.replace("objective", "let beside = logp(actor, y)\n\nobjective", 1).replace("- y.logp)", "- beside)")

@@ -44,6 +44,7 @@ def weights(run_folder: Path, model: str) -> dict[str, torch.Tensor]:
             for key, tensor in load(content).items()}
 
 
+@pytest.mark.slow
 def test_each_update_moves_its_own_model_as_if_it_were_alone(tmp_path: Path) -> None:
     """In one iteration, whatever the order: what objectives read of the others was read before the first update."""
     run(block("actor", "v", "rm"), tmp_path, out="together")

@@ -107,6 +107,7 @@ def at_once() -> Iterator[list[int]]:
         yield found
 
 
+@pytest.mark.slow
 @pytest.mark.wide(1)
 @pytest.mark.parametrize("amount", ["1 prompts", "2 samples", "5 tokens"])
 def test_hidden_states_beside_probabilities_are_cut_as_well(amount: str, tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def test_every_reward_is_watched_without_being_asked_for(tmp_path: Path) -> None
         assert line["watch/places/no_signal"] == pytest.approx(line["frac_reward_zero_std"])
 
 
+@pytest.mark.slow
 def test_a_reward_that_is_the_length_correlates_with_it(tmp_path: Path) -> None:
     run(MAIN + "\nreward long held out = y.length / 3\nreward short held out = where(y.length > 0, 1 / y.length, 1)\n", tmp_path)
     seen = [line for line in numbers_of(tmp_path / "run") if "watch/long/length_correlation" in line]
@@ -100,6 +101,7 @@ def test_what_is_held_out_and_never_moves_has_moved_by_nothing(tmp_path: Path) -
     assert all("watch/places/drift" in line for line in lines[BASELINE:])
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_watched_for_disagreement(tmp_path: Path) -> None:
     run(MAIN + "\nreward worst = min(each(correct, places, 0.5 * places), per: sample)\n", tmp_path)
     for line in numbers_of(tmp_path / "run"):
@@ -115,6 +117,7 @@ def test_the_report_has_a_chapter_for_it(tmp_path: Path) -> None:
     assert "watch/places/length_correlation" in report
 
 
+@pytest.mark.slow
 def test_guards_read_the_same_as_expressions(tmp_path: Path) -> None:
     text = "import std.watch (correlation, saturation)\n" + MAIN + """
 guard correlation(places, y.length) <= 1 else warn

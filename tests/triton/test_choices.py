@@ -72,6 +72,7 @@ def test_a_choice_does_not_depend_on_the_number_of_tokens() -> None:
     assert Question.of(0, Rows(many.targets, many.hidden.half(), weight.half()), True).gradient is torch.float32  # type: ignore[union-attr]
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("name", ["token", "exact"])
 def test_tuning_runs_each_candidate_on_random_rows_and_keeps_the_fastest(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a clock that says that the second tile is the fastest. Interpreted: the device is a name."""

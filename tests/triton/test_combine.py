@@ -27,7 +27,7 @@ WHERE = [(name, where) for name in OBJECTIVES if name not in FIXED_VALUES for wh
 RELATIVE = 1e-11
 
 
-@pytest.mark.wide(6)
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_kernels_agree_with_autograd_on_the_graph_as_written(name: str) -> None:
     case = OBJECTIVES[name](Case())
@@ -35,7 +35,7 @@ def test_kernels_agree_with_autograd_on_the_graph_as_written(name: str) -> None:
     assert_same(problem.by("triton"), oracle(case, problem.staged), RELATIVE)
 
 
-@pytest.mark.wide(6)
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(("name", "where"), WHERE)
 def test_ragged_layouts_agree(name: str, where: str) -> None:
     case = OBJECTIVES[name](Case(LAYOUTS[where]))
@@ -51,7 +51,7 @@ def test_segments_longer_than_a_block_agree(name: str) -> None:
     assert_same(problem.by("triton"), oracle(case, problem.staged), RELATIVE)
 
 
-@pytest.mark.wide(4)
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("seed", range(60))
 def test_random_graphs_agree(seed: int) -> None:
     problem = Problem.of(random_case(seed))

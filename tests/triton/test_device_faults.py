@@ -122,6 +122,7 @@ def test_rows_of_logits_lie_in_one_piece() -> None:
     assert "rows of logits of `y` under `actor` overlap (strides (0, 1))" in refused(Rows(entry.targets, logits=overlapping))
 
 
+@pytest.mark.slow
 def test_rows_of_logits_may_have_any_distance() -> None:
     entry = given()
     assert entry.hidden is not None and entry.weight is not None

@@ -46,6 +46,7 @@ def changed(batch: Batch, change: Callable[[Rows], Rows]) -> Batch:
 
 
 # ------------------------------------------------------------------ equality
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("name", NAMES)
 def test_values_and_gradients_are_those_of_the_reference(name: str) -> None:
     """From hidden states, weight and bias, in chunks of a few rows."""
@@ -58,6 +59,7 @@ def test_values_and_gradients_are_those_of_the_reference(name: str) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-5, abs=1e-7)
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "generalised"])
 def test_logits_become_gradients_in_place_or_beside_them(name: str) -> None:
     batch = as_logits(ragged(name))
@@ -88,6 +90,7 @@ def test_runs_of_any_size_give_the_same_gradient(name: str) -> None:
         assert passes == (2 if rows < {"batch": 1000, "prompt": 19}.get(name, 0) else 1)
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("name", ["token", "sample", "batch", "exact"])
 def test_adapters_and_soft_caps_are_those_of_the_reference(name: str) -> None:
     drawn = torch.Generator().manual_seed(5)
@@ -200,6 +203,7 @@ def _flops(objective: CompiledObjective, batch: Batch) -> float:
 LARGE = TritonOptions(chunk_bytes=20 * 4 * COLUMNS, least_rows=3)
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize(("name", "active"), [("token", 43), ("sample", 43), ("prompt", 39), ("pairs", 21)])
 def test_three_products_a_chunk_where_coefficients_are_known_inside_of_it(name: str, active: int) -> None:
     """The four tokens of a prompt with a single sample have nothing to be compared with."""

@@ -84,6 +84,7 @@ except TritonMissing as error:
 """
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize(("before", "after", "lines"), [
     ("1", "1", ["True", "True"]), ("0", "0", ["False", "False"]),
     ("0", "1", ["False", "TRITON_INTERPRET is 1, but triton was imported when it was not: set it before the process starts"])])

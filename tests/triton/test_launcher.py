@@ -101,7 +101,7 @@ def run_update(staged: StagedObjective, layout: Layout, inputs: Mapping[str, Num
     return numbers, slopes, heads
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("form", ["hidden", "logits"])
 @pytest.mark.parametrize(("name", "number"), CARRIED)
 def test_an_emitted_file_alone_gives_loss_and_gradients_of_the_reference(name: str, number: int, form: str) -> None:

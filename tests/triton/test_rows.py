@@ -34,25 +34,26 @@ DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("name", sorted(SHAPES))
-@pytest.mark.wide(15)
+@pytest.mark.wide(3)
 def test_reads_and_gradients_of_every_kind_are_those_of_float64(name: str, dtype: torch.dtype) -> None:
     assert_agrees(SHAPES[name], make_case(SHAPES[name], 1237, dtype))
 
 
 @pytest.mark.parametrize("vocabulary", [1, 2, 7, 511, 512, 513, 1024, 2050])
 @pytest.mark.parametrize("name", ["entropy", "two others"])
-@pytest.mark.wide(8)
+@pytest.mark.wide(2)
 def test_any_vocabulary_is_served(name: str, vocabulary: int) -> None:
     assert_agrees(SHAPES[name], make_case(SHAPES[name], vocabulary, torch.bfloat16))
 
 
 @pytest.mark.parametrize("kind", ["far above zero", "far below zero", "large", "masked", "certain"])
 @pytest.mark.parametrize("name", sorted(SHAPES))
-@pytest.mark.wide(12)
+@pytest.mark.wide(3)
 def test_extreme_rows_lose_nothing(name: str, kind: str) -> None:
     assert_agrees(SHAPES[name], make_case(SHAPES[name], 700, kind=kind))
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("tile", [(64, 1, 1), (512, 4, 1), (1024, 8, 3), (2048, 4, 2)], ids=str)
 def test_tiles_change_nothing_but_rounding(tile: tuple[int, int, int]) -> None:
     assert_agrees(SHAPES["two others"], make_case(SHAPES["two others"], 1500), tile)
@@ -97,6 +98,7 @@ def test_places_say_at_which_row_a_token_is_scored(out: torch.dtype | None) -> N
         assert torch.equal(found.gradient[[1, 3]], case.logits[[1, 3]])
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("name", ["entropy", "two others"])
 def test_soft_capped_logits_are_read_and_differentiated(name: str, dtype: torch.dtype) -> None:

@@ -63,6 +63,7 @@ def found(objective: CompiledObjective, batch: Batch, in_place: bool = False) ->
     return [gradient.cpu() for gradient in gradients(objective, moved(batch, objective), in_place=in_place)]
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("name", [*NAMES[:-1], pytest.param("generalised", marks=pytest.mark.slow)])
 def test_values_and_gradients_from_hidden_states_are_those_of_the_reference(name: str) -> None:
     batch, objective = ragged(name, bias=True), on_triton(name)
@@ -73,6 +74,7 @@ def test_values_and_gradients_from_hidden_states_are_those_of_the_reference(name
     assert values[0] == pytest.approx(values[1], rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("name", ["token", "sample", "batch", "exact"])
 def test_logits_become_gradients_in_place_or_beside_them(name: str, in_place: bool) -> None:
@@ -81,6 +83,7 @@ def test_logits_become_gradients_in_place_or_beside_them(name: str, in_place: bo
     assert close(found(on_triton(name), batch, in_place), wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["token", "prompt", "batch"])
 def test_runs_of_any_size_give_the_same_gradient(name: str) -> None:
     batch, objective = ragged(name), on_triton(name)
@@ -91,6 +94,7 @@ def test_runs_of_any_size_give_the_same_gradient(name: str) -> None:
         assert close([gradient.cpu() for gradient in got], wanted) and np.isfinite(values["loss"])
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("within", [False, True])
 def test_soft_caps_places_and_supports_go_through_the_kernels(within: bool) -> None:
     """The cap before the support, in every group of rows."""
@@ -109,6 +113,7 @@ def test_soft_caps_places_and_supports_go_through_the_kernels(within: bool) -> N
     assert close(found(on_triton("token"), batch), gradients(reference("token"), batch))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("logits", ["float32", "weight"])
 @pytest.mark.parametrize("name", ["token", "sample"])
 def test_bf16_projections_round_their_gradients_alone(name: str, logits: str) -> None:
@@ -173,6 +178,7 @@ def test_what_is_emitted_is_certified(name: str) -> None:
     assert {"by logits (logits)", "by weight (hidden, cut)"} <= {entry.quantity for entry in report.comparisons}
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("given", ["hidden", "logits"])
 def test_tokens_are_scored_on_the_device_too(given: str) -> None:
     """The numbers of the numba kernels, beside another policy, through a soft cap."""

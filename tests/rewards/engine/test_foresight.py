@@ -57,6 +57,7 @@ def foreseen(spec: Any, roots: Sequence[int], observed: Sequence[int], texts: Se
     return silent, run
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("chunk", range(4))
 def test_what_is_asked_was_foreseen_and_what_was_sure_is_asked(chunk: int) -> None:
     assert sum(check(seed) for seed in range(chunk, FEW, 4)) > 0

@@ -54,6 +54,7 @@ def truth(draw: random.Random, depth: int) -> str:
     return draw.choice([f"({a} and {b})", f"({a} or {b})", f"(not {a})", f"({x} > 0.4)", "is_missing(remark(y.text))"])
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("chunk", range(4))
 def test_demand_changes_no_number_and_asks_no_more(chunk: int) -> None:
     assert sum(check(seed) for seed in range(chunk, FEW, 4)) > 0
