@@ -40,6 +40,7 @@ def test_a_back_end_without_kernels_is_not_certified(rldsl: Command, project: Pa
     assert found.err == "error: no kernels are certified for `torch`\n fix: `--backend numba` or `--backend triton`\n"
 
 
+@pytest.mark.slow
 def test_a_certificate_lies_beside_the_kernels_and_holds(rldsl: Command, project: Path) -> None:
     found = rldsl("compile", "mine.rl", "--out", "k", "--certify", "--seed", "3")
     assert found.status == 0, found.out + found.err

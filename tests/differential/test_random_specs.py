@@ -137,6 +137,7 @@ def test_random_specs_agree_with_their_meaning_with_passes_on_and_off(chunk: int
                 pytest.fail(f"seed {seed}, passes {'on' if optimise else 'off'}: {difference(least, seed, optimise)}\n{least}")
 
 
+@pytest.mark.wide(1)
 @pytest.mark.parametrize("path", sorted(KEPT.glob("*.rl")), ids=lambda path: path.stem)
 def test_specs_that_once_failed_agree(path: Path) -> None:
     for seed in range(3):

@@ -34,6 +34,7 @@ def share(expression: str, tests: list[str]) -> float:
     return passed / len(tests)
 
 
+@pytest.mark.slow
 def test_completions_are_scored_by_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if reason := refusal("process"):
         pytest.skip(f"no `isolate: process` here: {reason}")

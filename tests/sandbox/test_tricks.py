@@ -167,7 +167,7 @@ def answer(x): return True""",
 }
 
 
-@pytest.mark.wide(24)
+@pytest.mark.wide(16)
 @pytest.mark.parametrize("name", [*OBJECTS, *LOOKING, *LEAVING, *FORGING, *SHADOWING])
 def test_a_trick_is_worth_nothing(bench: Bench, name: str) -> None:
     code = {**OBJECTS, **LOOKING, **LEAVING, **FORGING, **SHADOWING}[name]
