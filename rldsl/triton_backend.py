@@ -80,14 +80,14 @@ class TritonBackend:
     def begin(self, layout: Layout, inputs: Mapping[str, Numbers]) -> UpdateBatch:
         """An update batch of which nothing is read: everything is uploaded, and normalisers are queued."""
         check_inputs(self.staged, layout, inputs)
-        given = {name: moved_to(torch.from_numpy(np.ascontiguousarray(value)), self.device) for name, value in inputs.items()}
-        live = live_reads(self.staged)
-        reads = {read.key: self._zeros(layout, read.axis.name) for read in live}
-        slopes = {read.key: self._zeros(layout, read.axis.name) for read in live if read.coefficient is not None}
-        prepared = {parameter.key: self._zeros(layout, parameter.axis) for parameter in self.module.prepare
-                    if parameter.kind == "output" and parameter.key is not None}
-        own = _Own(DeviceLayout(layout, self.device), given, DeviceArrays(prepared), DeviceArrays(reads), DeviceArrays(slopes))
         with self._computing():
+            given = {name: moved_to(torch.from_numpy(np.ascontiguousarray(value)), self.device) for name, value in inputs.items()}
+            live = live_reads(self.staged)
+            reads = {read.key: self._zeros(layout, read.axis.name) for read in live}
+            slopes = {read.key: self._zeros(layout, read.axis.name) for read in live if read.coefficient is not None}
+            prepared = {parameter.key: self._zeros(layout, parameter.axis) for parameter in self.module.prepare
+                        if parameter.kind == "output" and parameter.key is not None}
+            own = _Own(DeviceLayout(layout, self.device), given, DeviceArrays(prepared), DeviceArrays(reads), DeviceArrays(slopes))
             self.module.functions.prepare(*(own.prepared.tensors[parameter.key or 0] if parameter.kind == "output" else
                                             _argument(parameter, own, lambda axis: (0, layout.size(axis)))
                                             for parameter in self.module.prepare))
@@ -233,6 +233,7 @@ class TritonBackend:
     def _computing(self) -> Iterator[None]:
         """On this device, in the dtypes that are said here."""
         with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode(False))  # else buffers made within it could never be written outside of it
             stack.enter_context(torch.no_grad())
             stack.enter_context(torch.autocast(self.device.type, enabled=False))
             if self.device.type == "cuda":

@@ -94,4 +94,4 @@ def plain_tile(vocabulary: int) -> Tile:
     """Where nothing is known of the device: sixteen columns a thread, as the model mostly says too. The interpreter takes as long
     for each step, however long it is."""
     block = min(4096, max(128, 1 << (vocabulary - 1).bit_length()))
-    return block, max(1, block // 512), 2
+    return block, max(1, block // 512), 1

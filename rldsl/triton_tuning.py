@@ -6,6 +6,7 @@ Never called by an update: the back end looks up what is kept, when it first mee
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,13 +15,14 @@ import torch
 from rldsl.batch import GroupKey
 from rldsl.kernels.rows import Rows
 from rldsl.plan.search import Measured, search
-from rldsl.plan.tiles import Tile, ranked
+from rldsl.plan.tiles import PIPELINED, Tile, ranked
 from rldsl.plan.work import Sizes, row_work
 from rldsl.program import CompiledObjective
 from rldsl.triton_backend import TritonBackend
 from rldsl.triton_choice import TYPICAL_TOKENS, Question, machine_of, situation_of
 
 TRIED = 6
+TRIED_AHEAD = 2  # of these, with loads ahead in shared memory too: no model says which is faster
 Clock = Callable[[Callable[[], None]], float]  # seconds of a call
 
 
@@ -46,7 +48,8 @@ def _candidates(backend: TritonBackend, question: Question) -> list[Tile]:
     width = question.logits.itemsize if question.hidden is None else question.gradient.itemsize
     sizes = Sizes(TYPICAL_TOKENS, question.vocabulary, question.hidden, width)
     work = row_work(backend.staged, backend.staged.groups[question.group], sizes)
-    return [tile for _, tile in ranked(work, machine, TYPICAL_TOKENS)[:TRIED]]
+    best = [tile for _, tile in ranked(work, machine, TYPICAL_TOKENS)[:TRIED]]
+    return [*best, *(replace(tile, stages=PIPELINED) for tile in best[:TRIED_AHEAD])]
 
 
 def _launches(backend: TritonBackend, question: Question, tokens: int) -> Callable[[Tile], Callable[[], None]]:

@@ -89,7 +89,8 @@ def _compile(job: dict[str, Any], place: Path) -> Any:
     source = ASTSource(function, ordered, constexprs={(places[name],): value for name, value in constants.items()},
                        attrs={(places[name],): [["tt.divisibility", ALIGNED]] for name in job["aligned"]})
     target = GPUTarget("cuda", int(job["target"].removeprefix("sm_")), 32)
-    return triton.compile(source, target=target, options={"num_warps": job["warps"], "num_stages": job["stages"]})
+    return triton.compile(source, target=target, options={
+        "num_warps": job["warps"], "num_stages": job["stages"], "enable_fp_fusion": job["fuses"]})
 
 
 def _function(job: dict[str, Any], place: Path) -> Any:

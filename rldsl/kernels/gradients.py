@@ -94,7 +94,7 @@ def clear_others(logits: Tensor, places: Sequence[Tensor]) -> None:
     may be by several groups, since it waits to see."""
     named = torch.cat(list(places))
     unnamed = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
-    unnamed[named] = False
+    unnamed.index_fill_(0, named, False)  # `unnamed[named] = False` would wait for the device
     if (len(places) > 1 or named.device.type == "cpu") and len(logits) - int(unnamed.sum()) != len(named):
         raise ValueError("a row of logits is scored twice and cannot become two gradients in place")
     logits.masked_fill_(unnamed[:, None], 0.0)

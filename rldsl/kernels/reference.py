@@ -47,9 +47,8 @@ def size(owners: Tensor, count: int, like: Tensor) -> Tensor:
 
 
 def segment_starts(owners: Tensor, count: int) -> Tensor:
-    """The first place of each segment."""
-    sizes = torch.bincount(owners, minlength=count)
-    return torch.cumsum(sizes, 0) - sizes
+    """The first place of each segment. Owners rise: a search, which no device makes the host wait for, as counting them would."""
+    return torch.searchsorted(owners, torch.arange(count, device=owners.device))
 
 
 def mirror_places(owners: Tensor, groups: Tensor, members: int, count: int) -> Tensor:
@@ -78,7 +77,7 @@ def present(x: Tensor, mask: Tensor | None, optional: bool) -> Tensor | None:
 
 def kept(x: Tensor, keep: Tensor | None, instead: float) -> Tensor:
     """x, and `instead` where it is left out."""
-    return x if keep is None else torch.where(keep, x, instead)
+    return x if keep is None else x.masked_fill(~keep, instead)
 
 
 def segment_sum(x: Tensor, owners: Tensor, count: int, keep: Tensor | None = None) -> Tensor:
@@ -147,7 +146,7 @@ def at_place(x: Tensor, places: Tensor) -> Tensor:
     """The values at given places; absent where the place is -1."""
     if x.numel() == 0:
         return x.new_full(places.shape, math.nan)
-    return torch.where(places < 0, math.nan, x[places.clamp(min=0)])
+    return x[places.clamp(min=0)].masked_fill(places < 0, math.nan)
 
 
 def segment_min(x: Tensor, owners: Tensor, count: int, keep: Tensor | None = None) -> Tensor:
@@ -189,19 +188,19 @@ def quantile_places(x: Tensor, owners: Tensor, count: int, level: Tensor,
     inside = (level.detach() >= 0) & (level.detach() <= 1)
     ones = torch.ones_like(x.detach())
     sizes = segment_sum(ones, owners, count, keep)
-    height = torch.where(inside, level.detach(), 0.0) * (sizes - 1).clamp(min=0)
+    height = level.detach().masked_fill(~inside, 0.0) * (sizes - 1).clamp(min=0)
     below = torch.floor(height)
     order, starts = segment_order(x, owners, keep), segment_starts(owners, count)
     lower = _placed(order, starts + below.to(torch.int64), sizes)
     upper = _placed(order, starts + torch.minimum(below + 1, sizes - 1).to(torch.int64), sizes)
     faults = segment_sum(torch.isnan(x.detach()).to(x.dtype), owners, count, keep)
-    return lower, upper, torch.where((faults > 0) | ~inside, math.nan, height - below)
+    return lower, upper, (height - below).masked_fill((faults > 0) | ~inside, math.nan)
 
 
 def _placed(order: Tensor, ranks: Tensor, sizes: Tensor) -> Tensor:
     if order.numel() == 0:
         return torch.full_like(ranks, -1)
-    return torch.where(sizes > 0, order[ranks.clamp(0, order.numel() - 1)], -1)
+    return order[ranks.clamp(0, order.numel() - 1)].masked_fill(sizes <= 0, -1)
 
 
 def segment_quantile(x: Tensor, owners: Tensor, count: int, level: Tensor, keep: Tensor | None = None) -> Tensor:
@@ -214,8 +213,9 @@ def segment_quantile(x: Tensor, owners: Tensor, count: int, level: Tensor, keep:
 # ------------------------------------------------------------------ which values a reduction takes
 def pick_place(owners: Tensor, places: Tensor, weights: Tensor) -> Tensor:
     """`weights` at the given places of the segments, 0 elsewhere."""
-    found = places >= 0
-    return weights.new_zeros(owners.numel()).index_add(0, places[found], weights[found])
+    nowhere = owners.numel()
+    taken = weights.new_zeros(nowhere + 1).index_add(0, places.masked_fill(places < 0, nowhere), weights)
+    return taken[:nowhere]
 
 
 def pick_min(x: Tensor, owners: Tensor, count: int, keep: Tensor | None = None) -> Tensor:

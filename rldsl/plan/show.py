@@ -24,7 +24,7 @@ def prediction_lines(plan: GroupPlan, sizes: Sizes, machine: Machine) -> Iterato
 def choice_lines(plan: GroupPlan) -> Iterator[str]:
     """Tile and chunk, each with its reasons."""
     block, warps, stages = plan.tile.shape
-    yield f"tile: {block:,} columns, {warps} warps, {stages} stages"
+    yield f"tile: {block:,} columns, {warps} warps, {stages} stage{'s' if stages > 1 else ''}"
     yield from (f"  {reason}" for reason in plan.tile.why)
     if plan.chunk is not None:
         yield f"chunk: {plan.chunk.rows:,} rows, {plan.chunk.size / 1e9:.2f} GB"

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from rldsl.plan.machines import Machine
 
 WARPS = (4, 8, 16, 32)
-STAGES = 2
+STAGES = 1           # loads of a loop go to registers, and no warp waits for another: see `PIPELINED`
+PIPELINED = 3        # loads go to shared memory two steps ahead, with two barriers a step; two stages would have no load ahead
+AHEAD = 2.0          # so much shorter a load is for a warp whose neighbours compute meanwhile, or that is loaded a step ahead
 LANE = 16            # columns of one thread at a time: four fp32 or two bf16 accesses of 16 bytes, under 64 registers
 LEAST_BLOCK = 128
 FIXED = 44           # registers of a thread beside those of its columns
@@ -121,7 +123,7 @@ def row_time(work: RowWork, tile: Tile, machine: Machine, rows: int) -> RowTime:
     bytes_moved = logits * (work.width * (1 + work.others) * passes + work.written)
     turns = -(-work.vocabulary // tile.block) * work.sweeps
     issue = work.instructions * work.vocabulary / 128
-    waiting = turns * LOAD / tile.stages * (1 + work.others) + MEET + issue
+    waiting = turns * LOAD / AHEAD * (1 + work.others) + MEET + issue
     rounds = rows / machine.processors
     return RowTime(bytes_moved / machine.copy, logits * work.instructions / machine.lanes,
                    rounds * waiting / resident / machine.clock, again, resident)

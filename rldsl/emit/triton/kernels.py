@@ -60,7 +60,8 @@ class Kernel:
     def signature(self) -> KernelSignature:
         """For compilation ahead of time."""
         arguments = {**dict.fromkeys(self.integers, "i64"), **{name: f"*{kind}" for name, kind in self.pointers}}
-        return KernelSignature(self.name, arguments, {"BLOCK": self.block} if self.block else {}, warps_of(self.block), 3)
+        return KernelSignature(self.name, arguments, {"BLOCK": self.block} if self.block else {}, warps_of(self.block), 3,
+                               fuses=False)
 
 
 @dataclass(slots=True)
@@ -447,7 +448,7 @@ class FunctionWriter:
         name = self.names.fresh(f"{self.given.name}_{len(self.kernels) + 1}")
         kernel = Kernel(name, integers, tuple(self.arrays.asked.items()), tuple(lines), block, says)
         self.kernels.append(kernel)
-        tail = [*([f"BLOCK={block}"] if block else []), f"num_warps={warps_of(block)}"]
+        tail = [*([f"BLOCK={block}"] if block else []), f"num_warps={warps_of(block)}", "enable_fp_fusion=False"]
         given = [*numbers, *(pointer for pointer, _ in kernel.pointers), *tail]
         if condition:
             self.host.append(f"if {condition}:")

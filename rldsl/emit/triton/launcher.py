@@ -73,6 +73,7 @@ class _Writer:
                        if live.coefficient is not None}
         self.groups = [self._group(*entry) for entry in enumerate(zip(staged.groups, shapes, alone, strict=True))]
         self.sizes: dict[str, str] = {BATCH.name: "1"}
+        self.counts: dict[str, str] = {}  # axes of which only the caller knows how many places they have
         self.lines: list[str] = []
 
     def _live(self) -> list[LiveRead]:
@@ -100,8 +101,17 @@ class _Writer:
         self._values()
         given = [*(group.rows for group in self.groups), *(self.reads[live.key] for live in self.staged.direct)]
         layout = [name for pair, name in self.bounds.items() if pair[1] != BATCH.name and pair[0] != pair[1]]
-        named = [*layout, *self.inputs.values()]
-        return Launcher((*given, *(["*"] if named else []), *named), tuple(self._says()), tuple(self.lines))
+        named = [*layout, *self.inputs.values(), *self.counts.values()]
+        return Launcher((*given, *(["*"] if named else []), *named), tuple(self._says()), self._guarded())
+
+    def _guarded(self) -> tuple[str, ...]:
+        """The body where its tensors lie: Triton launches on the current device, whatever it is given. Autograd takes no part:
+        a product with an `out` is refused where a factor requires a gradient."""
+        device, *rest = self.lines
+        return (device, f"{INDENT}with torch.no_grad(), torch.cuda.device_of({self._first()}):", *(INDENT + line for line in rest))
+
+    def _first(self) -> str:
+        return self.groups[0].rows + ".targets" if self.groups else self.reads[self.staged.direct[0].key]
 
     def _says(self) -> Iterator[str]:
         for group in self.groups:
@@ -114,6 +124,8 @@ class _Writer:
         for (axis, ancestor), name in self.bounds.items():
             if ancestor not in (BATCH.name, axis):
                 yield f"{name}: int64, where the places of {axis} below each place of {ancestor} start, and the last one ends"
+        for axis, name in self.counts.items():
+            yield f"{name}: how many places {axis} has"
 
     def _add(self, line: str, depth: int = 1) -> None:
         self.lines.append(f"{INDENT * depth}{line}")
@@ -157,15 +169,14 @@ class _Writer:
 
     def _size(self, axis: str) -> str:
         if axis not in self.sizes:
-            raise InternalError(f"nothing that is handed over says how many places {axis} has")
+            self.sizes[axis] = self.counts[axis] = self.names.fresh(f"{axis}_count", "axis")
         return self.sizes[axis]
 
     def _filled(self, how: str, axis: str) -> str:
         return f"torch.{how}({self._size(axis)}, dtype=torch.float64, device=device)"
 
     def _indices(self) -> None:
-        first = self.groups[0].rows + ".targets" if self.groups else self.reads[self.staged.direct[0].key]
-        self._add(f"device = {first}.device")
+        self._add(f"device = {self._first()}.device")
         for (axis, ancestor), name in self.bounds.items():
             if ancestor == BATCH.name:
                 self._add(f"{name} = in_batch({self._size(axis)}, device)")

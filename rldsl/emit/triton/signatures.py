@@ -14,7 +14,8 @@ class KernelSignature:
     dtype, so `*{out}`, `*{y0}` …; `*fp64`, `*i64`, `i64`), its compile-time constants, and how it is launched.
 
     A `tiled` kernel has the constants of `TILE` too, which its caller chooses. `aligned` are the arguments that are multiples
-    of 16 where the vocabulary is one: without them a kernel has no 128-bit loads.
+    of 16 where the vocabulary is one: without them a kernel has no 128-bit loads. `fuses`: whether a product
+    and a sum may become one rounding. Of combine kernels they may not: their numbers are those of the CPU, whatever release compiles.
     """
 
     name: str
@@ -24,6 +25,7 @@ class KernelSignature:
     stages: int = 3
     aligned: tuple[str, ...] = ()
     tiled: bool = False
+    fuses: bool = True
 
     def types(self, **dtypes: str) -> dict[str, str]:
         """Of all parameters, as Triton's compiler wants them; `x="bf16"`, `out="bf16"`, … for what was left open."""

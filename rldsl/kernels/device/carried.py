@@ -127,5 +127,5 @@ def row_chunks(count: int, row_bytes: int) -> list[tuple[int, int]]:
 def tile_of(vocabulary: int) -> tuple[int, int, int]:
     """Block, warps and stages of a row kernel."""
     block = min(4096, max(128, 1 << (vocabulary - 1).bit_length()))
-    return block, max(1, min(8, block // 512)), 3
+    return block, max(1, min(8, block // 512)), 1
 

@@ -54,8 +54,8 @@ def merged(parts: Tensor, inverse: Tensor) -> Tensor:
     e^((x - top) / temperature), the same weighted with log2 of each, the chosen logit. `inverse` is 1 / temperature."""
     tops = parts[..., TOP]
     top = tops.amax(0)
-    power = torch.where(tops == top, 0.0, (tops - top) * inverse)
+    power = ((tops - top) * inverse).masked_fill(tops == top, 0.0)
     factor = torch.exp(power)
     totals = factor * parts[..., TOTAL]
-    weighted = factor * parts[..., WEIGHTED] + torch.where(totals == 0, 0.0, power * LOG2_E * totals)
+    weighted = factor * parts[..., WEIGHTED] + (power * LOG2_E * totals).masked_fill(totals == 0, 0.0)
     return torch.stack([top, totals.sum(0), weighted.sum(0), parts[..., CHOSEN].amax(0)], -1)

@@ -196,7 +196,7 @@ class Shape:
         """Times 1 - tanh^2 where the cap was applied here; `x`, which holds capped logits, is used up."""
         if self.cap is not None:
             slope = x.div_(self.cap).square_().neg_().add_(1.0)
-            gradient.mul_(torch.where(torch.isinf(slope), 0.0, slope))
+            gradient.mul_(slope.masked_fill_(torch.isinf(slope), 0.0))
 
 
 def take_rows(workspace: Workspace, name: str, count: int, columns: int, *, dtype: torch.dtype) -> Tensor:
