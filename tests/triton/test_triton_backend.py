@@ -192,3 +192,12 @@ def test_tokens_are_scored_on_the_device_too(given: str) -> None:
     found = score_on_device(RowShape(reads, 1), _moved(entry, device, {}), 0.7, 1 << 20)
     for kind, numbers in zip(kinds, found, strict=True):
         np.testing.assert_allclose(numbers, wanted[kind], rtol=2e-6, atol=2e-6)
+
+
+def test_buffers_made_in_inference_mode_serve_an_update_outside_of_it() -> None:
+    batch, objective = ragged("sample"), on_triton("sample")
+    given = moved(batch, objective)
+    with torch.inference_mode():
+        looked = objective.batch(given.layout, given.inputs)
+        objective.loss(looked, given.rows)
+    assert close([gradient.cpu() for gradient in gradients(objective, given)], gradients(reference("sample"), batch))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from rldsl.diagnostics import InternalError
 from rldsl.emit.names import Names
 from rldsl.emit.parameters import Parameter, read_name
 from rldsl.emit.to_head import RowShape
@@ -105,10 +104,9 @@ class _Writer:
         return Launcher((*given, *(["*"] if named else []), *named), tuple(self._says()), self._guarded())
 
     def _guarded(self) -> tuple[str, ...]:
-        """The body where its tensors lie: Triton launches on the current device, whatever it is given. Autograd takes no part:
-        a product with an `out` is refused where a factor requires a gradient."""
+        """The body where its tensors lie: Triton launches on the current device, whatever it is given."""
         device, *rest = self.lines
-        return (device, f"{INDENT}with torch.no_grad(), torch.cuda.device_of({self._first()}):", *(INDENT + line for line in rest))
+        return (device, f"{INDENT}with torch.cuda.device_of({self._first()}):", *(INDENT + line for line in rest))
 
     def _first(self) -> str:
         return self.groups[0].rows + ".targets" if self.groups else self.reads[self.staged.direct[0].key]

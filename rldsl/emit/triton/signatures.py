@@ -15,7 +15,7 @@ class KernelSignature:
 
     A `tiled` kernel has the constants of `TILE` too, which its caller chooses. `aligned` are the arguments that are multiples
     of 16 where the vocabulary is one: without them a kernel has no 128-bit loads. `fuses`: whether a product
-    and a sum may become one rounding. Of combine kernels they may not: their numbers are those of the CPU, whatever release compiles.
+    and a sum may become one rounding. In combine kernels they may not: those have the numbers of the CPU, whatever compiles them.
     """
 
     name: str
