@@ -60,8 +60,8 @@ def unit_of(text: str, kernel: KernelSignature, target: str, dtypes: tuple[str, 
     part = excerpt(text, kernel.name)
     return Unit(kernel.name, target, part.text, tuple((part.names[name], kind) for name, kind in given),
                 tuple((part.names[name], value) for name, value in constants.items()), warps, stages,
-                tuple(part.names[name] for name in aligned), kernel.tiled, kernel.fuses, tile[0] if kernel.tiled and tile is not None else
-                _number(constants.get("BLOCK")))
+                tuple(part.names[name] for name in aligned), kernel.tiled, kernel.fuses,
+                tile[0] if kernel.tiled and tile is not None else _number(constants.get("BLOCK")))
 
 
 def _number(value: object) -> int | None:
