@@ -235,6 +235,8 @@ class Program:
     """A checked spec. Objectives are compiled when they are first asked for."""
 
     def __init__(self, spec: Spec, backend: BackendName = "numba", project: Path | None = None) -> None:
+        if backend not in BACKENDS:
+            raise ValueError(f"backend is `numba`, `triton` or `torch`, not `{backend}`")
         self.spec, self.backend = spec, backend
         self.project = project if project is not None else Path.cwd()
         self._compiled: dict[str, CompiledObjective] = {}

@@ -48,6 +48,11 @@ def test_an_input_that_is_missing_or_unknown_is_named() -> None:
         compiled("plain").batch(batch.layout, {"advantages": 1.0, "y_logp": batch.inputs["y_logp"]})
 
 
+def test_another_back_end_is_refused_when_the_spec_is_loaded() -> None:
+    with pytest.raises(ValueError, match="backend is `numba`, `triton` or `torch`, not `cuda`"):
+        rldsl.compile("", backend="cuda")  # type: ignore[arg-type]
+
+
 def test_a_layout_has_a_count_for_each_place() -> None:
     parents = {"prompts": "batch", "y.sample": "prompts", "y.token": "y.sample"}
     with pytest.raises(ValueError, match=r"3 counts of `y.token` for 4 places of `y.sample`: one for each"):
