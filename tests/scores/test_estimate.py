@@ -220,7 +220,7 @@ def test_a_dry_run_says_what_is_to_come(rldsl: Command, server: JudgeServer, tmp
     assert found.out.splitlines()[-4:] == [
         "mine.rl on rows.jsonl: 5 completions; nothing was sent, nothing was written",
         f"judge `grader`: 2 calls; at most {tokens:,} tokens in and 1,024 out",
-        "  time: at most 2 answers one after the other at each of 1 connections; its rates alone make that last up to 60.0 s",
+        "  time: at most 2 answers one after the other at each of 1 connection; its rates alone make that last up to 60.0 s",
         f"  budget: `most_calls: 1` may not last: 2 calls of at most {tokens + 1024} tokens are to come"]
     said = json.loads(rldsl("score", "mine.rl", "rows.jsonl", "--dry-run", "--json").out)
     assert (said["completions"], said["lasts"], said["judges"][0]["most"]["calls"], said["judges"][0]["rounds"]) == (5, False, 2, 2)

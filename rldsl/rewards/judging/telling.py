@@ -30,8 +30,9 @@ def whole_lines(estimate: Estimate) -> list[str]:
 
 def _whole(entry: Forecast) -> Iterator[str]:
     yield f"judge `{entry.judge}`: {_amount(entry)}"
-    if entry.rounds is not None and entry.most.calls:
-        yield f"  time: at most {entry.rounds:,} answers one after the other at each of {entry.connections} connections" + (
+    if entry.rounds is not None and entry.connections is not None and entry.most.calls:
+        answers, connections = _counted(entry.rounds, "answer"), _counted(entry.connections, "connection")
+        yield f"  time: at most {answers} one after the other at each of {connections}" + (
             f"; its rates alone make that last up to {_duration(entry.seconds)}" if entry.seconds else "")
     elif entry.seconds:
         yield f"  time: its rates alone make that last up to {_duration(entry.seconds)}"
@@ -39,10 +40,14 @@ def _whole(entry: Forecast) -> Iterator[str]:
         if entry.is_limited else "  budget: none is set"
 
 
+def _counted(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def _amount(entry: Forecast) -> str:
     least, most = entry.least.calls, entry.most.calls
-    calls = f"at most {most:,} {'call' if most == 1 else 'calls'}, {least:,} of them at all events" if entry.is_bound else \
-        f"{most:,} {'call' if most == 1 else 'calls'}" if most else "no call"
+    calls = f"at most {_counted(most, 'call')}, {least:,} of them at all events" if entry.is_bound else \
+        _counted(most, "call") if most else "no call"
     parts = [calls]
     if most:
         parts.append(f"at most {entry.most.tokens_in:,} tokens in and {entry.most.tokens_out:,} out{_money(entry.most)}")
