@@ -26,10 +26,16 @@ OWN = -1  # the number of the process that asks
 
 
 # ------------------------------------------------------------------ keepers
+def kill_at_once(process: int) -> None:
+    """Also where it has ended since it was listed, as what serves a container does with it."""
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
 def test_an_item_whose_keeper_died_is_tried_again(bench: Bench) -> None:
     assert bench.program("print(1)", ("", "1")).value == 1.0
     keepers = descendants("box.keeper")
-    killer = threading.Timer(0.7, lambda: [os.kill(keeper, signal.SIGKILL) for keeper in keepers])
+    killer = threading.Timer(0.7, lambda: [kill_at_once(keeper) for keeper in keepers])
     killer.start()
     assert bench.program("import time\ntime.sleep(1.5)\nprint(1)", ("", "1"), timeout=20.0).value == 1.0
     killer.join()
@@ -41,8 +47,7 @@ def test_code_whose_keeper_dies_twice_is_wrong(near: Bench) -> None:
     def kill() -> None:
         while not stop.wait(0.3):
             for process in descendants("box.keeper"):
-                with suppress(ProcessLookupError):  # it may have ended since it was listed
-                    os.kill(process, signal.SIGKILL)
+                kill_at_once(process)
 
     assert near.program("print(1)", ("", "1")).value == 1.0
     killer = threading.Thread(target=kill)
