@@ -44,7 +44,7 @@ check: setup  ## check and format-check every example and library module
 test: setup  ## the tests that CI runs
 	$(PYTEST)
 
-fast: setup  ## a case or two of each kind of test, little more than a minute
+fast: setup  ## a case or two of each kind of test, a minute or two
 	$(PYTEST) -m "not slow"
 
 lint: setup  ## ruff

@@ -25,6 +25,7 @@ METHODS = sorted(path.name for path in (ROOT / "examples" / "methods").glob("*.r
 
 
 # ------------------------------------------------------------------ the command
+@pytest.mark.slow
 def test_kernels_are_written_beside_the_emitted_text_and_reported(rldsl: Command, project: Path) -> None:
     found = rldsl("compile", "mine.rl", "--out", "k", "--target", "sm_90", "--vocabulary", "1000")
     assert found.status == 0, found.out + found.err
@@ -145,6 +146,7 @@ def test_every_method_compiles_for_hopper_without_a_spill(name: str) -> None:
     assert faults(compiled(name, ("sm_90",), "examples/methods")) == []
 
 
+@pytest.mark.slow
 def test_one_sweep_moves_what_the_model_says() -> None:
     # Coupled by samples: one kernel reads 2 bytes a logit, another reads and writes them again.
     made = compiled("gspo.rl", ("sm_90",))[0]

@@ -54,12 +54,14 @@ def test_a_kernel_is_compiled_without_a_gpu_whatever_the_interpreter_is_set_to(t
     assert sorted(path.name for path in tmp_path.iterdir()) == [asked.digest]
 
 
+@pytest.mark.slow
 def test_without_the_divisors_that_a_launch_finds_accesses_are_narrow(tmp_path: Path) -> None:
     found, = compile_all([unit(COPY, "copy", 1024, aligned=())], tmp_path)
     assert isinstance(found, Compiled) and found.traffic is not None
     assert found.traffic.widest < 16
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_not_compiled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = compile_all([unit(COPY, "copy", 512)], tmp_path)
 
@@ -72,6 +74,7 @@ def test_what_is_kept_is_not_compiled_again(tmp_path: Path, monkeypatch: pytest.
         compile_all([unit(COPY, "copy", 256)], tmp_path)
 
 
+@pytest.mark.slow
 def test_a_report_that_was_damaged_is_made_again(tmp_path: Path) -> None:
     asked = unit(COPY, "copy", 512)
     first, = compile_all([asked], tmp_path)
@@ -88,6 +91,7 @@ def test_a_kernel_that_keeps_more_than_registers_hold_spills(tmp_path: Path) -> 
     assert found.spills and found.listing.spilled > 0 and found.usage.stack > 0
 
 
+@pytest.mark.slow
 def test_a_kernel_that_is_wrong_is_named_and_the_others_are_compiled(tmp_path: Path) -> None:
     wrong = unit(COPY.replace("v * 2.0", "v.shape_that_is_none"), "copy", 1024)
     deadly = unit("import os\nos._exit(7)\n" + COPY, "copy", 1024)
