@@ -217,13 +217,15 @@ def score(spec: Spec,
                                                                   "Sends nothing, writes nothing.")] = False,
           resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder; ask nothing twice.")] = False,
           replace: Annotated[bool, typer.Option("--replace", help="Forget what is in the folder.")] = False,
+          device: Annotated[Optional[str], typer.Option("--device", help="Where the spec's models are that score, embed or judge: "
+                                                                         "`cpu` (the default), `cuda`, `cuda:1`.")] = None,
           as_json: Json = False,
           jsonl: Annotated[bool, typer.Option("--jsonl", help="Also write `scores.jsonl`.")] = False,
           quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False, sets: Sets = None) -> None:
     """Score completions that exist already: every reward, its evidence, what decides it. Trains and samples nothing."""
     of_files = {"COMPLETIONS": completions, "--out": out, "--group": group, "--limit": limit, "--what-if": what_ifs,
                 "--against": against, "--ask-all": ask_all, "--fresh": fresh, "--resume": resume, "--replace": replace,
-                "--json": as_json, "--dry-run": dry_run}
+                "--json": as_json, "--dry-run": dry_run, "--device": device}
     if address is not None:
         if given := [name for name, value in of_files.items() if value]:
             raise typer.BadParameter(f"{given[0]} is for scoring a file; --serve scores what is sent to it")
@@ -238,7 +240,8 @@ def score(spec: Spec,
     from rldsl.scores.command import Asked, score_file
     raise typer.Exit(score_file(Asked(spec, completions, out, maps or (), group, limit, rollout, sets=overrides(sets),
                                       resume=resume, replace=replace, as_json=as_json, quiet=quiet, what_ifs=what_ifs or (),
-                                      against=against, ask_all=ask_all, jsonl=jsonl, is_fresh=fresh, dry_run=dry_run)))
+                                      against=against, ask_all=ask_all, jsonl=jsonl, is_fresh=fresh, dry_run=dry_run,
+                                      device=device)))
 
 
 @app.command(epilog=_teaching("rldsl export mine.rl --for trl", "rldsl export mine.rl --for verl --reward correct "

@@ -53,6 +53,7 @@ class Asked:
     is_fresh: bool = False
     jsonl: bool = False
     dry_run: bool = False
+    device: str | None = None
 
 
 def score_file(asked: Asked) -> int:
@@ -84,7 +85,8 @@ def _score(asked: Asked) -> int:
         task = bar.add_task("scored", total=None)
         request = Request(spec, folder_of(asked.spec), given, out, asked.rollout, asked.sets, asked.resume, asked.replace,
                           lambda done, count: bar.update(task, completed=done, total=count), asked.ask_all,
-                          keep=Renewed(Keep()) if asked.is_fresh else Keep(), foretell=None if asked.quiet else _foretell)
+                          keep=Renewed(Keep()) if asked.is_fresh else Keep(), foretell=None if asked.quiet else _foretell,
+                          device=asked.device)
         report = _answered(asked, request)
         if asked.jsonl:
             write_jsonl(out)

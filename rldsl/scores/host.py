@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from rldsl.scores.plan import Plan, scalar_leaf
 from rldsl.train.outcome import place_of
 from rldsl.types import BATCH, Element
 
+if TYPE_CHECKING:
+    from rldsl.rollouts.placement import Placement
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
@@ -46,17 +49,18 @@ class Evaluator:
 
     Rewards that nothing else is made of are demanded, held out ones too, and with `ask_all` every reward: what merely is a
     part is known where something needed it. Costly calls are looked up in `keep` before they are made, those of judges in
-    `judged`, by default the user's cache.
+    `judged`, by default the user's cache. Models are on `device`, by default the CPU, in fp32 unless the spec says otherwise.
     """
 
     def __init__(self, plan: Plan, project: Path, *, ask_all: bool = False, keep: Kept | None = None,
-                 judged: Keep | None = None) -> None:
+                 judged: Keep | None = None, device: str | None = None) -> None:
         self.plan, self.project, self.keep = plan, project, keep
-        self.models = Models(plan, project) if any(isinstance(node.operation, Read) for node in plan.nodes) else None
+        placement = None if device is None else _placed(device)
+        self.models = Models(plan, project, placement) if any(isinstance(node.operation, Read) for node in plan.nodes) else None
         has_tokens = self.models is not None and self.models.tokens_of is not None
         self.lengths = Lengths(plan, project) if plan.needs_length and not has_tokens else None
-        self.judges = judges_of(plan.spec, project, keep=judged)
-        self.host = open_host(plan.spec, project, keep=keep, judges=self.judges)
+        self.judges = judges_of(plan.spec, project, keep=judged, placement=placement)
+        self.host = open_host(plan.spec, project, keep=keep, judges=self.judges, placement=placement)
         self.demanded = demanded_of(plan, ask_all=ask_all)
 
     def __enter__(self) -> Evaluator:
@@ -190,3 +194,12 @@ def field_values(plan: Plan, name: str, heads: Sequence[Any]) -> list[Any]:
 
 def _plain(column: list[Any], element: Element) -> list[Any]:
     return [json.loads(value) for value in column] if element is Element.JSON else column
+
+
+def _placed(device: str) -> Placement:
+    from rldsl.rollouts.placement import choose
+    from rldsl.rollouts.signatures import ModelError
+    try:
+        return choose(device, "fp32")
+    except ModelError as fault:
+        raise ScoreError(fault.message) from fault

@@ -16,6 +16,7 @@ from rldsl.scores.plan import Plan
 
 if TYPE_CHECKING:
     from rldsl.rollouts.models import LoadedModel
+    from rldsl.rollouts.placement import Placement
     from rldsl.rollouts.tokens import ResponseTokens
 
 Texts = Sequence[Any]
@@ -24,12 +25,12 @@ Texts = Sequence[Any]
 class Models:
     """The models that the reads of a plan need, loaded once, with the weights that the spec declares."""
 
-    def __init__(self, plan: Plan, project: Path) -> None:
+    def __init__(self, plan: Plan, project: Path, placement: Placement | None = None) -> None:
         self.plan = plan
         self.reads = tuple(node for node in plan.nodes if isinstance(node.operation, Read))
         self._loaded: dict[str, LoadedModel] = {}
         for node in self.reads:
-            load(plan.spec, _model(node), project, self._loaded)
+            load(plan.spec, _model(node), project, self._loaded, placement)
         self.tokens_of = self._token_model()
 
     def _token_model(self) -> str | None:
@@ -68,18 +69,20 @@ def _model(node: Node) -> str:
     return node.operation.model
 
 
-def load(spec: Spec, name: str, project: Path, loaded: dict[str, LoadedModel]) -> None:
-    """A model and those that it is made from. Raises `ScoreError`."""
+def load(spec: Spec, name: str, project: Path, loaded: dict[str, LoadedModel], placement: Placement | None = None) -> None:
+    """A model and those that it is made from; without a placement on the CPU. Raises `ScoreError`."""
     if name in loaded:
         return
     from rldsl.rollouts.models import load_model
+    from rldsl.rollouts.placement import CPU
     from rldsl.rollouts.signatures import ModelError
     from rldsl.train.outcome import place_of
     entry: ModelSpec = next(entry for entry in spec.models if entry.name == name)
     if entry.base is not None:
-        load(spec, entry.base, project, loaded)
+        load(spec, entry.base, project, loaded, placement)
     try:
-        loaded[name] = load_model(entry, seed=0, base=None if entry.base is None else loaded[entry.base], root=project)
+        loaded[name] = load_model(entry, seed=0, base=None if entry.base is None else loaded[entry.base], root=project,
+                                  placement=placement or CPU)
     except ModelError as fault:
         raise ScoreError(f"{place_of(spec, entry.span)}: {entry.role} `{name}`: {fault.message}") from fault
 

@@ -40,7 +40,7 @@ Progress = Callable[[int, int], None]
 class Request:
     """What is scored, and into which folder. `project` is the spec's. `progress` hears how many
     of how many completions are done. Answers of costly calls are kept in `keep`, and taken from there. `foretell` hears, before
-    any judge is asked, what judges would take."""
+    any judge is asked, what judges would take. `device`: where the models of the spec are, by default the CPU."""
 
     spec: Spec
     project: Path
@@ -54,6 +54,7 @@ class Request:
     ask_all: bool = False
     keep: Kept | None = None
     foretell: Callable[[Estimate], None] | None = None
+    device: str | None = None
 
 
 def score_spec(request: Request) -> ScoreReport:
@@ -109,7 +110,7 @@ def _score_batches(request: Request, plan: Plan, reader: Reader, found: Survey, 
     from rldsl.scores.estimate import asks_judges, estimate_batches
     from rldsl.scores.host import Evaluator
     number = -1
-    with Evaluator(plan, request.project, ask_all=request.ask_all, keep=request.keep) as evaluator:
+    with Evaluator(plan, request.project, ask_all=request.ask_all, keep=request.keep, device=request.device) as evaluator:
         evaluator.check_calls()
         if request.foretell is not None and asks_judges(plan):
             left = (batch for number, batch in enumerate(batches(reader, found, whole=plan.whole is not None))

@@ -74,7 +74,7 @@ def run_spec(spec: Spec, *, project: Path, out: Path, seed: int = 0, resume: boo
             ready = Ready(world, engine, *make_objectives(world, chosen))
             check_texts(world)
             if dry_run:
-                said = ["everything loads and compiles; nothing was trained", *_judged(ready)]
+                said = [*chosen.notes, "everything loads and compiles; nothing was trained", *_judged(ready)]
                 return RunResult(Ending.CHECKED, "\n".join(said), out, 0, 0)
             with _opened(spec, out, resume, resolved_parameters(spec, seed, chosen, digest)) as folder:
                 return _train(ready, folder, chosen, resume, quiet, stop_after, checkpoint_every)
