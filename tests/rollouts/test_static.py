@@ -16,7 +16,7 @@ from rldsl.rollouts.families import block_of, family_of, rotated, rotations
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.replay import Captured, Plain, Replay
 from rldsl.rollouts.sampler import sample
-from rldsl.rollouts.signatures import Sampling
+from rldsl.rollouts.signatures import Rule, Sampling
 from rldsl.rollouts.static import StaticDecoder, rounded_up
 from rldsl.rollouts.static_cache import StaticCacheDecoder
 from rldsl.rollouts.tokens import ResponseTokens
@@ -129,6 +129,19 @@ def test_a_step_that_runs_several_times_comes_to_the_same_in_few_shapes(tmp_path
     sizes = {key[0] if isinstance(key, tuple) else key for key in replay.keys}
     assert sizes <= {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48} and (len(sizes) > 2 or name == "gpt2")  # whose answers do not end
     assert replay.forgotten == 1  # the second call finds everything where it was
+
+
+def test_a_policy_within_the_likeliest_tokens_of_another_is_drawn_alike() -> None:
+    """Two decoders run beside each other, and lose the same rows."""
+    model, mask = tiny_policy(kv_heads=2), tiny_policy(seed=1)
+    settings = Sampling(max_tokens=16, samples=4, within=Rule("mask", top_p=0.8))
+    found = []
+    for is_static in (False, True):
+        model.decoding.is_static = mask.decoding.is_static = is_static
+        found.append(sample(model, letters(6, 1, 7), settings, seed=3, mask=mask, supports=True))
+    assert_same(*found)
+    np.testing.assert_array_equal(found[0].support.ids, found[1].support.ids)
+    assert len(model.decoding.free) == len(mask.decoding.free) == 1
 
 
 def test_sizes_are_rounded_up_by_half_at_most() -> None:

@@ -179,3 +179,17 @@ def test_a_random_scorer_may_be_a_language_model_too() -> None:
     names = characters(ALPHABET)
     wanted = logits[names("+")["input_ids"][0]] - logits[names("-")["input_ids"][0]]
     assert float(scores(model, tokens, range(1), per_token=False, grad=False)[0]) == pytest.approx(float(wanted), abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_a_classifier_is_known_by_its_head_in_either_number_format(tmp_path: Path, dtype: str) -> None:
+    """In bf16 its own head rounds to one part in 256, where scores here are float32."""
+    folder = published(tmp_path / "rm", Qwen2ForSequenceClassification, num_labels=2)
+    module = Qwen2ForSequenceClassification.from_pretrained(folder)
+    with torch.no_grad():
+        module.score.weight.mul_(40.0)
+    module.save_pretrained(folder)
+    spec = spec_of("rm", Invocation("hf", (str(folder),)), role=Role.SCORER, frozen=True,
+                   settings=(("positive", "LABEL_1"), ("dtype", dtype)))
+    model = load_model(spec, seed=0)
+    assert model.body.dtype is {"fp32": torch.float32, "bf16": torch.bfloat16}[dtype]
