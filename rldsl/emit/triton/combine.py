@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from rldsl.emit.names import Names
 from rldsl.emit.parameters import FunctionName, Parameter, ordered, outline, signature
-from rldsl.emit.triton.kernels import HELPERS, RESERVED, FunctionWriter, Kernel
+from rldsl.emit.triton.kernels import FunctionWriter
+from rldsl.emit.triton.launches import HELPERS, RESERVED, Kernel
 from rldsl.emit.triton.plan import plan
 from rldsl.graph.staged import StagedObjective
 from rldsl.source import Source

@@ -10,7 +10,7 @@ from rldsl.emit.expressions import Argument
 from rldsl.emit.names import Names
 from rldsl.emit.parameters import Parameter, outline
 from rldsl.emit.triton.expressions import real
-from rldsl.emit.triton.kernels import Arrays
+from rldsl.emit.triton.launches import Arrays
 from rldsl.emit.triton.places import Block, Place, Writer, count_uses
 from rldsl.emit.triton.plan import is_settled
 from rldsl.graph.model import Graph, Mirror, Shift

@@ -3,118 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
 
 from rldsl.emit.cells import resolve
-from rldsl.emit.names import Names, identifier
-from rldsl.emit.parameters import FUNCTIONS, Outline, Parameter, signature
+from rldsl.emit.expressions import Argument
+from rldsl.emit.names import Names
+from rldsl.emit.parameters import Outline, Parameter
 from rldsl.emit.triton.expressions import real
 from rldsl.emit.triton.folds import Fold, fold_of
+from rldsl.emit.triton.launches import INDENT, RESERVED, WHOLE_BLOCK, Arrays, Kernel, LocalNames, warps_of, wrapped
 from rldsl.emit.triton.places import Block, Place, Writer, count_uses
 from rldsl.emit.triton.plan import Outputs, Plan, Segments, Sorted, Whole, home_of
-from rldsl.emit.triton.signatures import KernelSignature
 from rldsl.graph.model import Graph, Node, Pick, Rank, Reduce, Reduction, Scan
 from rldsl.source import Source
 from rldsl.types import BATCH, Axis, Level
 
-INDENT = "    "
 FLAT_BLOCK = 512    # places of a launch over all places of an axis
-WHOLE_BLOCK = 512   # places at a time, of a part of the batch
-PARTS = 512         # of a reduction to the batch, at most
-WARPS = 4           # at least
-LANE = 2            # places of one thread: with more of them many float64 values are more than registers hold
-HELPERS = ("gate", "smaller", "larger", "clip", "sign", "relu", "power", "known", "choose", "otherwise", "expm1", "log1p",
-           "sigmoid", "log_sigmoid", "softplus", "tanh", "after", "first_smallest", "first_largest")
-RESERVED = (*HELPERS, *FUNCTIONS, "torch", "triton", "tl", "math", "device", "divided", "first", "last", "length", "count",
-            "start", "stop", "at", "part", "t", "present", "rank", "pick_quantile", "segment_quantile", "BLOCK")
-
-
-def warps_of(block: int) -> int:
-    """Of a launch; a kernel without a block works on single numbers, and 32 places are one warp's."""
-    return max(WARPS, block // (32 * LANE)) if block > 32 else 1
-
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """One emitted kernel: its name, parameters after the integers, body, and the block of places that it works on."""
-
-    name: str
-    integers: tuple[str, ...]
-    pointers: tuple[tuple[str, str], ...]  # name, and `fp64` or `i64`
-    lines: tuple[str, ...]
-    block: int
-    says: str
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """As they stand in the definition, but for BLOCK."""
-        return (*self.integers, *(name for name, _ in self.pointers))
-
-    @property
-    def definition(self) -> str:
-        """What stands between the parentheses of its definition."""
-        return signature(self.name, [*self.parameters, *(["BLOCK: tl.constexpr"] if self.block else [])])
-
-    @property
-    def signature(self) -> KernelSignature:
-        """For compilation ahead of time."""
-        arguments = {**dict.fromkeys(self.integers, "i64"), **{name: f"*{kind}" for name, kind in self.pointers}}
-        return KernelSignature(self.name, arguments, {"BLOCK": self.block} if self.block else {}, warps_of(self.block), 3,
-                               fuses=False)
-
-
-@dataclass(slots=True)
-class Arrays:
-    """The arrays of one function: what the caller hands over, and what launches keep. Remembers what is used."""
-
-    given: Mapping[int, Parameter]
-    names: Names
-    kept: dict[int, str] = field(default_factory=dict)
-    indices: dict[tuple[str, str, str], Parameter] = field(default_factory=dict)
-    spans: dict[str, Parameter] = field(default_factory=dict)
-    used: dict[str, Parameter] = field(default_factory=dict)
-    asked: dict[str, str] = field(default_factory=dict)  # of the kernel that is being written: its pointers
-
-    def values(self, key: int) -> str | None:
-        """The array of a value that is handed over or kept."""
-        if key in self.given:
-            parameter = self.given[key]
-            self.used[parameter.name] = parameter
-            self.asked[parameter.name] = "fp64"
-            return parameter.name
-        if key in self.kept:
-            self.asked[self.kept[key]] = "fp64"
-        return self.kept.get(key)
-
-    def bounds(self, axis: Axis, ancestor: Axis) -> str:
-        """Where the places of an axis below those of another one start."""
-        return self.index("bounds", axis, ancestor)
-
-    def owners(self, axis: Axis, ancestor: Axis) -> str:
-        """In which place of another axis each place of an axis lies."""
-        return self.index("owners", axis, ancestor)
-
-    def index(self, kind: Literal["bounds", "owners"], axis: Axis, ancestor: Axis, by_host: bool = False) -> str:
-        """The parameter with bounds or owners."""
-        identity = (kind, axis.name, ancestor.name)
-        if identity not in self.indices:
-            text = f"{axis.name}_in_{ancestor.name}" if kind == "bounds" else f"{ancestor.name}_of_{axis.name}"
-            self.indices[identity] = Parameter(kind, self.names.fresh(text, "axis", "_at"), axis.name, ancestor.name)
-        name = self.indices[identity].name
-        if not by_host:
-            self.asked[name] = "i64"
-        return name
-
-    def span(self, axis: Axis) -> str:
-        """The places of an axis that are to be computed."""
-        if axis.name not in self.spans:
-            self.spans[axis.name] = Parameter("span", self.names.fresh(axis.name, "axis", "_span"), axis.name)
-        return self.spans[axis.name].name
-
-    def begin(self) -> None:
-        """Another kernel is written."""
-        self.asked = {}
 
 
 class FunctionWriter:
@@ -129,17 +32,28 @@ class FunctionWriter:
         self.helpers: set[str] = set()  # functions of the reference that the host calls
 
     def write(self) -> None:
-        """All kernels and host lines."""
+        """All kernels and host lines. Numbers of the batch are written by the kernel that puts the last sums to it together."""
+        before = [step for step in self.plan.steps if not isinstance(step, Outputs)]
+        last = before[-1] if before else None
         for step in self.plan.steps:
             match step:
                 case Segments():
                     self._segments(step)
                 case Whole():
-                    self._wholes(step)
+                    self._wholes(step, self._numbers() if step is last else ())
                 case Sorted(key=key):
                     self._sorted(self.graph[key])
-                case Outputs():
+                case Outputs(axis=axis) if axis != BATCH or not isinstance(last, Whole):
                     self._outputs(step)
+
+    def _outputs_of_plan(self) -> list[Outputs]:
+        """They are the last steps."""
+        return [step for step in self.plan.steps if isinstance(step, Outputs)]
+
+    def _numbers(self) -> list[tuple[int, str]]:
+        """The outputs of the batch, each with its array."""
+        return [(self.given.computed[number], self.given.outputs[number].name)
+                for step in self._outputs_of_plan() if step.axis == BATCH for number in step.numbers]
 
     # ------------------------------------------------------------ launches
     def _outputs(self, step: Outputs) -> None:
@@ -192,42 +106,53 @@ class FunctionWriter:
                      f"Settles {self._said(step.keys)} at each place of {step.home.name}.",
                      f"{span}[1] > {span}[0]" if span else "")
 
-    def _wholes(self, step: Whole) -> None:
+    def _wholes(self, step: Whole, numbers: Sequence[tuple[int, str]]) -> None:
         """Reductions to the batch. In a hurry, sums are added up as programs end."""
         sums = tuple(key for key in step.keys if self.fast and self._is_sum(key))
         rest = tuple(key for key in step.keys if key not in sums)
         if sums:
-            self._added(Whole(step.over, sums))
+            self._added(Whole(step.over, sums), () if rest else numbers)
         if rest:
-            self._whole(Whole(step.over, rest))
+            self._whole(Whole(step.over, rest), numbers)
 
     def _is_sum(self, key: int) -> bool:
         operation = self.graph[key].operation
         return isinstance(operation, Reduce) and operation.reduction is Reduction.SUM
 
-    def _added(self, step: Whole) -> None:
-        """Sums to the batch in one launch, in the order in which programs end."""
+    def _added(self, step: Whole, numbers: Sequence[tuple[int, str]]) -> None:
+        """Sums to the batch in one launch, in the order in which programs end; the last one to end writes outputs of the batch."""
         body, loop, folds = self._part(step)
-        targets = []
-        for key in step.keys:
-            self._keep(key)
-            targets.append(self._target(self.arrays.kept[key]))
-            self.host.append(f"{targets[-1]}.zero_()")
+        sums = self.names.fresh("sums")
+        self.host.append(f"{sums} = torch.zeros({len(folds) + 1}, dtype=torch.float64, device=device)")
+        for number, key in enumerate(step.keys):
+            self.arrays.kept[key] = self.names.fresh(self.graph[key].name or f"v{key}", suffix="_kept")
+            self.host.append(f"{self.arrays.kept[key]} = {sums}[{number}:{number + 1}]")
+        targets = [self._target(self.arrays.kept[key]) for key in step.keys]
         lines = [*body.lines, *(INDENT + line for fold in folds for line in fold.start()),
                  *self._loop_lines("range(start, stop, BLOCK)", loop),
                  *(INDENT + line for fold in folds for line in fold.finish()),
                  *(f"{INDENT}tl.atomic_add({target}, {fold.name})" for target, fold in zip(targets, folds, strict=True))]
-        self._launch_parts(step, lines, f"Adds up {self._said(step.keys)}, in no certain order.")
+        says = f"Adds up {self._said(step.keys)}, in no certain order"
+        if numbers:
+            done = self.names.fresh("done", suffix="_kept")
+            self.host.append(f"{done} = {sums}[{len(folds)}:{len(folds) + 1}]")
+            lines.append(f"{INDENT}if tl.atomic_add({self._target(done)}, 1.0) == tl.num_programs(0) - 1:")
+            inside = Block(INDENT * 2)
+            for target, fold in zip(targets, folds, strict=True):
+                inside.add(f"{fold.name} = tl.load({target}, volatile=True)")
+            lines += [*inside.lines, *self._written(step, folds, numbers, self.locals, INDENT * 2)]
+            says += f"; the last program writes {', '.join(name.removesuffix('_out') for _, name in numbers)}"
+        self._launch_parts(step, lines, says + ".", is_always=bool(numbers))
 
-    def _launch_parts(self, step: Whole, lines: Sequence[str], says: str) -> str:
-        """Programs of a part of the batch each; the variable that holds how many."""
+    def _launch_parts(self, step: Whole, lines: Sequence[str], says: str, *, is_always: bool = False) -> str:
+        """Programs of a part of the batch each; the variable that holds how many. `is_always`: one, though there be no places."""
         span, count, length = self.arrays.span(step.over), self.names.fresh("parts"), self.names.fresh("length")
         self.host.append(f"{count}, {length} = divided({span}[1] - {span}[0])")
         kinds = {name: kind for name, kind in self.arrays.asked.items() if name.endswith("_parts")}
         self.host += [f"{array} = torch.empty({count}, dtype=torch.{'float64' if kind == 'fp64' else 'int64'}, device=device)"
                       for array, kind in kinds.items()]
-        self._launch(lines, ("first", "last", "length"), WHOLE_BLOCK, f"({count},)",
-                     (f"{span}[0]", f"{span}[1]", length), says, f"{count} > 0")
+        self._launch(lines, ("first", "last", "length"), WHOLE_BLOCK, f"(max({count}, 1),)" if is_always else f"({count},)",
+                     (f"{span}[0]", f"{span}[1]", length), says, "" if is_always else f"{count} > 0")
         return count
 
     def _part(self, step: Whole) -> tuple[Block, Block, list[Fold]]:
@@ -239,8 +164,8 @@ class FunctionWriter:
         place = self._looped(writer, loop, step.over, "stop")
         return body, loop, [self._accumulate(writer, loop, key, place) for key in step.keys]
 
-    def _whole(self, step: Whole) -> None:
-        """Reductions to the batch: parts, then the parts put together."""
+    def _whole(self, step: Whole, numbers: Sequence[tuple[int, str]]) -> None:
+        """Reductions to the batch: parts, then the parts put together, and outputs of the batch with them."""
         body, loop, folds = self._part(step)
         parts = {name: (self.names.fresh(name, suffix="_parts"), kind) for fold in folds for name, kind in fold.parts}
         self.arrays.asked.update({array: "fp64" if kind == "float64" else "i64" for array, kind in parts.values()})
@@ -250,9 +175,10 @@ class FunctionWriter:
                  *(f"{INDENT}tl.store({array} + tl.program_id(0), {name})" for name, (array, _) in parts.items())]
         said = self._said(step.keys)
         count = self._launch_parts(step, lines, f"Sums up {said} in parts of the batch.")
-        self._merge(step, folds, {name: array for name, (array, _) in parts.items()}, count, said)
+        self._merge(step, folds, {name: array for name, (array, _) in parts.items()}, count, numbers)
 
-    def _merge(self, step: Whole, folds: Sequence[Fold], parts: Mapping[str, str], count: str, said: str) -> None:
+    def _merge(self, step: Whole, folds: Sequence[Fold], parts: Mapping[str, str], count: str,
+               numbers: Sequence[tuple[int, str]]) -> None:
         self.arrays.begin()
         lines = [line for fold in folds for line in fold.start()]
         lines += ["for start in range(0, count, BLOCK):", f"{INDENT}part = start + tl.arange(0, BLOCK)",
@@ -272,8 +198,32 @@ class FunctionWriter:
         for key, fold in zip(step.keys, folds, strict=True):
             self._keep(key)
             lines += [*fold.finish(), f"tl.store({self._target(self.arrays.kept[key])}, {fold.result()})"]
-        self._launch([INDENT + line for line in lines], ("count",), WHOLE_BLOCK, "(1,)", (count,),
-                     f"Puts the parts of {said} together.")
+        says = f"Puts the parts of {self._said(step.keys)} together" + (
+            f", and writes {', '.join(name.removesuffix('_out') for _, name in numbers)}." if numbers else ".")
+        names = LocalNames((*RESERVED, *(name + end for fold in folds for name, _ in fold.parts for end in ("", "_part"))))
+        written = self._written(step, folds, numbers, names, INDENT) if numbers else []
+        self._launch([*(INDENT + line for line in lines), *written], ("count",), WHOLE_BLOCK, "(1,)", (count,), says)
+
+    def _written(self, step: Whole, folds: Sequence[Fold], numbers: Sequence[tuple[int, str]], names: LocalNames,
+                 indent: str) -> list[str]:
+        """Outputs of the batch, after the folds of the kernel that is being written, which it need not load."""
+        self.locals = names
+        body = Block(indent)
+        writer = self._writer(body, [key for key, _ in numbers])
+        for key, fold in zip(step.keys, folds, strict=True):
+            if not fold.is_place:
+                writer.known[key, writer.batch.index] = Argument(self._result(body, fold))
+        for key, array in numbers:
+            body.add(f"tl.store({self._target(array)}, {real(writer.value(key, writer.batch))})")
+        return body.lines
+
+    def _result(self, body: Block, fold: Fold) -> str:
+        """The variable of what a fold has found."""
+        if fold.result() == fold.name:
+            return fold.name
+        name = self.locals.fresh(f"{fold.name}_whole")
+        body.add(f"{name} = {fold.result()}")
+        return name
 
     def _sorted(self, node: Node) -> None:
         """A sort of the library, on values brought to memory."""
@@ -338,11 +288,15 @@ class FunctionWriter:
 
     # ------------------------------------------------------------ pieces of kernels
     def _begin(self, roots: Sequence[int]) -> tuple[Block, Writer]:
+        """Another kernel is written, which looks at the values `roots`."""
         self.arrays.begin()
-        body = Block(INDENT)
-        uses = count_uses(self.graph, self.plan.given | frozenset(self.arrays.kept), [*roots, *roots])
         self.locals = LocalNames(RESERVED)
-        return body, Writer(self.graph, self.arrays, self.locals, body, self.sources, uses=uses, given=self.plan.given)
+        body = Block(INDENT)
+        return body, self._writer(body, roots)
+
+    def _writer(self, body: Block, roots: Sequence[int]) -> Writer:
+        uses = count_uses(self.graph, self.plan.given | frozenset(self.arrays.kept), [*roots, *roots])
+        return Writer(self.graph, self.arrays, self.locals, body, self.sources, uses=uses, given=self.plan.given)
 
     def _index_block(self, body: Block, axis: Axis, offset: str, last: str) -> Place:
         index, inside = self.locals.fresh(axis.name, "place"), self.locals.fresh("inside")
@@ -459,27 +413,6 @@ class FunctionWriter:
         yield from self.arrays.spans.values()
         yield from self.arrays.indices.values()
         yield from self.arrays.used.values()
-
-
-def wrapped(opening: str, arguments: Sequence[str], width: int = 112) -> Iterator[str]:
-    """A call, broken between its arguments."""
-    line = opening
-    for number, argument in enumerate(arguments):
-        part = argument + (")" if number == len(arguments) - 1 else ",")
-        if len(line) + len(part) + 1 > width and line.strip() and line != opening:
-            yield line.rstrip()
-            line = " " * len(opening)
-        line += part if line.endswith(("(", " ")) else f" {part}"
-    yield line
-
-
-class LocalNames(Names):
-    """Names of the variables of one kernel: none looks like that of an array, an integer parameter or a helper."""
-
-    def fresh(self, text: str, otherwise: str = "value", suffix: str = "") -> str:
-        """A new identifier; one that would end like an array's gets another end."""
-        is_array = identifier(text, otherwise).endswith(("_at", "_kept", "_parts", "_out", "_span"))
-        return super().fresh(f"{text}_value" if is_array else text, otherwise, suffix)
 
 
 def _block_of(axis: Axis) -> int:

@@ -13,7 +13,7 @@ from rldsl.emit.parameters import Parameter, read_name
 from rldsl.emit.to_head import RowShape
 from rldsl.emit.triton.combine import Function
 from rldsl.emit.triton.fuse import Fused
-from rldsl.emit.triton.kernels import RESERVED, wrapped
+from rldsl.emit.triton.launches import RESERVED, wrapped
 from rldsl.graph.staged import HeadGroup, LiveRead, StagedObjective
 from rldsl.types import BATCH
 

@@ -12,8 +12,8 @@ from rldsl.emit.templates import render
 from rldsl.emit.to_head import RowShape, row_shape
 from rldsl.emit.triton.combine import combine_function, used_helpers
 from rldsl.emit.triton.fuse import Fused, fused
-from rldsl.emit.triton.kernels import PARTS, RESERVED, WHOLE_BLOCK, LocalNames
 from rldsl.emit.triton.launcher import emit_launcher
+from rldsl.emit.triton.launches import PARTS, RESERVED, WHOLE_BLOCK, LocalNames
 from rldsl.emit.triton.rows import emit_row_kernels, emit_row_parts, row_signatures, taken_names
 from rldsl.emit.triton.signatures import KernelSignature
 from rldsl.graph.staged import HeadGroup, StagedObjective
@@ -47,8 +47,8 @@ def emit_triton(staged: StagedObjective, sources: Mapping[str, Source] | None = 
                      for line in lines)
     library = sorted({name for function in functions for name in function.library})
     divided = any("divided(" in line for function in functions for line in function.host)
-    launcher = emit_launcher(staged, functions, shapes, alone)
-    carried = excerpts(LAUNCHED, LAUNCHER_FILES)
+    launcher = emit_launcher(staged, functions, shapes, alone) if staged.groups or staged.direct else None
+    carried = excerpts(LAUNCHED, LAUNCHER_FILES) if launcher is not None else ()
     text = render("triton/objective.py.jinja", launcher=launcher, carried=carried, functions=functions, fast=fast,
                   header=header(staged, sources or {}),
                   rows=[emit_row_parts(shapes), *rows] if shapes else [],
