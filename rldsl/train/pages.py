@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,12 @@ def highlight(text: str) -> Markup:
 
 
 def page_template(name: str, filters: Mapping[str, Callable[..., str]]) -> Any:
-    """A page of `codegen/report`: everything is escaped, `short` cuts long texts."""
+    """A page of `codegen/report`: everything is escaped, `short` cuts long texts. Kept for the next report of this process."""
+    return _template(name, tuple(sorted(filters.items())))
+
+
+@lru_cache(maxsize=8)
+def _template(name: str, filters: tuple[tuple[str, Callable[..., str]], ...]) -> Any:
     environment = Environment(
         loader=FunctionLoader(_read_template), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
