@@ -329,9 +329,14 @@ def _moved(rows: Mapping[GroupKey, Rows]) -> dict[GroupKey, Rows]:
 
 
 def _disturbed(kind: ReadKind, values: Numbers) -> Numbers:
+    """As far off as a kernel may be, to and fro, and within what such a read can be: an objective may take its root."""
     sign = 1.0 - 2.0 * (np.arange(len(values)) % 2)
-    if kind in (ReadKind.LOGP, ReadKind.ENTROPY, ReadKind.LOGZ):
+    if kind is ReadKind.LOGP:
+        return np.minimum(values + READ_ERROR * sign, np.maximum(values, 0.0))
+    if kind is ReadKind.LOGZ:
         return values + READ_ERROR * sign
+    if kind is ReadKind.ENTROPY:
+        return np.maximum(values + READ_ERROR * sign, np.minimum(values, 0.0))
     if kind in DIVERGENCES:
-        return values + READ_ERROR * (1.0 + np.abs(values)) * sign
+        return np.maximum(values + READ_ERROR * (1.0 + np.abs(values)) * sign, np.minimum(values, 0.0))
     return values

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import rldsl
-from rldsl.certify import _distance, certify, random_inputs, random_layout
+from rldsl.certify import _distance, _disturbed, certify, random_inputs, random_layout
 from rldsl.compiling import kernel_files
 from rldsl.graph.model import ReadKind
 from rldsl.kernels import projection
@@ -335,3 +335,12 @@ def test_a_certificate_takes_the_same_fault_on_both_sides_for_agreement_and_one_
     assert _distance(nothing, nothing.copy()) == 0.0
     assert np.isnan(_distance(np.array([np.nan]), np.array([0.0])))
     assert np.isnan(_distance(np.array([0.0]), np.array([np.nan])))
+
+
+def test_a_certificate_moves_reads_within_what_they_can_be() -> None:
+    """An entropy of 0 moved below 0 would have no root, and a tolerance that is no number."""
+    assert (_disturbed(ReadKind.ENTROPY, np.zeros(4)) >= 0).all()
+    assert (_disturbed(ReadKind.KL, np.zeros(4)) >= 0).all()
+    assert (_disturbed(ReadKind.LOGP, np.zeros(4)) <= 0).all()
+    moved = _disturbed(ReadKind.LOGP, np.full(4, -1.0))
+    assert (moved != -1.0).all() and abs(moved.mean() + 1.0) < 1e-12
