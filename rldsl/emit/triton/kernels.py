@@ -10,13 +10,14 @@ from rldsl.emit.names import Names
 from rldsl.emit.parameters import Outline, Parameter
 from rldsl.emit.triton.expressions import real
 from rldsl.emit.triton.folds import Fold, fold_of
-from rldsl.emit.triton.launches import INDENT, RESERVED, WHOLE_BLOCK, Arrays, Kernel, LocalNames, warps_of, wrapped
+from rldsl.emit.triton.launches import INDENT, MERGE_BLOCK, RESERVED, WHOLE_BLOCK, Arrays, Kernel, LocalNames, warps_of, wrapped
 from rldsl.emit.triton.places import Block, Place, Writer, count_uses
 from rldsl.emit.triton.plan import Outputs, Plan, Segments, Sorted, Whole, home_of
 from rldsl.graph.model import Graph, Node, Pick, Rank, Reduce, Reduction, Scan
 from rldsl.source import Source
 from rldsl.types import BATCH, Axis, Level
 
+MOST_JOINED = 4     # outputs of the batch that another kernel writes too
 FLAT_BLOCK = 512    # places of a launch over all places of an axis
 
 
@@ -32,9 +33,10 @@ class FunctionWriter:
         self.helpers: set[str] = set()  # functions of the reference that the host calls
 
     def write(self) -> None:
-        """All kernels and host lines. Numbers of the batch are written by the kernel that puts the last sums to it together."""
+        """All kernels and host lines. A few numbers of the batch are written by the kernel that puts the last sums to it together;
+        more of them would be more than its registers hold, beside the slow path of a float64 division."""
         before = [step for step in self.plan.steps if not isinstance(step, Outputs)]
-        last = before[-1] if before else None
+        last = before[-1] if before and len(self._numbers()) <= MOST_JOINED else None
         for step in self.plan.steps:
             match step:
                 case Segments():
@@ -202,7 +204,7 @@ class FunctionWriter:
             f", and writes {', '.join(name.removesuffix('_out') for _, name in numbers)}." if numbers else ".")
         names = LocalNames((*RESERVED, *(name + end for fold in folds for name, _ in fold.parts for end in ("", "_part"))))
         written = self._written(step, folds, numbers, names, INDENT) if numbers else []
-        self._launch([*(INDENT + line for line in lines), *written], ("count",), WHOLE_BLOCK, "(1,)", (count,), says)
+        self._launch([*(INDENT + line for line in lines), *written], ("count",), MERGE_BLOCK, "(1,)", (count,), says)
 
     def _written(self, step: Whole, folds: Sequence[Fold], numbers: Sequence[tuple[int, str]], names: LocalNames,
                  indent: str) -> list[str]:

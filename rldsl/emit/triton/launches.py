@@ -14,6 +14,7 @@ from rldsl.types import Axis
 INDENT = "    "
 WHOLE_BLOCK = 512   # places at a time, of a part of the batch
 PARTS = 512         # of a reduction to the batch, at most
+MERGE_BLOCK = 256   # parts at a time, by one program
 WARPS = 4           # at least
 LANE = 2            # places of one thread: with more of them many float64 values are more than registers hold
 HELPERS = ("gate", "smaller", "larger", "clip", "sign", "relu", "power", "known", "choose", "otherwise", "expm1", "log1p",
