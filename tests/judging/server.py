@@ -232,6 +232,7 @@ class JudgeServer:
         self._port = self._listening.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()
+        self._loop.run_until_complete(self._late())
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
@@ -242,6 +243,12 @@ class JudgeServer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _late(self) -> None:
+        """A connection that was accepted while the others were ended begins now, and is ended too."""
+        for _ in range(10):
+            await asyncio.sleep(0)
+        await self._vanish()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
