@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rldsl.diagnostics import InternalError
@@ -71,7 +71,7 @@ _NUMBA: Mapping[Function, str] = {
     Function.SQRT: "math.sqrt({0})", Function.SIGMOID: "sigmoid({0})", Function.LOG_SIGMOID: "log_sigmoid({0})",
     Function.SOFTPLUS: "softplus({0})", Function.TANH: "tanh({0})", Function.RELU: "relu({0})",
     Function.FLOOR: "np.floor({0})", Function.COS: "math.cos({0})"}
-_POWERS: Mapping[float, str] = {1.0: "{0}", 2.0: "{0} * {0}", 3.0: "{0} * {0} * {0}", -1.0: "1.0 / {0}"}
+WHOLE_POWERS: Mapping[float, str] = {1.0: "{0}", 2.0: "{0} * {0}", 3.0: "{0} * {0} * {0}", -1.0: "1.0 / {0}"}
 
 _OPERATORS: Mapping[Function, str] = {
     Function.ADD: "{0} + {1}", Function.SUBTRACT: "{0} - {1}", Function.NEGATE: "-{0}"}
@@ -90,7 +90,7 @@ def deciding_inputs(graph: Graph, node: Node, function: Function) -> range:
 
 def numba_expression(function: Function, arguments: Sequence[Argument], truth: bool) -> str:
     """The function of scalars. `truth`: whether the result is a bool that is never absent."""
-    return checked(_numba_truth(function, arguments) if truth else _numba_real(function, arguments))
+    return expression_in(_NUMBA_DIALECT, function, arguments, truth)
 
 
 def repeats_first(function: Function, truth: bool) -> bool:
@@ -99,15 +99,33 @@ def repeats_first(function: Function, truth: bool) -> bool:
         function in _CONNECTIVES and not truth)
 
 
-def _numba_real(function: Function, arguments: Sequence[Argument]) -> str:
-    reals = [argument.real for argument in arguments]
-    if function is Function.POWER and (form := _POWERS.get(arguments[1].number or 0.0)) is not None:
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a language of kernels writes functions of scalars: `forms` by function, `real` an argument as a float64, and with the
+    holes of `str.format` a choice (condition, yes, no), the opposite of a fact, a fact as 1 or 0, and what never holds."""
+
+    forms: Mapping[Function, str]
+    real: Callable[[Argument], str]
+    choice: str
+    opposite: str
+    number: str
+    never: str
+
+
+def expression_in(dialect: Dialect, function: Function, arguments: Sequence[Argument], truth: bool) -> str:
+    """The function of scalars. `truth`: whether the result is a bool that is never absent."""
+    return checked((_truth_in if truth else _real_in)(dialect, function, arguments))
+
+
+def _real_in(dialect: Dialect, function: Function, arguments: Sequence[Argument]) -> str:
+    reals = [dialect.real(argument) for argument in arguments]
+    if function is Function.POWER and (form := WHOLE_POWERS.get(arguments[1].number or 0.0)) is not None:
         return form.format(reals[0])
-    if function in _NUMBA:
-        return _NUMBA[function].format(*reals)
+    if function in dialect.forms:
+        return dialect.forms[function].format(*reals)
     match function:
         case Function.SELECT if arguments[0].truth:
-            return f"{reals[1]} if {arguments[0].text} else {reals[2]}"
+            return dialect.choice.format(arguments[0].text, reals[1], reals[2])
         case Function.SELECT:
             return f"choose({', '.join(reals)})"
         case Function.OTHERWISE:
@@ -119,14 +137,14 @@ def _numba_real(function: Function, arguments: Sequence[Argument]) -> str:
         case Function.NOT:
             return f"1.0 - {reals[0]}"
         case Function.IS_MISSING:
-            return f"1.0 if {reals[0]} != {reals[0]} else 0.0"
+            return dialect.number.format(f"{reals[0]} != {reals[0]}")
         case _ if function in COMPARISONS:
             return f"known({reals[0]}, {reals[1]}, {reals[0]} {COMPARISONS[function]} {reals[1]})"
         case _:
-            raise InternalError(f"no numba expression for {function}")
+            raise InternalError(f"no expression of kernels for {function}")
 
 
-def _numba_truth(function: Function, arguments: Sequence[Argument]) -> str:
+def _truth_in(dialect: Dialect, function: Function, arguments: Sequence[Argument]) -> str:
     facts = [argument.fact for argument in arguments]
     match function:
         case Function.AND:
@@ -134,18 +152,21 @@ def _numba_truth(function: Function, arguments: Sequence[Argument]) -> str:
         case Function.OR:
             return f"{facts[0]} | {facts[1]}"
         case Function.NOT:
-            return f"not {facts[0]}"
+            return dialect.opposite.format(facts[0])
         case Function.IS_MISSING:
-            return "False" if arguments[0].truth else f"{arguments[0].text} != {arguments[0].text}"
+            return dialect.never if arguments[0].truth else f"{arguments[0].text} != {arguments[0].text}"
         case Function.SELECT:
-            return f"{facts[1]} if {facts[0]} else {facts[2]}"
+            return dialect.choice.format(*facts)
         case Function.OTHERWISE:
             first = arguments[0]
-            return first.text if first.truth else f"{facts[1]} if {first.text} != {first.text} else {facts[0]}"
+            return first.text if first.truth else dialect.choice.format(f"{first.text} != {first.text}", facts[1], facts[0])
         case _ if function in COMPARISONS:
-            return f"{arguments[0].real} {COMPARISONS[function]} {arguments[1].real}"
+            return f"{dialect.real(arguments[0])} {COMPARISONS[function]} {dialect.real(arguments[1])}"
         case _:
             raise InternalError(f"{function} does not give a truth value")
+
+
+_NUMBA_DIALECT = Dialect(_NUMBA, lambda argument: argument.real, "{1} if {0} else {2}", "not {0}", "1.0 if {0} else 0.0", "False")
 
 
 def torch_expression(function: Function, arguments: Sequence[str], operands: Sequence[str]) -> tuple[str, str | None]:
