@@ -5,12 +5,14 @@ Nothing is reported here. Everything is computed once for a spec, when it is fir
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias, TypeGuard
 
 from rldsl.checks.estimators import Curve, Estimator, curves_of, estimator_of
+from rldsl.checks.log_scale import LogScale, log_scales
 from rldsl.graph.model import (
     Constant,
     Elementwise,
@@ -27,11 +29,13 @@ from rldsl.graph.model import (
 )
 from rldsl.graph.spec import Amount, ModelSpec, ObjectiveSpec, ParamSpec, ResponseSpec, Spec, TermSpec
 from rldsl.graph.steps import Draw, Every, Repeat, StageStep, Step, Update, When
+from rldsl.infer.scalar import evaluate
 from rldsl.source import Span
 from rldsl.types import Axis, Level, LogRatio, Ratio, Version
 
 MOST_ADDENDS = 1_000
 MOST_KEPT = 500_000
+MOST_QUOTED = 80
 Question: TypeAlias = Callable[[Node], bool]
 
 
@@ -191,18 +195,43 @@ class Facts:
         return node
 
     def constant(self, key: int) -> float | None:
-        """The number of a constant or of a parameter without a schedule, spread or not, under any number of signs."""
-        node, sign = self.through(key), 1.0
-        while is_function(node, Function.NEGATE):
-            node, sign = self.through(node.inputs[0]), -sign
+        """The number of a constant, of a parameter without a schedule, or of a function of those, spread or not."""
+        return self._constants.get(key)
+
+    @cached_property
+    def _constants(self) -> dict[int, float]:
+        found: dict[int, float] = {}
+        for node in self.graph.nodes:
+            value = self._constant(node, found)
+            if value is not None and not math.isnan(value):
+                found[node.key] = value
+        return found
+
+    def _constant(self, node: Node, known: Mapping[int, float]) -> float | None:
         match node.operation:
             case Constant(value=bool() | int() | float() as value):
-                return sign * float(value)
+                return float(value)
             case Leaf(kind=SourceKind.PARAM, owner=owner):
                 start = self.params[owner].value
-                return sign * float(start) if isinstance(start, (bool, int, float)) else None
+                return float(start) if isinstance(start, (bool, int, float)) else None
+            case Spread() | Freeze():
+                return known.get(node.inputs[0])
+            case Elementwise(function=function) if all(key in known for key in node.inputs):
+                return evaluate(function, *(known[key] for key in node.inputs))
             case _:
                 return None
+
+    @cached_property
+    def log_scales(self) -> dict[int, LogScale]:
+        """The values that are sums of log-probabilities."""
+        return log_scales(self.graph)
+
+    def text_at(self, key: int) -> str:
+        """How a value is written, where it is short and on one line; else nothing."""
+        span = self.graph[key].span
+        source = self.spec.sources.get(span.file) if span is not None else None
+        text = source.text[span.start:span.end] if source is not None and span is not None else ""
+        return text if len(text) <= MOST_QUOTED and "\n" not in text else ""
 
     def span(self, key: int, otherwise: Span) -> Span:
         """Where a value is written."""

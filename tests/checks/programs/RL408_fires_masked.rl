@@ -1,0 +1,20 @@
+import std.importance (masked)
+
+data problems from jsonl("problems.jsonl") {
+  question: Text
+  answer:   Text target
+}
+
+policy actor from hf("model")
+policy ref = frozen(actor)
+
+rollout y ~ actor(problems.question) { samples: 8, max_tokens: 16 }
+
+reward correct = verify.math(y.text, problems.answer)
+
+let advantage = (correct - mean(correct, per: prompt)) / (std(correct, per: prompt) + 1e-4)
+let mismatch = masked(logp(actor, y) - y.logp, 0.5 .. 2)
+
+objective pg for actor {
+  maximize surrogate: mean(frozen(mismatch) * exp(logp(actor, y) - y.logp) * advantage)
+}
