@@ -13,6 +13,7 @@ from typing import TypeAlias, TypeGuard
 
 from rldsl.checks.estimators import Curve, Estimator, curves_of, estimator_of
 from rldsl.checks.log_scale import LogScale, log_scales
+from rldsl.checks.ranges_of_run import ranges_of_run
 from rldsl.graph.model import (
     Constant,
     Elementwise,
@@ -31,7 +32,7 @@ from rldsl.graph.spec import Amount, ModelSpec, ObjectiveSpec, ParamSpec, Respon
 from rldsl.graph.steps import Draw, Every, Repeat, StageStep, Step, Update, When
 from rldsl.infer.scalar import evaluate
 from rldsl.source import Span
-from rldsl.types import Axis, Level, LogRatio, Ratio, Version
+from rldsl.types import Axis, Interval, Level, LogRatio, Ratio, Version
 
 MOST_ADDENDS = 1_000
 MOST_KEPT = 500_000
@@ -220,6 +221,22 @@ class Facts:
                 return evaluate(function, *(known[key] for key in node.inputs))
             case _:
                 return None
+
+    def interval(self, key: int) -> Interval:
+        """The range of a value in training."""
+        return self._narrower.get(key, self.graph[key].type.interval)
+
+    def widest(self, key: int) -> Interval:
+        """The range of a value in training, whatever the parameters are set to."""
+        return self._narrower_by_draws.get(key, self.graph[key].type.interval)
+
+    @cached_property
+    def _narrower(self) -> dict[int, Interval]:
+        return ranges_of_run(self.spec)
+
+    @cached_property
+    def _narrower_by_draws(self) -> dict[int, Interval]:
+        return ranges_of_run(self.spec, of_any_parameters=True)
 
     @cached_property
     def log_scales(self) -> dict[int, LogScale]:

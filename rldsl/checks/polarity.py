@@ -83,7 +83,7 @@ def sign_of(facts: Facts, key: int) -> int:
     value = facts.constant(key)
     if value is not None:
         return (value > 0) - (value < 0)
-    interval = facts.graph[key].type.interval
+    interval = facts.interval(key)
     if interval.low >= 0:
         return 1
     return -1 if interval.high <= 0 else 0

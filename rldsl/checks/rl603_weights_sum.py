@@ -28,7 +28,7 @@ def run(facts: Facts) -> Iterator[Diagnostic]:
     """Weighted sums of three values or more in [0, 1] whose weights are near 1 together. A penalty is no part of a mean."""
     for reward in facts.spec.rewards:
         weights = [_weight(facts, key) for key in facts.addends(reward.key)]
-        takes_away = facts.graph[reward.key].type.interval.low < 0
+        takes_away = facts.interval(reward.key).low < 0
         if takes_away or len(weights) < 3 or any(weight is None for weight in weights):
             continue
         total = round(sum(weight for weight in weights if weight is not None), 12)
@@ -43,7 +43,7 @@ def _weight(facts: Facts, key: int) -> float | None:
     if not is_function(node, Function.MULTIPLY):
         return None
     for weight, value in (node.inputs, node.inputs[::-1]):
-        interval = facts.graph[value].type.interval
+        interval = facts.interval(value)
         number = facts.constant(weight)
         if number is not None and number > 0 and (interval.low, interval.high) == (0, 1):
             return number

@@ -62,6 +62,16 @@ def union(*intervals: Interval) -> Interval:
     return of_values(tuple(values)) or around
 
 
+def intersection(a: Interval, b: Interval) -> Interval:
+    """What lies in both; a list of values stays one. Of intervals that do not meet, the first."""
+    (a_low, a_high), (b_low, b_high) = ends(a), ends(b)
+    low = max((a_low, b_low), key=lambda end: (end.at, end.is_open))
+    high = min((a_high, b_high), key=lambda end: (end.at, not end.is_open))
+    if a.values is not None or low.at > high.at:
+        return a
+    return between(low, high) if b.values is None else b
+
+
 def of_values(values: tuple[float, ...], limit: int = 16) -> Interval | None:
     """The interval of a few known numbers; None if they are too many or not finite."""
     unique = sorted({value + 0.0 for value in values})

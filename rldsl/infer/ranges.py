@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from rldsl.graph.model import (
     Constant,
@@ -39,16 +39,25 @@ NOT_NEGATIVE = Interval(0.0, math.inf)
 POSITIVE = Interval(0.0, math.inf, low_open=True)
 NOT_POSITIVE = Interval(-math.inf, 0.0)
 
+Places: TypeAlias = Callable[[Axis, Axis], Interval]
 
-def infer_interval(operation: Operation, inputs: Sequence[Type]) -> Interval:
-    """All values of the result lie in it (absent ones apart)."""
+
+def known_places(axis: Axis, to: Axis) -> Interval:
+    """How many places of `axis` lie in each place of `to`, by the axes alone: whatever the layout, of a run, an eval or a file."""
+    if axis.parent == to and axis.size is not None:
+        return point(float(axis.size))
+    return NOT_NEGATIVE if may_be_empty(axis, to) else Interval(1.0, math.inf)
+
+
+def infer_interval(operation: Operation, inputs: Sequence[Type], places: Places = known_places) -> Interval:
+    """All values of the result lie in it (absent ones apart), in every layout with so many places as `places` says."""
     match operation:
         case Constant(value=value):
             return constant_interval(value)
         case Elementwise(function=function):
             return elementwise_interval(function, [type_.interval for type_ in inputs])
         case Reduce(reduction=reduction, to=to, masked=masked):
-            return _reduction_interval(reduction, inputs[0], to, masked)
+            return _reduction_interval(reduction, inputs[0], places(inputs[0].axis, to), masked)
         case Spread() | Freeze() | Mirror():
             return inputs[0].interval
         case Shift():
@@ -57,14 +66,12 @@ def infer_interval(operation: Operation, inputs: Sequence[Type]) -> Interval:
             return _scan_interval(inputs[0].interval, inputs[1].interval)
         case Pick():
             return UNIT
-        case Position(axis=axis, per=per) if _fixed(axis, per) is not None:
-            return Interval(0.0, (_fixed(axis, per) or 1) - 1.0)
-        case Rank() | Position():
-            return NOT_NEGATIVE
-        case Size(axis=axis, to=to) if _fixed(axis, to) is not None:
-            return point(float(_fixed(axis, to) or 1))
+        case Position(axis=axis, per=per):
+            return Interval(0.0, places(axis, per).high - 1.0)
+        case Rank(per=per):
+            return Interval(0.0, places(inputs[0].axis, per).high - 1.0)
         case Size(axis=axis, to=to):
-            return NOT_NEGATIVE if may_be_empty(axis, to) else Interval(1.0, math.inf)
+            return places(axis, to)
         case Read(kind=kind, parameter=parameter):
             return read_interval(kind, parameter)
         case Leaf() | Foreign():
@@ -205,12 +212,13 @@ def _scan_interval(x: Interval, decay: Interval) -> Interval:
                     x.low_open and x.low == 0, x.high_open and x.high == 0)
 
 
-def _reduction_interval(reduction: Reduction, x: Type, to: Axis, masked: bool) -> Interval:
+def _reduction_interval(reduction: Reduction, x: Type, count: Interval, masked: bool) -> Interval:
+    counted = arithmetic.union(count, point(0.0)) if masked or x.optional else count
     match reduction:
+        case Reduction.SUM if math.isinf(count.high):
+            return _sum_interval(x, counted.contains(0.0))
         case Reduction.SUM:
-            may_be_of_none = masked or x.optional or may_be_empty(x.axis, to)
-            parts = _fixed(x.axis, to)
-            return _sum_interval(x, may_be_of_none) if parts is None else _sum_of_parts(x.interval, parts, may_be_of_none)
+            return arithmetic.multiply(arithmetic.hull(x.interval), arithmetic.hull(counted))
         case Reduction.MEAN | Reduction.QUANTILE:
             return arithmetic.hull(x.interval)
         case Reduction.MINIMUM | Reduction.MAXIMUM | Reduction.FIRST | Reduction.LAST:
@@ -224,8 +232,7 @@ def _reduction_interval(reduction: Reduction, x: Type, to: Axis, masked: bool) -
         case Reduction.STD_POPULATION:
             return _spread_interval(x.interval.span / 2)
         case Reduction.COUNT:
-            may_be_of_none = masked or x.optional or may_be_empty(x.axis, to)
-            return NOT_NEGATIVE if x.element is Element.BOOL or may_be_of_none else Interval(1.0, math.inf)
+            return arithmetic.hull(counted, point(0.0)) if x.element is Element.BOOL else arithmetic.hull(counted)
         case Reduction.ANY | Reduction.ALL:
             return BINARY
         case _:
@@ -235,17 +242,6 @@ def _reduction_interval(reduction: Reduction, x: Type, to: Axis, masked: bool) -
 def _spread_interval(most: float) -> Interval:
     """Of standard deviations and variances (n - 1: of two values at the ends it is greatest)."""
     return Interval(0.0, most)
-
-
-def _fixed(axis: Axis, to: Axis) -> int | None:
-    """How many places of `axis` lie in each of `to`, where that is known."""
-    return axis.size if axis.parent == to else None
-
-
-def _sum_of_parts(x: Interval, count: int, may_be_of_none: bool) -> Interval:
-    """Of exactly `count` values, or of at most so many."""
-    total = arithmetic.multiply(arithmetic.hull(x), point(float(count)))
-    return arithmetic.union(total, point(0.0)) if may_be_of_none else total
 
 
 def _sum_interval(x: Type, may_be_of_none: bool) -> Interval:
