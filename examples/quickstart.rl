@@ -4,6 +4,8 @@
 import std.surrogate (clipped)
 import std.divergence (k3)
 
+param steps: Int in [1, 100000] = 60  # of GRPO: `--set steps=5` is a short run
+
 data shown from python("tasks.sort_letters:demonstrations", count: 4096) {
   question:      Text
   demonstration: Text
@@ -51,11 +53,11 @@ train {
   reset ref to actor
   evaluate heldout
   stage grpo {
-    repeat 60 {
+    repeat steps {
       draw 32 prompts
       update actor with grpo {
         minibatch: 16 prompts
-        optimizer: adamw(lr: linear(1e-3 -> 1e-4, steps: 60))
+        optimizer: adamw(lr: linear(1e-3 -> 1e-4, steps: steps))
       }
       every 10 { evaluate heldout }
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -34,6 +35,7 @@ from rldsl.types import Stage
 
 _T = TypeVar("_T")
 
+_KINDS = (("Int", r"-?\d{1,12}"), ("Real", r"-?\d{1,12}(?:\.\d{1,12})?(?:e-?\d{1,3})?"), ("Bool", "true|false"))
 FRAMES = 20_000  # of Python, for expressions within expressions up to `MOST_NESTING`
 
 
@@ -184,12 +186,20 @@ def _check_planned(ctx: Context, env: Environment, setting: tree.PlanSetting, se
 
 def _check_overrides(ctx: Context) -> None:
     params = [name for name, (_, item) in ctx.root.bindings.items() if isinstance(item, tree.Param)]
-    for name in ctx.overrides:
+    for name, given in ctx.overrides.items():
         if name not in params:
             start = Span(ctx.root.name, 0, 0)
             ctx.report(error("RL019", f"there is no parameter `{name[:30]}`", start, "set from outside",
-                             why=f"the spec declares {listed(params)}." if params else "the spec declares no `param`.",
-                             fix=did_you_mean(name, params) or f"`param {name}: Real = …`"))
+                             why=f"`--set` sets what a spec declares as `param`: here {listed(params) if params else 'nothing'}.",
+                             fix=did_you_mean(name, params) or _declared(name, given)))
+
+
+def _declared(name: str, given: str) -> str:
+    """A parameter of the kind that is given, to be declared."""
+    value, short = given.strip(), name[:30]
+    kind = next((kind for kind, form in _KINDS if re.fullmatch(form, value)), None)
+    declaration = f"param {short}: Real = …" if kind is None else f"param {short}: {kind} = {value}"
+    return f"declare it, `{declaration}`, and write `{short}` where its value belongs"
 
 
 # ------------------------------------------------------------------ the whole

@@ -74,7 +74,7 @@ def _shown(graph: Graph, key: int) -> str:
 
 
 def _kernel_lines(spec: Spec, staged: StagedObjective) -> Iterator[str]:
-    yield "  before the first piece, over the whole update batch:"
+    yield "  computed once for each update, over its whole batch:"
     prepared = [f"    {name}" for name in _prepared_names(staged)]
     yield from prepared or ["    nothing"]
     yield "  kernels, per token of the vocabulary rows (T tokens, H hidden, V vocabulary):"

@@ -70,7 +70,7 @@ def score_file(asked: Asked) -> int:
 
 
 def _score(asked: Asked) -> int:
-    from rldsl.scores.printing import print_comparisons, print_report
+    from rldsl.scores.printing import print_answers, print_comparisons, print_report
     if asked.resume and asked.replace:
         raise ScoreError("`--resume` and `--replace` together", "one goes on with what is in the folder, the other forgets it.",
                          "`--resume` alone after an interruption", USAGE)
@@ -94,8 +94,11 @@ def _score(asked: Asked) -> int:
         print(json.dumps(report.document(), indent=2))
     else:
         console = output()
-        print_report(report, console)
-        print_comparisons(report.comparisons, console)
+        if report.is_kept and report.comparisons:
+            print_answers(report, console)
+        else:
+            print_report(report, console)
+            print_comparisons(report.comparisons, console)
     return report.exit_status
 
 

@@ -17,9 +17,7 @@ MOST_CORRELATIONS = 12
 
 def print_report(report: ScoreReport, console: Console) -> None:
     """Everything but the comparisons."""
-    groups = f" in {_counted(report.groups, 'group')}" if report.groups != report.count else ""
-    console.print(f"{report.spec} on {report.completions}: {_counted(report.count, 'completion')}{groups}, {report.seconds:.1f} s",
-                  style="bold", highlight=False)
+    _print_heading(report, f"{report.seconds:.1f} s", console)
     for note in report.notes:
         console.print(Text(f"note: {note}"))
     for entry in report.refused:
@@ -34,14 +32,33 @@ def print_report(report: ScoreReport, console: Console) -> None:
     _print_shares(report, console)
     _print_correlations(report, console)
     _print_signals(report, console)
-    if report.stopped:
-        said = f"{_counted(report.stopped, 'completion')} without a value where the spec says `else stop`"
-        console.print(Text(said), style="red")
+    _print_stopped(report, console)
     console.print(Text(f"written to {report.folder}"))
     if report.failures:
         count = sum(entry.count for entry in report.failures)
         console.print(Text(f"{_counted(count, 'answer')} failed: `--replace` asks for those again; what judges answered is kept"),
                       soft_wrap=True)
+
+
+def print_answers(report: ScoreReport, console: Console) -> None:
+    """The comparisons, of values that were scored and reported before."""
+    _print_heading(report, "scored before", console)
+    print_comparisons(report.comparisons, console)
+    console.print()
+    _print_stopped(report, console)
+    console.print(Text(f"all values: {report.folder}/report.html, or the same command without a question"), soft_wrap=True)
+
+
+def _print_heading(report: ScoreReport, when: str, console: Console) -> None:
+    groups = f" in {_counted(report.groups, 'group')}" if report.groups != report.count else ""
+    console.print(f"{report.spec} on {report.completions}: {_counted(report.count, 'completion')}{groups}, {when}",
+                  style="bold", highlight=False)
+
+
+def _print_stopped(report: ScoreReport, console: Console) -> None:
+    if report.stopped:
+        said = f"{_counted(report.stopped, 'completion')} without a value where the spec says `else stop`"
+        console.print(Text(said), style="red")
 
 
 def _print_nodes(nodes: Sequence[NodeReport], title: str, console: Console) -> None:

@@ -86,7 +86,8 @@ class Signal:
 class ScoreReport:
     """What a scoring found. `spec` and `completions` name the files, `folder` where everything was written. `stopped` counts
     completions without a value that the spec's `else stop` would have stopped a run for. `notes` are sentences about how the
-    file was read. `kept` and `names` reach every text and value, for a page that shows samples beside their scores."""
+    file was read. `kept` and `names` reach every text and value, for a page that shows samples beside their scores. `is_kept`: all
+    of it was there before."""
 
     spec: str
     completions: str
@@ -106,6 +107,7 @@ class ScoreReport:
     plan: Plan
     comparisons: tuple[Comparison, ...] = ()
     failures: tuple[Failed, ...] = ()
+    is_kept: bool = False
 
     @property
     def exit_status(self) -> int:

@@ -76,7 +76,7 @@ def score_spec(request: Request) -> ScoreReport:
             write_page(report)
             folder.finish({**report.document(), "took": took, "failed": failed})
             return report
-    return read_report(request.out, plan, names)
+    return replace(read_report(request.out, plan, names), is_kept=True)
 
 
 def estimate_spec(request: Request) -> tuple[int, Estimate]:

@@ -33,6 +33,7 @@ _UNITS = frozenset({"batch", "batches", *(word + end for end in ("", "s") for wo
     "prompt", "sample", "turn", "step", "token", "update", "row", "epoch", "iteration", "device", "node"))})
 _SHOWN = 24  # characters of the user's text that fit into a title
 _LONG = 80
+_PLAIN = re.compile(r"\s*=?\s*(\"[^\"\n]*\"|[-\w.+]+)(?=\s*(?:[,)}\n]|$))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ def _full(pattern: str, text: str) -> bool:
 
 def _filled(mistake: Mistake, place: _Place) -> Diagnostic:
     words = {"$found": _short(place.found.text), "$before": _short(place.before.text) if place.before else "",
-             "$item": place.item or "let", "$name": _short(place.name) or "name"}
+             "$item": place.item or "let", "$name": _short(place.name) or "name", "$value": _value_after(place)}
 
     def filled(text: str) -> str:
         return re.sub(r"\$[a-z]+", lambda match: words[match[0]], text)
@@ -173,6 +174,12 @@ def _filled(mistake: Mistake, place: _Place) -> Diagnostic:
     why = filled(mistake.why) or (_form(place) if mistake.code == FORM else WHYS[mistake.code])
     return error(mistake.code, filled(mistake.title), place.span, filled(mistake.label), why=why,
                  fix=filled(mistake.fix), edit=edit)
+
+
+def _value_after(place: _Place) -> str:
+    """The number, name or text that follows, behind a `=` or not, if nothing else stands there; else `…`."""
+    found = _PLAIN.match(place.source.text, place.found.end, place.found.end + _LONG)
+    return _short(found[1]) if found is not None else "…"
 
 
 def _form(place: _Place) -> str:

@@ -1,8 +1,8 @@
 """The mistakes of form that are known by name, as records: how each is recognised and what to say. Holds no logic.
 
 Each has an example in `grammar/mistakes/NAME.rl` with its message in `NAME.out`; a test compares them. The first record that
-fits is used, so particular ones stand before general ones. `$found`, `$before`, `$item` and `$name` stand for the user's
-words: the text at fault, the one before it, the declaration's keyword and the word after that.
+fits is used, so particular ones stand before general ones. `$found`, `$before`, `$item`, `$name` and `$value` stand for the
+user's words: the text at fault, the one before it, the declaration's keyword, the word after that, what follows the fault.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class Mistake:
 
 
 _WORD = r"[A-Za-z_]\w*"
+_NAMED = "`=` gives a name its value; settings and arguments are `name: value`."
 _OPERAND = rf"{_WORD}|\d[\w.]*|\"[^\"]*\"|\[|\("
 
 _TEXTS = (
@@ -249,11 +250,11 @@ _FORMS = (
     Mistake("settings-without-braces", FORM, "settings are written in `{` and `}`", "a setting outside braces",
             "`{ $found: … }` after what it sets", fits="{", then=r"\s*:"),
     Mistake("setting-with-equals", FORM, "a setting is written with `:`", "write `$found:`",
-            "`$found: …`", found=_WORD, then=r"\s*=(?!=)", inside="{", fits="KEY"),
+            "`$found: $value`", _NAMED, found=_WORD, then=r"\s*=(?!=)", inside="{", fits="KEY"),
     Mistake("setting-without-colon", FORM, "a `:` is missing after `$found`", "write `$found:`",
             "`$found: …`", found=_WORD, then=rf"[ \t]*(?:{_OPERAND}|-)", inside="{", fits="KEY"),
     Mistake("argument-with-equals", FORM, "a named argument is written with `:`", "write `:`",
-            "`$before: …`", found="=", inside="call", before=_WORD, instead=":"),
+            "`$before: $value`", _NAMED, found="=", inside="call", before=_WORD, instead=":"),
     Mistake("single-equals", OPERATOR, "equality is written `==`", "write `==`", "`a == b`", found="=", fits="==",
             instead="=="),
     Mistake("missing-comma", BRACKET, "a comma is missing before this", "another value begins here",

@@ -100,6 +100,16 @@ def test_a_setting_that_does_not_fit_is_a_finding(rldsl: Command, project: Path,
     assert "error[RL019]" in found.out and said in found.out
 
 
+@pytest.mark.parametrize(("given", "declaration"), [
+    ("3", "Int = 3"), ("-2.5", "Real = -2.5"), ("1e-3", "Real = 1e-3"), ("true", "Bool = true"), ("soft", "Real = …"),
+    ("9" * 40, "Real = …")])
+def test_a_parameter_that_is_not_declared_is_shown_as_it_would_be(rldsl: Command, project: Path, given: str,
+                                                                  declaration: str) -> None:
+    said = " ".join(rldsl("check", "mine.rl", "--set", f"gamma={given}").out.split())
+    assert f"declare it, `param gamma: {declaration}`, and write `gamma` where its value belongs" in said
+    assert "`--set` sets what a spec declares as `param`: here `beta`" in said
+
+
 # ------------------------------------------------------------------ fmt
 def test_a_spec_is_formatted_in_place_once(rldsl: Command, project: Path) -> None:
     (project / "loose.rl").write_text("let   x=1\n", encoding="utf-8")
@@ -143,7 +153,9 @@ def test_an_unknown_code_is_a_mistake_of_the_command(rldsl: Command) -> None:
 
 
 def test_a_spec_is_explained_in_every_form(rldsl: Command, project: Path) -> None:
-    assert "coupling level: token" in rldsl("explain", "mine.rl").out
+    said = rldsl("explain", "mine.rl").out
+    assert "coupling level: token" in said
+    assert "computed once for each update, over its whole batch:" in said
     assert rldsl("explain", "mine.rl", "--latex").out.startswith("\\begin{align*}")
     assert rldsl("explain", "mine.rl", "--dot").out.startswith("digraph")
     assert rldsl("explain", "mine.rl", "--svg").out.startswith("<svg")

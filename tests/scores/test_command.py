@@ -53,7 +53,16 @@ def test_a_what_if_asks_the_folder_and_nobody_else(rldsl: Command, project: Path
     assert found.status == 0
     assert "mean 0.225 → 0.3" in found.out
     assert "coefficient of `right` in `total`: 0.75 → 0" in found.out
+    lines = found.out.splitlines()
+    assert lines[0] == "mine.rl on rows.jsonl: 5 completions in 2 groups, scored before"
+    assert lines[-1] == "all values: scores/mine-rows/report.html, or the same command without a question"
+    assert not {"values", "what it took", "what decides a reward", "correlations"} & {line.strip() for line in lines}
     assert {name: Path("scores/mine-rows", name).stat().st_mtime_ns for name in kept} == before
+
+
+def test_a_what_if_of_what_was_not_scored_yet_prints_the_scores_first(rldsl: Command, project: Path) -> None:
+    lines = [line.strip() for line in rldsl("score", "mine.rl", "rows.jsonl", "--what-if", "weight = 0").out.splitlines()]
+    assert lines.index("values") < lines.index("written to scores/mine-rows") < lines.index("what if weight = 0: total")
 
 
 def test_a_what_if_over_a_whole_folder_imports_no_torch(rldsl: Command, project: Path) -> None:

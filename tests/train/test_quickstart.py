@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from rldsl.compiler import check_source
+from rldsl.graph.steps import Repeat, StageStep
 from rldsl.loading import project_loader
 from rldsl.source import Source
 from rldsl.train.outcome import Ending
@@ -53,6 +54,15 @@ def test_held_out_questions_are_in_no_other_data(task: ModuleType) -> None:
 
 def test_the_same_seed_gives_the_same_rows(task: ModuleType) -> None:
     assert list(task.problems(50, 4, seed=1)) == list(task.problems(50, 4, seed=1)) != list(task.problems(50, 4, seed=2))
+
+
+def test_it_can_be_shortened_from_outside() -> None:
+    """`--set steps=3`, the first thing that many try."""
+    path = EXAMPLES / "quickstart.rl"
+    checked = check_source(Source(path.name, path.read_text()), project_loader(EXAMPLES), {"steps": "3"})
+    assert checked.errors == () and checked.spec is not None
+    stages = {step.name: step.body for step in checked.spec.train if isinstance(step, StageStep)}
+    assert [step.count for step in stages["grpo"] if isinstance(step, Repeat)] == [3]
 
 
 @pytest.mark.slow
