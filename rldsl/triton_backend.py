@@ -192,8 +192,10 @@ class TritonBackend:
 
     def _budget(self, rows: Mapping[GroupKey, Rows]) -> Budget:
         """Of a chunk, which holds rows of all groups."""
-        found = [self.choice(number, rows[group.rows]).chunk_bytes for number, group in enumerate(self.staged.groups)]
-        return Budget(max((size for size in found if size is not None), default=CHUNK_BYTES), self.options.least_rows)
+        found = [self.choice(number, rows[group.rows]) for number, group in enumerate(self.staged.groups)]
+        sizes = [choice.chunk_bytes for choice in found if choice.chunk_bytes is not None]
+        blocks = [choice.block_rows for choice in found if choice.block_rows is not None]
+        return Budget(max(sizes, default=CHUNK_BYTES), self.options.least_rows, max(blocks, default=None))
 
     def _groups(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], sources: Sequence[DeviceSource],
                 axis: str) -> list[DeviceGroup]:

@@ -15,22 +15,24 @@ from rldsl.graph.staged import StagedObjective
 from rldsl.kernels.device.chunks import Tile
 from rldsl.kernels.device.shards import Partners
 from rldsl.kernels.rows import Rows
+from rldsl.plan.chunks import TYPICAL_TOKENS
 from rldsl.plan.machines import Machine, machine_for, machine_named
 from rldsl.plan.search import Situation, kept_tile
 from rldsl.plan.work import GroupPlan, Sizes, plan_group
 from rldsl.triton_module import TritonOptions
 
-TYPICAL_TOKENS = 8192
 NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The tile of the row kernels of a group, and how many bytes of buffers a chunk of its rows takes (None: logits are given)."""
+    """The tile of the row kernels of a group, and how many bytes of buffers a chunk of its rows takes (None: logits are given),
+    with the logits of `block_rows` rows at a time, where nothing couples tokens (None: of all)."""
 
     tile: Tile
     chunk_bytes: int | None
     why: tuple[str, ...]
+    block_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Question:
     logits: torch.dtype
     gradient: torch.dtype
     frozen: bool
+    sharded: bool = False
 
     @staticmethod
     def of(group: int, rows: Rows, exact: bool) -> Question:
@@ -53,20 +56,22 @@ class Question:
             return Question(group, held, None, rows.given.dtype, rows.given.dtype, False)
         gradient = torch.float32 if rows.weight.dtype is torch.float16 else rows.weight.dtype
         logits = torch.float32 if exact else rows.weight.dtype
-        return Question(group, held, rows.hidden.shape[1], logits, gradient, not rows.weight.requires_grad)
+        return Question(group, held, rows.hidden.shape[1], logits, gradient, not rows.weight.requires_grad, partners is not None)
 
 
 def choose(staged: StagedObjective, digest: str, question: Question, device: torch.device, options: TritonOptions) -> Choice:
     """For one group. `digest` is that of the text of the emitted module."""
     if device.type != "cuda":
-        return Choice(options.tile or plain_tile(question.vocabulary), options.chunk_bytes, ("interpreted",))
-    plan = _planned(staged, question, machine_of(device))
-    size = options.chunk_bytes if options.chunk_bytes is not None or plan.chunk is None else plan.chunk.size
-    why = () if plan.chunk is None or options.chunk_bytes is not None else plan.chunk.why
+        return Choice(options.tile or plain_tile(question.vocabulary), options.chunk_bytes, ("interpreted",), options.block_rows)
+    plan = _planned(staged, question, machine_of(device), options)
+    chunk = plan.chunk
+    size = options.chunk_bytes if options.chunk_bytes is not None or chunk is None else chunk.size
+    block = options.block_rows if options.block_rows is not None or chunk is None else chunk.block
+    why = () if chunk is None else chunk.why
     if options.tile is not None:
-        return Choice(options.tile, size, ("the tile is given", *why))
+        return Choice(options.tile, size, ("the tile is given", *why), block)
     tile = kept_tile(situation_of(digest, question, device)) or plan.tile
-    return Choice(tile.shape, size, (*tile.why, *why))
+    return Choice(tile.shape, size, (*tile.why, *why), block)
 
 
 def situation_of(digest: str, question: Question, device: torch.device) -> Situation:
@@ -84,10 +89,15 @@ def machine_of(device: torch.device) -> Machine:
     return machine_for("sm_80" if major < 9 else "sm_90" if major < 10 else "sm_100")
 
 
-def _planned(staged: StagedObjective, question: Question, machine: Machine) -> GroupPlan:
+def sizes_of(question: Question) -> Sizes:
+    """What is predicted for it."""
     width = question.logits.itemsize if question.hidden is None else question.gradient.itemsize
-    sizes = Sizes(TYPICAL_TOKENS, question.vocabulary, question.hidden, width, question.frozen)
-    return plan_group(staged, staged.groups[question.group], sizes, machine)
+    return Sizes(TYPICAL_TOKENS, question.vocabulary, question.hidden, width, question.frozen, question.logits.itemsize,
+                 question.sharded)
+
+
+def _planned(staged: StagedObjective, question: Question, machine: Machine, options: TritonOptions) -> GroupPlan:
+    return plan_group(staged, staged.groups[question.group], sizes_of(question), machine, budget=options.chunk_bytes)
 
 
 def plain_tile(vocabulary: int) -> Tile:

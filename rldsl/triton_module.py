@@ -56,7 +56,7 @@ def load_objective(staged: StagedObjective, *, fast: bool = False) -> TritonModu
 @dataclass(frozen=True, slots=True)
 class TritonOptions:
     """Where the kernels run, and in which sizes. `chunk_bytes` of buffers hold a chunk of logits (None: by a model of the device),
-    of `least_rows` at least.
+    of `least_rows` at least; where tokens are not coupled, the logits of `block_rows` rows at a time (None: by that model).
     `logits`: those of hidden states are float32, or in the dtype of the projection, turned into their gradient in place: a third
     less memory, and log-probabilities that are rounded to it. `tile` (block, warps, stages) of row kernels; None: as
     measured, else by a model of the device. `device`: None is the current CUDA device, or the CPU under the interpreter. `fast`:
@@ -64,6 +64,7 @@ class TritonOptions:
 
     chunk_bytes: int | None = None
     least_rows: int = LEAST_ROWS
+    block_rows: int | None = None
     logits: Literal["float32", "weight"] = "float32"
     tile: Tile | None = None
     device: torch.device | None = None

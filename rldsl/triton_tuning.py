@@ -14,12 +14,13 @@ import torch
 
 from rldsl.batch import GroupKey
 from rldsl.kernels.rows import Rows
+from rldsl.plan.chunks import TYPICAL_TOKENS
 from rldsl.plan.search import Measured, search
 from rldsl.plan.tiles import PIPELINED, Tile, ranked
-from rldsl.plan.work import Sizes, row_work
+from rldsl.plan.work import planned_work
 from rldsl.program import CompiledObjective
 from rldsl.triton_backend import TritonBackend
-from rldsl.triton_choice import TYPICAL_TOKENS, Question, machine_of, situation_of
+from rldsl.triton_choice import Question, machine_of, situation_of, sizes_of
 
 TRIED = 6
 TRIED_AHEAD = 2  # of these, with loads ahead in shared memory too: no model says which is faster
@@ -45,9 +46,7 @@ def tune(objective: CompiledObjective, rows: Mapping[GroupKey, Rows], *, tokens:
 
 def _candidates(backend: TritonBackend, question: Question) -> list[Tile]:
     machine = machine_of(backend.device)
-    width = question.logits.itemsize if question.hidden is None else question.gradient.itemsize
-    sizes = Sizes(TYPICAL_TOKENS, question.vocabulary, question.hidden, width)
-    work = row_work(backend.staged, backend.staged.groups[question.group], sizes)
+    work, _ = planned_work(backend.staged, backend.staged.groups[question.group], sizes_of(question), machine)
     best = [tile for _, tile in ranked(work, machine, TYPICAL_TOKENS)[:TRIED]]
     return [*best, *(replace(tile, stages=PIPELINED) for tile in best[:TRIED_AHEAD])]
 

@@ -16,7 +16,8 @@ from benchmarks.gpu.situation import Situation
 from rldsl.emit.parameters import FUNCTIONS, Parameter, live_reads
 from rldsl.emit.triton.combine import combine_function
 from rldsl.graph.staged import StagedObjective
-from rldsl.plan.work import LAUNCH, NUMBER
+from rldsl.plan.machines import LAUNCH
+from rldsl.plan.work import NUMBER
 from rldsl.triton_backend import TritonBackend
 
 GROUP = 8

@@ -25,7 +25,7 @@ def machine_of(name: str) -> Machine:
     return found
 
 
-def _plans(name: str, sizes: Sizes, machine: Machine) -> list[tuple[GroupPlan, Sizes]]:
+def plans_of(name: str, sizes: Sizes, machine: Machine) -> list[tuple[GroupPlan, Sizes]]:
     """Of all groups, which have the tokens between them."""
     groups: tuple[HeadGroup, ...] = staged(name).groups
     share = replace(sizes, tokens=sizes.tokens // len(groups))
@@ -34,7 +34,7 @@ def _plans(name: str, sizes: Sizes, machine: Machine) -> list[tuple[GroupPlan, S
 
 def predicted_ms(name: str, sizes: Sizes, machine: Machine) -> float:
     """Of all steps, from the model's own table of machines: nothing of this run."""
-    return 1e3 * sum(plan.seconds for plan, _ in _plans(name, sizes, machine))
+    return 1e3 * sum(plan.seconds for plan, _ in plans_of(name, sizes, machine))
 
 
 def limit_ms(name: str, sizes: Sizes, machine: Machine, ceilings: Ceilings | None) -> float | None:
@@ -42,14 +42,9 @@ def limit_ms(name: str, sizes: Sizes, machine: Machine, ceilings: Ceilings | Non
     if ceilings is None:
         return None
     real = replace(machine, copy=ceilings.copy, gemm=ceilings.gemm)
-    return 1e3 * sum(limit_seconds(plan, share, real) for plan, share in _plans(name, sizes, real))
+    return 1e3 * sum(limit_seconds(plan, share, real) for plan, share in plans_of(name, sizes, real))
 
 
 def model_tile(name: str, sizes: Sizes, machine: Machine) -> tuple[int, int, int]:
     """Of the row kernels of the first group."""
-    return _plans(name, sizes, machine)[0][0].tile.shape
-
-
-def chunk_bytes(name: str, sizes: Sizes, machine: Machine) -> float:
-    """Of the chunk that the model chooses."""
-    return float(max(plan.chunk.size for plan, _ in _plans(name, sizes, machine) if plan.chunk is not None))
+    return plans_of(name, sizes, machine)[0][0].tile.shape

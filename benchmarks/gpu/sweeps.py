@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import torch
@@ -18,10 +19,12 @@ from benchmarks.gpu.problems import SPREAD, make_problem
 from benchmarks.gpu.situation import Situation
 from benchmarks.gpu.specs import objective, staged
 from benchmarks.gpu.vocabulary import Projected
+from rldsl.plan.chunks import Buffers
 from rldsl.plan.tiles import PIPELINED, Tile, candidates, row_time
 from rldsl.plan.work import Sizes, row_work
 
-LOGIT_BYTES = 6    # of a chunk: float32, and the gradient in bf16
+BUFFERS = Buffers(is_passing=True)  # of a chunk: logits in float32, of a block at a time, and gradients in bf16
+BLOCKS = (1, 4)    # parts of a chunk whose logits are there at a time
 IDLE = (0.0, 0.5, 0.9)
 CHUNK = 2048       # rows of the chunk whose tiles are tried
 SAME = 1e-2        # relative difference of gradients that another tile may make
@@ -53,12 +56,14 @@ def _shown(value: float | None) -> str:
 def _chunks(situation: Situation, numbers: dict[str, Any]) -> Iterator[str]:
     given = Projected(situation, 0)
     problem = given.problem()
-    for rows in situation.shapes.chunks:
-        own = ours.from_hidden(objective("token", chunk_bytes=rows * LOGIT_BYTES * given.sizes.vocabulary, least_rows=1), "token",
-                               problem, given.hidden, given.weight)
+    for rows, parts in product(situation.shapes.chunks, BLOCKS):
+        block = max(1, rows // parts)
+        options = {"chunk_bytes": BUFFERS.size(rows, block, len(given.weight)), "least_rows": 1, "block_rows": block}
+        own = ours.from_hidden(objective("token", **options), "token", problem, given.hidden, given.weight)
         time, peak = _timed(situation, own), situation.clock.peak(own, own.release)
-        numbers[f"chunk of {rows} rows"] = {"ms": time, "peak bytes": peak}
-        yield f"chunk of {rows} rows: {_shown(time)}" + ("" if peak is None else f", peak {peak / 1e9:.2f} GB")
+        label = f"chunk of {rows} rows, logits of {block} at a time"
+        numbers[label] = {"ms": time, "peak bytes": peak}
+        yield f"{label}: {_shown(time)}" + ("" if peak is None else f", peak {peak / 1e9:.2f} GB")
 
 
 def _idle(situation: Situation, numbers: dict[str, Any]) -> Iterator[str]:

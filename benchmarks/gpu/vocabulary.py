@@ -12,9 +12,10 @@ from benchmarks.gpu import ours, peers
 from benchmarks.gpu.contest import Answer, Contest, Peer, Variant, WrongAnswer
 from benchmarks.gpu.eager import loss_of_logits
 from benchmarks.gpu.figures import Figure, Found, PeerFigure, detail_lines
+from benchmarks.gpu.memory import counted
 from benchmarks.gpu.ours import Ours
 from benchmarks.gpu.peers import differentiated
-from benchmarks.gpu.predicted import chunk_bytes, limit_ms, model_tile, predicted_ms
+from benchmarks.gpu.predicted import limit_ms, model_tile, predicted_ms
 from benchmarks.gpu.problems import SPREAD, Problem, make_problem
 from benchmarks.gpu.situation import Situation
 from benchmarks.gpu.specs import objective
@@ -139,7 +140,8 @@ def _hidden(situation: Situation, size: int, label: str) -> Found:
 
 
 def _memory(situation: Situation, key: str, contest: Contest, given: Projected) -> Figure:
-    """In MB, beyond the gradients by hidden states and weight. In ours the latter is float32, in others bf16."""
+    """In MB, beyond the gradients by hidden states and weight (`benchmarks.gpu.memory`). In ours the latter is summed in float32,
+    in others it is bf16."""
     megabyte = 1e6
     by_hidden = given.hidden.nbytes
 
@@ -149,8 +151,9 @@ def _memory(situation: Situation, key: str, contest: Contest, given: Projected) 
     peaks = contest.peaks()
     beside = tuple(PeerFigure(name, contest.chosen[name].settings, beyond(peak, given.weight.element_size()))
                    for name, peak in peaks.items() if name != "ours")
-    chunk = chunk_bytes("token", given.sizes, situation.machine) / megabyte
-    return Figure(key, beyond(peaks["ours"], 4), predicted=chunk, peers=beside, rehearsed=situation.place.rehearses)
+    model = counted("token", given.sizes, situation.machine)
+    return Figure(key, beyond(peaks["ours"], 4), predicted=model.ours / megabyte, settings=str(model), peers=beside,
+                  rehearsed=situation.place.rehearses)
 
 
 def sequence(situation: Situation) -> Found:

@@ -15,7 +15,7 @@ from rldsl.emit.triton.signatures import KernelSignature
 from rldsl.graph.staged import StagedObjective
 from rldsl.plan.machines import Machine
 from rldsl.plan.tiles import FIXED, LANE, RowWork, Tile, ranked
-from rldsl.plan.work import row_work
+from rldsl.plan.work import planned_work
 
 TRIED = 4  # tiles at most, where those before spill
 
@@ -89,7 +89,7 @@ def _trials(job: Job, asked: Asked) -> Iterator[_Trial]:
     rows = [kernel for kernel in job.source.kernels if kernel.tiled]
     for number, group in enumerate(job.staged.groups):
         kernels = tuple(kernel for kernel in rows if kernel.name.endswith((f"rows{number}", f"parts{number}")))
-        work = row_work(job.staged, group, asked.sizes)
+        work, _ = planned_work(job.staged, group, asked.sizes, job.machine)
         tiles = [tile for _, tile in ranked(work, job.machine, asked.sizes.tokens)]
         yield _Trial(job, number, kernels, tuple(tiles[:TRIED]))
     yield _Trial(job, None, tuple(kernel for kernel in job.source.kernels if not kernel.tiled), (None,))

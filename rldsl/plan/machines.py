@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LAUNCH = 4e-6               # seconds that a device waits between kernels
 COPY_SHARE = 4.3 / 4.8     # of the datasheet's bandwidth that a copy reached on an H200 (read and written bytes)
 GEMM_SHARE = 790 / 989     # of the datasheet's dense bf16 rate that a large GEMM on random data reached there
 SEEN = f"datasheet; copies and GEMMs at the shares that an H200 reached ({COPY_SHARE:.2f} and {GEMM_SHARE:.2f})"

@@ -27,7 +27,8 @@ def choice_lines(plan: GroupPlan) -> Iterator[str]:
     yield f"tile: {block:,} columns, {warps} warps, {stages} stage{'s' if stages > 1 else ''}"
     yield from (f"  {reason}" for reason in plan.tile.why)
     if plan.chunk is not None:
-        yield f"chunk: {plan.chunk.rows:,} rows, {plan.chunk.size / 1e9:.2f} GB"
+        passing = "" if plan.chunk.block == plan.chunk.rows else f", logits of {plan.chunk.block:,} at a time"
+        yield f"chunk: {plan.chunk.rows:,} rows{passing}, {plan.chunk.size / 1e9:.2f} GB"
         yield from (f"  {reason}" for reason in plan.chunk.why)
 
 

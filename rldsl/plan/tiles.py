@@ -27,7 +27,7 @@ class RowWork:
     """What the row kernels of a group do: `width` bytes a logit, `others` rows of other policies beside each, whether they read
     statistics, whether they write gradients, in bytes a logit (0: not at all), and whether in another launch (`apart`).
     `reading` and `writing` are instructions of single threads for each column, `registers` those of a thread with `LANE`
-    columns at a time."""
+    columns at a time. `launched` rows are launched at once (0: all of them)."""
 
     vocabulary: int
     width: int
@@ -38,6 +38,7 @@ class RowWork:
     reading: float = 11.0
     writing: float = 13.0
     registers: int = 64
+    launched: int = 0
 
     @property
     def is_fused(self) -> bool:
@@ -116,7 +117,8 @@ def row_time(work: RowWork, tile: Tile, machine: Machine, rows: int) -> RowTime:
         first, second = (row_time(part, tile, machine, rows) for part in (replace(work, written=0), replace(work, reads=False)))
         return RowTime(first.memory + second.memory, first.issue + second.issue, first.latency + second.latency, first.again,
                        first.resident)
-    resident = max(1, min(THREADS // (tile.warps * 32), REGISTERS // (work.registers_of(tile) * tile.warps * 32), 32))
+    most = -(-work.launched // machine.processors)  # rows of one processor in a launch
+    resident = max(1, min(THREADS // (tile.warps * 32), REGISTERS // (work.registers_of(tile) * tile.warps * 32), 32, most or 32))
     again = _again(work, machine, resident) if work.sweeps > 1 else 0.0
     passes = 1.0 + (work.sweeps - 1) * again
     logits = float(rows) * work.vocabulary
@@ -125,8 +127,9 @@ def row_time(work: RowWork, tile: Tile, machine: Machine, rows: int) -> RowTime:
     issue = work.instructions * work.vocabulary / 128
     waiting = turns * LOAD / AHEAD * (1 + work.others) + MEET + issue
     rounds = rows / machine.processors
-    return RowTime(bytes_moved / machine.copy, logits * work.instructions / machine.lanes,
-                   rounds * waiting / resident / machine.clock, again, resident)
+    uneven = most * machine.processors / work.launched if work.launched else 1.0  # some processors have a row less
+    return RowTime(uneven * bytes_moved / machine.copy, uneven * logits * work.instructions / machine.lanes,
+                   uneven * rounds * waiting / resident / machine.clock, again, resident)
 
 
 def _again(work: RowWork, machine: Machine, resident: int) -> float:

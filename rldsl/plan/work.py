@@ -8,25 +8,27 @@ from dataclasses import dataclass, replace
 from rldsl.graph.divergences import DIVERGENCES
 from rldsl.graph.model import ReadKind
 from rldsl.graph.staged import HeadGroup, StagedObjective
-from rldsl.plan.chunks import Chunk, chunk_for, gemm_seconds
-from rldsl.plan.machines import Machine
+from rldsl.plan.chunks import Buffers, Chunk, Products, chunk_for, parts_of
+from rldsl.plan.machines import LAUNCH, Machine
 from rldsl.plan.tiles import RowTime, RowWork, Tile, explained, row_time, tile_for
 from rldsl.types import Level
 
-LAUNCH = 4e-6   # seconds that the device waits between kernels
 NUMBER = 8      # bytes of a combined value
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """What an objective is predicted for. `hidden` None: logits are given, `width` bytes each. From hidden states logits are
-    computed in fp32 and their gradient in the weight's dtype, of `width` bytes. `frozen`: the projection has no gradient."""
+    computed in `logits` bytes (fp32), and their gradient has `width`. `frozen`: the projection has no gradient. `sharded`: other
+    processes hold the rest of the vocabulary."""
 
     tokens: int = 8192
     vocabulary: int = 151_936
     hidden: int | None = None
     width: int = 2
     frozen: bool = False
+    logits: int = 4
+    sharded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,10 @@ class GroupPlan:
 
 
 def plan_group(staged: StagedObjective, group: HeadGroup, sizes: Sizes, machine: Machine, *, rates: RowWork | None = None,
-               tile: Tile | None = None) -> GroupPlan:
+               tile: Tile | None = None, budget: int | None = None) -> GroupPlan:
     """Tile, chunk and steps of one group. `rates` are instructions and registers of the compiled kernels, if there are any;
-    `tile` one that is decided already."""
-    work = row_work(staged, group, sizes, rates)
+    `tile` one that is decided already, `budget` the bytes of a chunk."""
+    work, chunk = planned_work(staged, group, sizes, machine, rates=rates, budget=budget)
     tile = tile_for(work, machine, sizes.tokens) if tile is None else explained(work, tile, machine, sizes.tokens)
     time = row_time(work, tile, machine, sizes.tokens)
     again = work.sweeps - (2 if work.apart and work.written else 1)
@@ -72,11 +74,28 @@ def plan_group(staged: StagedObjective, group: HeadGroup, sizes: Sizes, machine:
     moved = float(sizes.tokens) * sizes.vocabulary * (work.width * (1 + work.others) * passes + work.written)
     rows = Step(_row_name(staged, work), 0.0, moved, time.seconds)
     combine = _combine(staged, group, sizes, machine)
-    if sizes.hidden is None:
+    if chunk is None:
         return GroupPlan(group, tile, None, time, (rows, combine))
-    chunk = chunk_for(sizes.vocabulary, sizes.hidden, machine, frozen=sizes.frozen,
-                      logit=work.width * (1 + work.others) + work.written)
     return GroupPlan(group, tile, chunk, time, (*_products(staged, sizes, machine, chunk, work), rows, combine))
+
+
+def planned_work(staged: StagedObjective, group: HeadGroup, sizes: Sizes, machine: Machine, *, rates: RowWork | None = None,
+                 budget: int | None = None) -> tuple[RowWork, Chunk | None]:
+    """What the row kernels of a group do, a chunk or a block of it in each launch, and that chunk."""
+    work = row_work(staged, group, sizes, rates)
+    if sizes.hidden is None:
+        return work, None
+    products = Products(sizes.vocabulary, sizes.hidden, machine, sizes.frozen)
+    chunk = chunk_for(products, buffers_of(staged, work, sizes), budget=budget)
+    return replace(work, launched=min(chunk.block, sizes.tokens)), chunk
+
+
+def buffers_of(staged: StagedObjective, work: RowWork, sizes: Sizes) -> Buffers:
+    """What a chunk keeps of each logit. A gradient of the logits' own size lies over them; one kernel reads and writes a row where
+    nothing couples tokens: then another buffer takes the gradients, and logits are needed for a few rows at a time."""
+    apart = work.written if work.written != work.width else 0
+    is_passing = apart > 0 and staged.coupling is Level.TOKEN and not sizes.sharded
+    return Buffers(work.width * (1 + work.others), apart, is_passing, work.others)
 
 
 def row_work(staged: StagedObjective, group: HeadGroup, sizes: Sizes, rates: RowWork | None = None) -> RowWork:
@@ -87,7 +106,7 @@ def row_work(staged: StagedObjective, group: HeadGroup, sizes: Sizes, rates: Row
     work = _estimated([read.read.kind for read in group.reads], others)
     if rates is not None:
         work = replace(work, reading=rates.reading, writing=rates.writing, registers=rates.registers)
-    return replace(work, vocabulary=sizes.vocabulary, width=sizes.width if sizes.hidden is None else 4, written=written,
+    return replace(work, vocabulary=sizes.vocabulary, width=sizes.width if sizes.hidden is None else sizes.logits, written=written,
                    apart=staged.coupling is not Level.TOKEN)
 
 
@@ -133,19 +152,18 @@ def _products(staged: StagedObjective, sizes: Sizes, machine: Machine, chunk: Ch
     assert sizes.hidden is not None
     others, gradient = work.others, work.written > 0
     once = 2.0 * sizes.tokens * sizes.hidden * sizes.vocabulary
-    rows = min(chunk.rows, max(1, sizes.tokens))
-    chunks = sizes.tokens / rows
+    products = Products(sizes.vocabulary, sizes.hidden, machine, sizes.frozen)
+    chunks = parts_of(sizes.tokens, chunk.rows)
+    rows = parts_of(sizes.tokens, max(1, chunks))
     again = staged.coupling is Level.BATCH and gradient
-    forward = chunks * gemm_seconds(rows, sizes.vocabulary, sizes.hidden, machine)
+    forward = chunks * products.logits(rows, min(rows, chunk.block)) if rows else 0.0
     found = [Step("logits", once, 0.0, forward)]
     if others:
         found.append(Step("logits of other policies", once * others, 0.0, forward * others))
     if again:
         found.append(Step("logits once more", once * (1 + others), 0.0, forward * (1 + others)))
     if gradient:
-        found.append(Step("dhidden", once, 0.0, chunks * gemm_seconds(rows, sizes.hidden, sizes.vocabulary, machine)))
+        found.append(Step("dhidden", once, 0.0, chunks * products.by_hidden(rows)))
     if gradient and not sizes.frozen:
-        summed = 8.0 * sizes.vocabulary * sizes.hidden
-        found.append(Step("dW", once, summed * chunks,
-                          chunks * gemm_seconds(sizes.vocabulary, sizes.hidden, rows, machine, summed)))
+        found.append(Step("dW", once, products.summed * chunks, chunks * products.by_weight(rows)))
     return tuple(found)

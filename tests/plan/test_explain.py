@@ -16,8 +16,8 @@ def test_what_is_chosen_for_a_gpu_is_said_with_its_reasons(rldsl: Command, proje
     start = next(place for place, line in enumerate(lines) if line.startswith("on H200 (sm_90)"))
     said = [line.strip() for line in lines[start:]]
     assert "copies 4.30 TB/s, bf16 products 790 TFLOP/s" in said[0]
-    assert "chunk: 2,048 rows, 1.58 GB" in said
-    assert "tile: 2,048 columns, 4 warps, 1 stage" in said
+    assert "chunk: 2,048 rows, logits of 640 at a time, 0.85 GB" in said
+    assert "tile: 4,096 columns, 8 warps, 1 stage" in said
     # 3 products of 2 * 8192 * 4096 * 128256 FLOPs at 790 TFLOP/s.
     assert said[-1].endswith("of the limit, 32.69 ms")
     assert sum("8.61 TFLOP" in line for line in said) == 3

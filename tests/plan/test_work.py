@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 
 from rldsl.graph.staged import StagedObjective
 from rldsl.passes import compile_objective
-from rldsl.plan.chunks import LEAST_ROWS, chunk_for, gemm_seconds, occupied
+from rldsl.plan.chunks import LEAST_BLOCK, LEAST_ROWS, Buffers, Products, chunk_for, eager_bytes, gemm_seconds, occupied
 from rldsl.plan.machines import machine_for
-from rldsl.plan.work import GroupPlan, Sizes, limit_seconds, plan_group
+from rldsl.plan.tiles import Tile, row_time
+from rldsl.plan.work import GroupPlan, Sizes, limit_seconds, plan_group, row_work
 from rldsl.reporting import check_path
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -81,18 +83,77 @@ def test_the_pipeline_of_chunks_is_predicted_near_what_was_published_for_it() ->
     assert planned("grpo", LARGE).seconds == pytest.approx(35.1e-3, rel=0.03)
 
 
+COUPLED, ALONE = Buffers(), Buffers(is_passing=True)
+
+
 def test_a_chunk_keeps_to_its_bytes_and_never_below_its_least_rows() -> None:
-    within = chunk_for(151_936, 4096, H200, budget=3 * 10**9)
+    products = Products(151_936, 4096, H200)
+    within = chunk_for(products, COUPLED, budget=3 * 10**9)
     assert within.rows >= LEAST_ROWS and within.size <= 3 * 10**9
-    assert within.size == within.rows * 151_936 * 6
-    assert chunk_for(151_936, 4096, H200, budget=10**6).rows == LEAST_ROWS
+    assert within.size == within.rows * 151_936 * 6 and within.block == within.rows
+    assert chunk_for(products, COUPLED, budget=10**6).rows == LEAST_ROWS
+    least = chunk_for(products, ALONE, budget=10**6)
+    assert (least.rows, least.block, least.size) == (LEAST_ROWS, LEAST_BLOCK, 151_936 * (2 * LEAST_ROWS + 4 * LEAST_BLOCK))
+    assert chunk_for(Products(151_937, 4096, H200), ALONE, budget=10**6).size == 152_000 * (2 * LEAST_ROWS + 4 * LEAST_BLOCK)
 
 
-def test_a_chunk_of_one_whole_wave_is_preferred() -> None:
-    # 1536 columns are 6 tiles of 256; 22 tiles of 128 rows make 132, as many as an H200 has processors.
+@pytest.mark.parametrize("buffers", [COUPLED, ALONE])
+def test_a_chunk_of_one_whole_wave_is_preferred(buffers: Buffers) -> None:
+    # 1536 columns are 6 tiles of 256; 22 tiles of 128 rows make 132, as many as an H200 has processors: a third of 8,192 tokens.
     assert occupied(22 * 128, 1536, H200) == 1.0
     assert occupied(23 * 128, 1536, H200) == pytest.approx(138 / 264)
-    assert chunk_for(151_936, 1536, H200).rows == 22 * 128
+    assert chunk_for(Products(151_936, 1536, H200), buffers).rows == 2731
+
+
+def test_logits_of_a_few_rows_at_a_time_where_nothing_waits_for_others() -> None:
+    """At 4 bytes a logit of some rows and 2 of all: no third product is cut, and 0.85 GB are enough for 2,048 rows. Each row of
+    640 takes 5 tiles down and 501 across, 2,505 of the 2,508 that 19 waves have."""
+    alone, coupled = planned("grpo", LARGE).chunk, planned("gspo", LARGE).chunk
+    assert alone is not None and coupled is not None
+    assert (alone.rows, alone.block, alone.size) == (2048, 640, 128_256 * (2048 * 2 + 640 * 4))
+    assert (coupled.rows, coupled.block, coupled.size) == (2048, 2048, 128_256 * 2048 * 6)
+    assert occupied(640, 128_256, H200) == pytest.approx(2505 / 2508)
+    assert any("640 rows at a time" in sentence for sentence in alone.why)
+    assert planned("grpo", replace(LARGE, sharded=True)).chunk == coupled
+    in_place = planned("grpo", replace(LARGE, logits=2)).chunk  # in the weight's dtype, and turned into their gradient
+    assert in_place is not None and in_place.size == 128_256 * in_place.rows * 2 and in_place.block == in_place.rows
+
+
+def test_the_decision_shows_what_the_model_says_of_chunks() -> None:
+    """Milliseconds of the products of 8,192 tokens, and bytes of buffers with the fp32 gradients by hidden states."""
+    lines = (EXAMPLES.parent / "docs" / "decisions" / "0025-the-device-head.md").read_text(encoding="utf-8").splitlines()
+    rows = [line.strip().strip("|").split("|") for line in lines if re.match(r" *\| \d", line)]
+    assert len(rows) == 7
+    for pair, *shown in rows:
+        rows_each, block = (part.strip().replace(",", "") for part in pair.split(", "))
+        count = int(rows_each)
+        kept = count if block == "all" else int(block)
+        wanted = []
+        for vocabulary, hidden in ((128_256, 4096), (151_936, 1536)):
+            seconds = -(-8192 // count) * Products(vocabulary, hidden, H200).chunk(count, kept)
+            size = ALONE.size(count, kept, vocabulary) + 4 * hidden * count
+            wanted += [f"{1e3 * seconds:.1f}", f"{size / 1e9:.2f} GB"]
+        assert [cell.strip(" *") for cell in shown] == wanted
+
+
+@pytest.mark.parametrize(("vocabulary", "hidden", "share"), [(128_256, 4096, 0.90), (151_936, 1536, 0.80)])
+def test_a_twentieth_of_eager_torch_holds_a_chunk_that_reaches_what_is_asked(vocabulary: int, hidden: int, share: float) -> None:
+    """Eager torch: 20 bytes a logit less its bf16 gradients; ours: buffers, and fp32 gradients by the hidden states of a chunk."""
+    sizes = Sizes(8192, vocabulary, hidden)
+    plan = planned("grpo", sizes)
+    assert plan.chunk is not None
+    eager = 8192 * vocabulary * 20 - 2 * hidden * (8192 + vocabulary)
+    assert eager == eager_bytes(Products(vocabulary, hidden, H200))
+    assert plan.chunk.size + 4 * hidden * plan.chunk.rows <= eager / 20
+    assert limit_seconds(plan, sizes, H200) / plan.seconds >= share
+
+
+def test_rows_that_are_launched_together_fill_no_more_of_a_processor_than_there_are() -> None:
+    """640 rows are 5 for most of 132 processors, whatever registers would hold; 20 processors have a row less."""
+    work = replace(row_work(staged("grpo"), staged("grpo").groups[0], LARGE), launched=640)
+    few, many = (row_time(entry, Tile(2048, 4, 1), H200, 8192) for entry in (work, replace(work, launched=0)))
+    assert (few.resident, many.resident) == (5, 8)
+    assert few.issue == pytest.approx(many.issue * 660 / 640)
 
 
 def test_a_product_that_is_added_to_memory_takes_at_least_the_time_of_moving_that() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,25 @@ def chosen(question: Question, options: TritonOptions | None = None) -> Choice:
 
 
 def test_a_chunk_is_what_the_model_of_the_device_says() -> None:
-    """At least 1,024 rows of 6 bytes a logit, at most a fortieth of 141 GB; the reasons name both."""
+    """Gradients of 1,024 rows at least and logits of 512; at most a twentieth of eager torch, of which 20 bytes a logit less
+    gradients are (24.9 - 1.31 GB) / 20."""
     found = chosen(HIDDEN)
-    assert found.chunk_bytes is not None and 1024 * 6 * 151_936 <= found.chunk_bytes <= 141e9 / 40
-    assert any("by 3.5 GB for 6 bytes a logit" in sentence for sentence in found.why)
-    assert chosen(LOGITS).chunk_bytes is None
+    assert found.chunk_bytes is not None and (1024 * 2 + 512 * 4) * 151_936 <= found.chunk_bytes <= 1.179e9
+    assert found.block_rows is not None and found.block_rows >= 512
+    assert any("1.18 GB allow it: 2.5% of the device, or a twentieth of what eager torch" in sentence for sentence in found.why)
+    assert (chosen(LOGITS).chunk_bytes, chosen(LOGITS).block_rows) == (None, None)
+
+
+def test_logits_in_the_dtype_of_the_projection_lie_under_their_gradient() -> None:
+    """Two bytes a logit, all rows of a chunk at once."""
+    found = chosen(replace(HIDDEN, logits=torch.bfloat16))
+    assert found.chunk_bytes is not None and found.chunk_bytes % (2 * 151_936) == 0
+    assert found.block_rows == found.chunk_bytes // (2 * 151_936)
+
+
+def test_processes_that_share_a_vocabulary_keep_all_logits_of_a_chunk() -> None:
+    found = chosen(replace(HIDDEN, sharded=True))
+    assert found.chunk_bytes == 6 * 151_936 * (found.block_rows or 0)
 
 
 def test_what_is_given_goes_before_what_was_measured_and_that_before_the_model() -> None:
@@ -53,7 +68,9 @@ def test_what_is_given_goes_before_what_was_measured_and_that_before_the_model()
     assert measured.tile == other.shape and measured.why == ("measured on NVIDIA H200: 1.000 ms, the fastest of 1 tiles",)
     assert chosen(HIDDEN).tile == chosen(HIDDEN).tile != other.shape
     given = chosen(HIDDEN, TritonOptions(tile=(512, 4, 1), chunk_bytes=1 << 20))
-    assert (given.tile, given.chunk_bytes, given.why) == ((512, 4, 1), 1 << 20, ("the tile is given",))
+    assert (given.tile, given.chunk_bytes, given.block_rows) == ((512, 4, 1), 1 << 20, 512)
+    assert given.why[0] == "the tile is given"
+    assert chosen(HIDDEN, TritonOptions(block_rows=700)).block_rows == 700
 
 
 def test_a_device_without_a_name_is_that_of_its_architecture(monkeypatch: pytest.MonkeyPatch) -> None:

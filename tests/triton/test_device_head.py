@@ -282,6 +282,34 @@ def test_no_more_memory_than_one_chunk(name: str) -> None:
     assert _workspace_bytes(objective) == 0
 
 
+@pytest.mark.parametrize("name", ["token", "exact"])
+def test_logits_of_a_block_at_a_time_give_the_same_gradient_in_less_memory(name: str) -> None:
+    """43 tokens in chunks of 22 and 21, logits of 5 at a time: their bf16 gradients alone are kept for all. Logits of a second
+    policy pass too."""
+    batch = changed(ragged(name), lambda entry: replace(
+        entry, hidden=entry.hidden.bfloat16().detach().requires_grad_(), weight=entry.weight.bfloat16().detach().requires_grad_()))  # type: ignore[union-attr]
+    logits = 4 * (1 + len(next(iter(batch.rows.values())).others))
+    sizes = COLUMNS * 22 * (2 + logits), COLUMNS * (22 * 2 + 5 * logits)
+    whole = on_device(name, TritonOptions(chunk_bytes=sizes[0], least_rows=1))
+    by_blocks = on_device(name, TritonOptions(chunk_bytes=sizes[1], least_rows=1, block_rows=5))
+    found, wanted = gradients(by_blocks, batch), gradients(whole, batch)
+    assert all(float((ours.double() - theirs.double()).abs().max()) <= 2.0**-8 * float(theirs.double().abs().max())
+               for ours, theirs in zip(found, wanted, strict=True))
+    width = 2 if name == "token" else 4
+    assert [_workspace_bytes(objective) - size for objective, size in zip((whole, by_blocks), sizes, strict=True)] == \
+        [22 * (4 * WIDTH + 8 * width), 22 * 4 * WIDTH + 5 * 8 * width]
+    assert _flops(by_blocks, batch) == pytest.approx(_flops(whole, batch))
+
+
+def test_blocks_are_for_rows_that_nothing_waits_for() -> None:
+    """Coupled by samples, or with a gradient over the logits (of float32, and of fp16 too), a chunk is kept whole."""
+    for name in ("sample", "token"):
+        plain, asked = on_device(name, LARGE), on_device(name, replace(LARGE, block_rows=2))
+        batch = ragged(name)
+        assert all(torch.equal(ours, theirs) for ours, theirs in zip(gradients(asked, batch), gradients(plain, batch), strict=True))
+        assert _workspace_bytes(asked) == _workspace_bytes(plain)
+
+
 def test_a_chunk_has_the_least_rows_whatever_its_budget() -> None:
     objective = on_device("token", TritonOptions(chunk_bytes=1, least_rows=30))
     gradients(objective, ragged("token"))

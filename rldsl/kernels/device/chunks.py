@@ -84,6 +84,11 @@ class DeviceGroup:
         return self.source.row_bytes + sum(other.row_bytes for other in self.others)
 
     @property
+    def passing_bytes(self) -> int:
+        """Of these, what a row needs until its gradient is written, where that outlasts its logits."""
+        return self.row_bytes - self.source.lasting_bytes if self.source.lasting_bytes else 0
+
+    @property
     def writes(self) -> bool:
         """Whether a gradient flows back through these rows to something that takes it."""
         return self.rows.write is not None and self.source.wants_gradient
@@ -96,23 +101,36 @@ class DeviceGroup:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How long a chunk is: its buffers fit into `bytes`, unless it has `least_rows` rows then or one piece."""
+    """How long a chunk is: its buffers fit into `bytes`, unless it has `least_rows` rows then or one piece. `block`: rows whose
+    logits are there at a time, where no coefficient waits for other rows (None: those of the chunk)."""
 
     bytes: int
     least_rows: int = LEAST_ROWS
+    block: int | None = None
 
 
 # ------------------------------------------------------------------ one pass
 def fused_rows(groups: Sequence[DeviceGroup], run: Range, budget: Budget, workspace: Workspace) -> None:
     """Reads, coefficients and gradients of groups whose tokens need nothing of each other."""
     for group in groups:
-        for start, stop in _steps(group, *_tokens(group, run), budget):
+        block = budget.block if group.passing_bytes else None
+        for start, stop in _steps(group, *_tokens(group, run), budget, block):
+            own = _fused_chunk(group, start, stop, block, workspace)
             rows = slice(start - group.first, stop - group.first)
-            chunk = _load(group, rows, start, workspace)
-            assert group.rows.fused is not None
-            group.rows.fused(*chunk.before(group), group.slopes, group.settings, group.arguments, group.rows.tile,
-                             capped=group.capped)
-            group.source.store(rows, chunk.own, chunk.active(group, group.slopes), workspace)
+            group.source.store(rows, own, _active(group, group.slopes, start, stop - start), workspace)
+
+
+def _fused_chunk(group: DeviceGroup, start: int, stop: int, block: int | None, workspace: Workspace) -> Loaded:
+    """The gradients of the tokens `start` to `stop`, those of a block at a time: its logits give way to those of the next."""
+    assert group.rows.fused is not None and stop > start
+    step = stop - start if block is None else block
+    lasting = None if block is None else group.source.lasting(stop - start, workspace, _named(group))
+    for first in range(start, stop, step):
+        last = min(first + step, stop)
+        chunk = _load(group, slice(first - group.first, last - group.first), first, workspace,
+                      None if lasting is None else lasting[first - start : last - start])
+        group.rows.fused(*chunk.before(group), group.slopes, group.settings, group.arguments, group.rows.tile, capped=group.capped)
+    return chunk.own if lasting is None else Loaded(chunk.own.x, None, lasting)
 
 
 def differentiate(groups: Sequence[DeviceGroup], coefficients: Coefficients, run: Range, budget: Budget,
@@ -193,9 +211,7 @@ class _Chunk:
 
     def active(self, group: DeviceGroup, slopes: tuple[Tensor, ...]) -> ActiveRows | None:
         """Which of the rows have a gradient, where somebody asks."""
-        if not group.source.skips_zeros:
-            return None
-        return ActiveRows([slope[self.first : self.first + len(self.targets)] for slope in slopes])
+        return _active(group, slopes, self.first, len(self.targets))
 
     def among_themselves(self, group: DeviceGroup) -> _Chunk:
         """The rows as tokens 0 and on of arrays of their own."""
@@ -203,8 +219,18 @@ class _Chunk:
         return _Chunk(self.rows, 0, self.own, self.others, self.targets, reads, self.statistics)
 
 
-def _load(group: DeviceGroup, rows: Selection, first: int, workspace: Workspace) -> _Chunk:
-    own = group.source.load(rows, workspace, f"logits of {group.name}")
+def _active(group: DeviceGroup, slopes: tuple[Tensor, ...], first: int, count: int) -> ActiveRows | None:
+    if not group.source.skips_zeros:
+        return None
+    return ActiveRows([slope[first : first + count] for slope in slopes])
+
+
+def _named(group: DeviceGroup) -> str:
+    return f"logits of {group.name}"
+
+
+def _load(group: DeviceGroup, rows: Selection, first: int, workspace: Workspace, out: Tensor | None = None) -> _Chunk:
+    own = group.source.load(rows, workspace, _named(group), out)
     others = [other.load(rows, workspace, f"other {number} of {group.name}") for number, other in enumerate(group.others)]
     targets = group.targets[rows]
     statistics = workspace.take(f"statistics of {group.name}", len(targets), group.rows.width, dtype=torch.float64)
@@ -265,12 +291,13 @@ def _below(groups: Sequence[DeviceGroup], run: Range, weights: Sequence[int]) ->
     return total
 
 
-def _steps(group: DeviceGroup, start: int, stop: int, budget: Budget) -> list[Range]:
-    """Rows in chunks of about equal length, whatever pieces they belong to."""
+def _steps(group: DeviceGroup, start: int, stop: int, budget: Budget, block: int | None = None) -> list[Range]:
+    """Rows in chunks of about equal length, whatever pieces they belong to. `block` rows of logits are there at a time."""
     count = stop - start
     if count <= 0:
         return []
-    most = max(budget.least_rows, budget.bytes // group.row_bytes) if group.row_bytes else count
+    once, each = (0, group.row_bytes) if block is None else (block * group.passing_bytes, group.source.lasting_bytes)
+    most = max(budget.least_rows, (budget.bytes - once) // each) if each else count
     parts = -(-count // most)
     ends = [start + count * part // parts for part in range(parts + 1)]
     return list(zip(ends[:-1], ends[1:], strict=True))

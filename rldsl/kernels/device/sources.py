@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rldsl.diagnostics import InternalError
 from rldsl.kernels.device.mask import ActiveRows
 from rldsl.kernels.device.products import aligned, compact, moved_to
 from rldsl.kernels.device.projection import DeviceProjection
@@ -30,9 +31,11 @@ class Loaded:
 
 
 class DeviceSource(Protocol):
-    """Where chunks of rows come from. `row_bytes` of buffers are needed for each row of a chunk."""
+    """Where chunks of rows come from. `row_bytes` of buffers are needed for each row of a chunk; of these `lasting_bytes` for its
+    gradient alone, where that may outlast the logits (0 where it lies over them, or needs them)."""
 
     row_bytes: int
+    lasting_bytes: int
     skips_zeros: bool  # whether rows without a gradient need not be stored
 
     @property
@@ -40,8 +43,12 @@ class DeviceSource(Protocol):
         """Whether anything takes one."""
         ...
 
-    def load(self, rows: Selection, workspace: Workspace, name: str) -> Loaded:
-        """The logits of some tokens."""
+    def load(self, rows: Selection, workspace: Workspace, name: str, out: Tensor | None = None) -> Loaded:
+        """The logits of some tokens. `out`: where their gradient goes, if that is decided."""
+        ...
+
+    def lasting(self, count: int, workspace: Workspace, name: str) -> Tensor:
+        """Where the gradients of so many rows go while logits come and go; of a source with `lasting_bytes`."""
         ...
 
     def store(self, rows: Selection, chunk: Loaded, active: ActiveRows | None, workspace: Workspace) -> None:
@@ -57,6 +64,7 @@ class LogitsInPlace:
     places: Tensor | None
     gradient: Tensor | None = None
     row_bytes: int = 0
+    lasting_bytes: int = 0
     skips_zeros: bool = False
 
     @property
@@ -64,7 +72,11 @@ class LogitsInPlace:
         """Whether there is a place for one."""
         return self.gradient is not None
 
-    def load(self, rows: Selection, workspace: Workspace, name: str) -> Loaded:
+    def lasting(self, count: int, workspace: Workspace, name: str) -> Tensor:
+        """Gradients have their place."""
+        raise _decided()
+
+    def load(self, rows: Selection, workspace: Workspace, name: str, out: Tensor | None = None) -> Loaded:
         """Nothing is copied."""
         if self.places is None and isinstance(rows, slice):
             x = self.logits[rows]
@@ -85,6 +97,7 @@ class LogitsCopied:
     shape: Shape
     gradient: Tensor | None = None
     row_bytes: int = 0
+    lasting_bytes: int = 0
     skips_zeros: bool = False
 
     def __post_init__(self) -> None:
@@ -96,7 +109,11 @@ class LogitsCopied:
         """Whether there is a place for one."""
         return self.gradient is not None
 
-    def load(self, rows: Selection, workspace: Workspace, name: str) -> Loaded:
+    def lasting(self, count: int, workspace: Workspace, name: str) -> Tensor:
+        """Gradients have their place."""
+        raise _decided()
+
+    def load(self, rows: Selection, workspace: Workspace, name: str, out: Tensor | None = None) -> Loaded:
         """A copy within the support."""
         chosen = self.logits[_selected(self.places, rows)]
         x = take_rows(workspace, name, *chosen.shape, dtype=chosen.dtype).copy_(chosen)
@@ -123,13 +140,15 @@ class Hidden:
     by_hidden: Tensor | None = None
     sums: ProjectionSums = field(default_factory=ProjectionSums)
     row_bytes: int = 0
+    lasting_bytes: int = 0
     skips_zeros: bool = True
 
     def __post_init__(self) -> None:
-        buffers = self.dtype.itemsize
-        if self.wants_gradient and (self.dtype is not self.projection.gradient_dtype or self.shape.cap is not None):
-            buffers += self.projection.gradient_dtype.itemsize
-        self.row_bytes = buffers * aligned(self.shape.columns or len(self.projection.weight))
+        columns = aligned(self.shape.columns or len(self.projection.weight))
+        beside = self.dtype is not self.projection.gradient_dtype or self.shape.cap is not None
+        apart = self.projection.gradient_dtype.itemsize * columns if self.wants_gradient and beside else 0
+        self.row_bytes = self.dtype.itemsize * columns + apart
+        self.lasting_bytes = apart if self.shape.cap is None else 0
 
     @property
     def wants_gradient(self) -> bool:
@@ -137,7 +156,11 @@ class Hidden:
         sums = self.sums
         return any(taker is not None for taker in (self.by_hidden, sums.weight, sums.bias, sums.down, sums.up))
 
-    def load(self, rows: Selection, workspace: Workspace, name: str) -> Loaded:
+    def lasting(self, count: int, workspace: Workspace, name: str) -> Tensor:
+        """In the dtype of the products back."""
+        return take_rows(workspace, f"{name}, gradient", count, len(self.projection.weight), dtype=self.projection.gradient_dtype)
+
+    def load(self, rows: Selection, workspace: Workspace, name: str, out: Tensor | None = None) -> Loaded:
         """The projection of the hidden states."""
         chosen = _selected(self.places, rows)
         count = _count(chosen, len(self.projection.hidden))
@@ -146,7 +169,7 @@ class Hidden:
         self.shape.apply(x, rows)
         if not self.wants_gradient:
             return Loaded(x, None)
-        return Loaded(x, None, self.shape.out(x, workspace, name, self.projection.gradient_dtype))
+        return Loaded(x, None, self.shape.out(x, workspace, name, self.projection.gradient_dtype) if out is None else out)
 
     def store(self, rows: Selection, chunk: Loaded, active: ActiveRows | None, workspace: Workspace) -> None:
         """Through the projection, without the rows that have no gradient: copying a row costs a hundredth of multiplying it."""
@@ -223,6 +246,10 @@ def _parts(support: Support) -> Iterator[slice]:
         stop = max(start + 1, int(np.searchsorted(support.offsets, limit, side="right")) - 1)
         yield slice(start, stop)
         start = stop
+
+
+def _decided() -> InternalError:
+    return InternalError("gradients of given logits lie where they are given")
 
 
 def _selected(places: Tensor | None, rows: Selection) -> Selection:
