@@ -19,19 +19,27 @@ def mend_interpreter() -> None:
     """A scalar truth that meets a block of them stays one. In Triton 3.9 the interpreter holds comparisons under the type of
     what was compared, and fills the block with floats, which `&` and `|` refuse.
 
+    A scalar counts as a Python number where one is asked for, as by `range`. Up to Triton 3.6 the interpreter hands numpy the array
+    of one element that it holds, which numpy 2.5 refuses.
+
     At every launch, and at every call of a function of a kernel, it looks through the whole language for what it has to
     replace, which takes longer than small kernels do: what is found the first time is looked up from then on."""
     import numpy as np
     from triton.runtime import interpreter
     from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
-    plain = InterpreterBuilder.create_splat
+    plain, patch = InterpreterBuilder.create_splat, interpreter._patch_lang_tensor
 
     def create_splat(self: Any, ret_ty: Any, arg: Any) -> Any:
         if np.asarray(arg.data).dtype == np.bool_:
             return TensorHandle(np.full(ret_ty.shape, arg.data), arg.dtype.scalar)
         return plain(self, ret_ty, arg)
 
+    def patch_lang_tensor(tensor: Any, scope: Any) -> None:
+        patch(tensor, scope)
+        scope.set_attr(tensor, "__index__", lambda self: int(self.handle.data.item()))
+
     InterpreterBuilder.create_splat = create_splat
+    interpreter._patch_lang_tensor = patch_lang_tensor
     interpreter.inspect = SimpleNamespace(**{**vars(inspect), "getmembers": _builtins_in})
 
 
