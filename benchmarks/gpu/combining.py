@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.combine import Batch, eager, grpo
-from benchmarks.gpu.contest import Answer, Contest, Peer, Variant
-from benchmarks.gpu.figures import Figure, Found, detail_lines
+from benchmarks.gpu.contest import Answer, Contest, Peer, Variant, row
+from benchmarks.gpu.figures import Figure, Found
 from benchmarks.gpu.situation import Situation
 from rldsl.emit.parameters import FUNCTIONS, Parameter, live_reads
 from rldsl.emit.triton.combine import combine_function
@@ -25,13 +25,9 @@ TOKENS = 1_000_000  # of the table; those of a batch are as many, about
 ARRAYS = 6  # over tokens, each moved once at least: two inputs, two reads, two derivatives
 
 
-def combine(situation: Situation) -> Found:
+def combine(situation: Situation) -> Iterator[Found]:
     """A clipped surrogate on an advantage that is normalised in its group, k3 and an entropy term: value and derivatives."""
-    try:
-        figure = _figure(situation)
-    except Exception as fault:  # shown in the table; the run then ends with an error
-        figure = Figure("combine", note=f"failed: {type(fault).__name__}: {str(fault)[:200]}")
-    return Found((figure,), tuple(detail_lines((figure,))))
+    yield row("combine", lambda: _figure(situation))
 
 
 def _figure(situation: Situation) -> Figure:

@@ -7,25 +7,26 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.gpu.figures import Figure, Found, detail_lines
+from benchmarks.gpu.figures import Figure, Found, found_row
 from benchmarks.gpu.situation import Situation
 
+TRACE = 4000  # letters of where something failed, its end
 TOKENS, LENGTH = 16, 4
 
 
-def compiling(situation: Situation) -> Found:
+def compiling(situation: Situation) -> Iterator[Found]:
     """Seconds, of which Python's and torch's start is no part."""
     keys = ("compile, cold", "compile, from the cache")
     if situation.place.rehearses:
         first_gradient(situation)
-        figures = tuple(Figure(key, rehearsed=True) for key in keys)
-        return Found(figures, tuple(detail_lines(figures)))
+        yield from (found_row(Figure(key, rehearsed=True)) for key in keys)
+        return
     with TemporaryDirectory() as folder:
-        figures = tuple(_figure(key, Path(folder)) for key in keys)
-    return Found(figures, tuple(detail_lines(figures)))
+        yield from (found_row(_figure(key, Path(folder))) for key in keys)
 
 
 def _figure(key: str, folder: Path) -> Figure:
@@ -33,7 +34,8 @@ def _figure(key: str, folder: Path) -> Figure:
     command = [sys.executable, "-m", "benchmarks.gpu.compile_time"]
     done = subprocess.run(command, env=kept, capture_output=True, text=True, check=False)
     if done.returncode:
-        return Figure(key, note=f"failed: {done.stderr.strip().splitlines()[-1][:200] if done.stderr.strip() else done.returncode}")
+        said = done.stderr.strip()
+        return Figure(key, note=f"failed: {said.splitlines()[-1][:200] if said else done.returncode}", fault=said[-TRACE:])
     return Figure(key, value=float(json.loads(done.stdout.splitlines()[-1])))
 
 

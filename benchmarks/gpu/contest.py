@@ -3,6 +3,7 @@ is timed, each peer at the fastest of its settings; then all take turns."""
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,12 +12,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu.clock import Call, Clock, Times
-from benchmarks.gpu.figures import Figure, PeerFigure
+from benchmarks.gpu.figures import Figure, Found, PeerFigure, found_row
 
 Answer = tuple[float | Tensor, tuple[Tensor, ...]]  # the loss, and gradients
 LARGEST_ERROR = 0.03   # of a gradient beside float32, relative to its norm: a few roundings of bf16 logits
 VALUE_ERROR = 1e-2     # of a loss, of its own size or of 1: some peers sum it in bf16
 PART = 1024            # rows that are compared at a time
+TRACE = 4000           # letters of where something failed, its end
 
 
 class WrongAnswer(AssertionError):
@@ -104,21 +106,39 @@ class Contest:
 
     def _entry(self, peer: Peer, wanted: Answer) -> PeerFigure:
         """The fastest of its settings that gives the right answer."""
-        notes, best = [peer.note], None
+        notes, faults, best = [peer.note], list[str](), None
         for variant in peer.choices:
             try:
                 error = self._error(variant, wanted)
                 time = 0.0 if self.clock.place.rehearses else self.clock.device_time(variant.run, self.restore)
             except Exception as fault:  # a peer that fails is left out, not the row
                 notes.append(f"{_sentence(fault)} ({variant.settings})")
+                faults.append(where_it_failed())
                 continue
             if best is None or time < best[0]:
                 best = (time, error, variant)
         if best is None:
-            return PeerFigure(peer.name, "", note="; ".join(filter(None, notes)))
+            return PeerFigure(peer.name, "", note="; ".join(filter(None, notes)), faults=tuple(faults))
         self.chosen[peer.name] = best[2]
         tried = f", the fastest of {len(peer.choices)}" if len(peer.choices) > 1 else ""
-        return PeerFigure(peer.name, f"{best[2].settings}{tried}", error=best[1])
+        return PeerFigure(peer.name, f"{best[2].settings}{tried}", error=best[1], faults=tuple(faults))
+
+
+def row(key: str, measure: Callable[[], Figure]) -> Found:
+    """A row that fails says why, and the others are measured."""
+    try:
+        return found_row(measure())
+    except WrongAnswer as fault:
+        return found_row(Figure(key, note=f"WRONG: {fault}"))
+    except Exception as fault:  # shown in the table; the run then ends with an error
+        first = str(fault).strip().splitlines()
+        said = f"failed: {type(fault).__name__}: {first[0][:200] if first else ''}"
+        return found_row(Figure(key, note=said, fault=where_it_failed()))
+
+
+def where_it_failed() -> str:
+    """The lines of the fault that is being handled."""
+    return traceback.format_exc()[-TRACE:]
 
 
 @contextmanager

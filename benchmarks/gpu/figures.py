@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -41,7 +41,8 @@ REHEARSED = "rehearsed"
 
 @dataclass(frozen=True, slots=True)
 class PeerFigure:
-    """A peer at its best settings. Without a time, `note` says why; `error` is that of its gradient, relative."""
+    """A peer at its best settings. Without a time, `note` says why, and `faults` where in its code; `error` is that of its
+    gradient, relative."""
 
     name: str
     settings: str
@@ -49,12 +50,13 @@ class PeerFigure:
     call: float | None = None
     error: float | None = None
     note: str = ""
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One row, measured. `limit` is what no program could be below at this run's ceilings, `predicted` what the model says of ours.
-    `value` is None in a rehearsal, and where `note` says why. `call` includes the host."""
+    `value` is None in a rehearsal, and where `note` says why (`fault`: in which line). `call` includes the host."""
 
     key: str
     value: float | None = None
@@ -66,6 +68,7 @@ class Figure:
     peers: tuple[PeerFigure, ...] = ()
     note: str = ""
     rehearsed: bool = False
+    fault: str = ""
 
     @property
     def share(self) -> float | None:
@@ -75,27 +78,41 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a section found: figures, lines for people, and numbers by name."""
+    """What a section found, or a part of it: figures, lines for people, and numbers by name."""
 
     figures: tuple[Figure, ...] = ()
     lines: tuple[str, ...] = ()
-    numbers: Mapping[str, Any] | None = None
+    numbers: Mapping[str, Any] = field(default_factory=dict)
 
     def as_plain(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
 
+    def and_then(self, part: Found) -> Found:
+        """With a part more."""
+        return Found((*self.figures, *part.figures), (*self.lines, *part.lines), {**self.numbers, **part.numbers})
+
 
 def found_of(data: Mapping[str, Any]) -> Found:
     """Back from JSON."""
-    figures = tuple(Figure(**{**entry, "peers": tuple(PeerFigure(**peer) for peer in entry["peers"])})
-                    for entry in data["figures"])
+    figures = tuple(Figure(**{**entry, "peers": tuple(PeerFigure(**{**peer, "faults": tuple(peer["faults"])})
+                                                      for peer in entry["peers"])}) for entry in data["figures"])
     return Found(figures, tuple(data["lines"]), data["numbers"])
 
 
-def failed(section: str, why: str) -> Found:
-    """A section that gave nothing: its rows say why."""
-    return Found(tuple(Figure(row.key, note=why) for row in ROWS if row.section == section), (f"{section}: {why}",))
+NOTHING = Found()
+
+
+def failed(section: str, why: str, fault: str = "", before: Found = NOTHING) -> Found:
+    """A section that ended before its end: the rows that it had not measured say why."""
+    measured = {figure.key for figure in before.figures}
+    missing = tuple(Figure(row.key, note=why, fault=fault) for row in ROWS if row.section == section and row.key not in measured)
+    return before.and_then(Found(missing, (f"{section}: {why}", *fault.splitlines())))
+
+
+def found_row(figure: Figure) -> Found:
+    """One row, with its lines."""
+    return Found((figure,), tuple(detail_lines((figure,))))
 
 
 # ------------------------------------------------------------------ for people

@@ -17,21 +17,19 @@ from rldsl.kernels.device.products import add_product
 COPIED = 4 << 30  # bytes
 
 
-def limits(situation: Situation) -> Found:
+def limits(situation: Situation) -> Iterator[Found]:
     """Copy bandwidth, product rate, and a table of products."""
-    place, numbers = situation.place, dict[str, object]()
+    place = situation.place
     copy = _seconds(situation, {"copy": _copy(place)})["copy"]
     gemm = _seconds(situation, {"gemm": _square(place)})["gemm"]
-    lines = []
     if copy is not None and gemm is not None:
         side = situation.shapes.square
         numbers = {"copy": 2 * _copied(place) / copy, "gemm": 2 * side**3 / gemm}
-        lines += [f"copy: {numbers['copy']:.4g} bytes a second, read and written",
-                  f"product of {side} x {side} bf16 matrices: {numbers['gemm']:.4g} FLOPs a second"]
+        yield Found((), (f"copy: {numbers['copy']:.4g} bytes a second, read and written",
+                         f"product of {side} x {side} bf16 matrices: {numbers['gemm']:.4g} FLOPs a second"), numbers)
     for width, vocabulary in situation.shapes.hidden:
         place.forget()
-        lines += list(_products(situation, width, vocabulary, numbers))
-    return Found((), tuple(lines), numbers)
+        yield from _products(situation, width, vocabulary)
 
 
 def _copied(place: Place) -> int:
@@ -58,17 +56,16 @@ def _seconds(situation: Situation, calls: dict[str, Call]) -> dict[str, float | 
     return {name: None if found.median is None else found.median / 1e3 for name, found in times.items()}
 
 
-def _products(situation: Situation, width: int, vocabulary: int, numbers: dict[str, object]) -> Iterator[str]:
+def _products(situation: Situation, width: int, vocabulary: int) -> Iterator[Found]:
     """FLOPs a second of the three products of a chunk, by its rows, in the forms that there are."""
     for rows in situation.shapes.chunks:
         flops = 2.0 * rows * width * vocabulary
         for name, seconds in _seconds(situation, _chunk(situation.place, rows, width, vocabulary)).items():
             label = f"{name}, {rows} rows, H = {width}, V = {vocabulary}"
             if seconds is None:
-                yield f"  {label}: rehearsed"
+                yield Found((), (f"  {label}: rehearsed",))
             else:
-                numbers[label] = flops / seconds
-                yield f"  {label}: {flops / seconds / 1e12:.0f} TFLOP/s"
+                yield Found((), (f"  {label}: {flops / seconds / 1e12:.0f} TFLOP/s",), {label: flops / seconds})
 
 
 def _chunk(place: Place, rows: int, width: int, vocabulary: int) -> dict[str, Call]:

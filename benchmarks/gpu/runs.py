@@ -4,21 +4,22 @@ row with it; ours and its peers always share one."""
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import os
 import platform
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.gpu.figures import SECTIONS, Figure, Found, failed, found_of, table
+from benchmarks.gpu.figures import NOTHING, SECTIONS, Figure, Found, failed, found_of, table
+from benchmarks.gpu.processes import Ended, run, written
 
 # Of each section its module and function, imported when it is run.
 WHERE = {
@@ -30,12 +31,15 @@ WHERE = {
 PACKAGES = ("torch", "triton", "numpy", "liger-kernel", "verl", "trl")
 TESTS = ("tests/triton",)
 TEST_SECONDS = 150.0
-LEAST = 15.0  # seconds that a section needs to begin
+WORKERS = 12   # processes of tests: most of a test is the compiler's
+LEAST = 15.0   # seconds that a section needs to begin
+EARLIER = 5.0  # seconds before its end that a section says where it is
 ROOT = Path(__file__).parents[2]
+Tests = dict[str, int]  # of which cases, and the status that they ended with
 
 
 def whole(chosen: argparse.Namespace) -> int:
-    """Everything that was asked for; 1 where a test, a row or a gradient failed."""
+    """Everything that was asked for; 1 where a test, a row or a gradient failed. What is known is written down after each step."""
     began = time.monotonic()
     names = [name for name in SECTIONS if not chosen.only or name == "limits" or name in chosen.only]
     unknown = sorted(set(chosen.only or ()) - set(SECTIONS))
@@ -47,19 +51,29 @@ def whole(chosen: argparse.Namespace) -> int:
         print(fault, file=sys.stderr)
         return 2
     print("\n".join(heading(chosen.rehearse)), flush=True)
-    tests = None if chosen.no_tests or chosen.rehearse else _tests()
+
+    def left() -> float:
+        return chosen.seconds - (time.monotonic() - began)
+
     found: dict[str, Found] = {}
+    tests: Tests = {}
+    tested = not chosen.no_tests and not chosen.rehearse
+    if tested:
+        tests[SOME] = _tests(SOME, min(TEST_SECONDS, left()))
+        _keep(chosen, tests, found)
     for name in names:
-        left = chosen.seconds - (time.monotonic() - began)
-        found[name] = failed(name, "out of time") if left < LEAST else _one(name, chosen, found, left)
-        print(f"\n== {name}\n" + "\n".join(found[name].lines), flush=True)
+        before = left()
+        found[name] = failed(name, "out of time") if before < LEAST else _one(name, chosen, found, before)
+        print(f"\n== {name} ({before - left():.0f} s)\n" + "\n".join(found[name].lines), flush=True)
+        _keep(chosen, tests, found)
+    if tested and left() >= LEAST:
+        tests[OTHERS] = _tests(OTHERS, left())
+        _keep(chosen, tests, found)
     figures = [figure for entry in found.values() for figure in entry.figures]
-    _written(chosen, {"rehearsal": chosen.rehearse, "heading": list(heading(chosen.rehearse)), "tests": tests,
-                      "sections": {name: entry.as_plain() for name, entry in found.items()}})
     print(f"\n{closing(figures, tests, chosen.rehearse)}\n")
     print("\n".join(table(figures)), flush=True)
     wrong = any("WRONG" in line for entry in found.values() for line in entry.lines)
-    return int(tests not in (None, 0) or wrong or any(_is_fault(figure) for figure in figures))
+    return int(any(tests.values()) or wrong or any(_is_fault(figure) for figure in figures))
 
 
 def heading(rehearses: bool) -> Iterator[str]:
@@ -71,9 +85,10 @@ def heading(rehearses: bool) -> Iterator[str]:
     yield "Products of float32 may use TF32 (some peers have such), but not those of the reference."
 
 
-def closing(figures: Sequence[Figure], tests: int | None, rehearses: bool) -> str:
+def closing(figures: Sequence[Figure], tests: Tests, rehearses: bool) -> str:
     """How it went, in a line."""
-    said = "tests were not run" if tests is None else "tests passed" if tests == 0 else f"TESTS FAILED ({tests})"
+    said = "tests were not run" if not tests else "; ".join(
+        f"{cases} passed" if status == 0 else f"{cases.upper()} FAILED ({status})" for cases, status in tests.items())
     faults = sum(_is_fault(figure) for figure in figures)
     shown = f"{len(figures)} rows, {faults} of them failed; {said}"
     return f"Rehearsed: {shown}. No figure below was measured; `predicted` is the model's." if rehearses else f"{shown}."
@@ -100,53 +115,79 @@ def _version(package: str) -> str:
         return "-"
 
 
-def _written(chosen: argparse.Namespace, data: dict[str, Any]) -> None:
-    folder = os.environ.get("OUT")
-    target = chosen.json or (Path(folder) / "gpu.json" if folder else None)
+def _keep(chosen: argparse.Namespace, tests: Tests, found: dict[str, Found]) -> None:
+    folder = _folder()
+    target = chosen.json or (folder / "gpu.json" if folder else None)
     if target is not None:
-        target.write_text(json.dumps(data, indent=1), encoding="utf-8")
+        written(target, {"rehearsal": chosen.rehearse, "heading": list(heading(chosen.rehearse)), "tests": tests,
+                         "sections": {name: entry.as_plain() for name, entry in found.items()}})
 
 
-def _tests() -> int:
-    """The tests that are right on a device, on all cores; their warnings are shown, not errors: versions differ."""
-    workers = ("-n", str(min(8, os.cpu_count() or 1)), "--dist", "load") if _version("pytest-xdist") != "-" else ()
-    command = [sys.executable, "-m", "pytest", *TESTS, "-m", "gpu and not slow", "-W", "default", *workers]
-    print(f"\n== tests: {' '.join(command[1:])}", flush=True)
-    try:
-        on_device = {**os.environ, "TRITON_INTERPRET": "0"}  # never interpreted, whatever tests/conftest.py thinks is there
-        return subprocess.run(command, cwd=ROOT, env=on_device, timeout=TEST_SECONDS, check=False).returncode
-    except subprocess.TimeoutExpired:
-        print(f"tests: stopped after {TEST_SECONDS:.0f} s", flush=True)
-        return 124
+def _folder() -> Path | None:
+    return Path(os.environ["OUT"]) if os.environ.get("OUT") else None
+
+
+# ------------------------------------------------------------------ tests
+SOME, OTHERS = "some cases of each test", "the other cases"
+CASES = {SOME: "gpu and not slow", OTHERS: "gpu and slow"}
+SHOWN = 40  # lines at the end of what tests say
+
+
+def _tests(cases: str, limit: float) -> int:
+    """Tests on the device, over the cores; their warnings are shown, not errors: versions differ. All that they say is in the
+    folder that OUT names, its end is shown."""
+    workers = ("-n", str(min(WORKERS, os.cpu_count() or 1)), "--dist", "load") if _version("pytest-xdist") != "-" else ()
+    command = ["-m", "pytest", *TESTS, "-m", CASES[cases], "-W", "default", *workers]
+    print(f"\n== tests, {cases}: {' '.join(command)}", flush=True)
+    ended = run(command, limit, {"TRITON_INTERPRET": "0"})  # never interpreted, whatever tests/conftest.py thinks is there
+    folder = _folder()
+    if folder is not None:
+        (folder / f"tests-{cases.replace(' ', '-')}.log").write_text(ended.said, encoding="utf-8")
+    print("\n".join(ended.said.splitlines()[-SHOWN:]), flush=True)
+    if ended.status is None:
+        print(f"tests: stopped after {limit:.0f} s", flush=True)
+    return 124 if ended.status is None else ended.status
 
 
 # ------------------------------------------------------------------ a section
 def _one(name: str, chosen: argparse.Namespace, found: dict[str, Found], left: float) -> Found:
-    numbers = found["limits"].numbers if "limits" in found else None
+    numbers = found["limits"].numbers if "limits" in found else {}
     if chosen.rehearse and not chosen.apart:
-        return measured(name, chosen.rehearse, numbers)
+        return reduce(Found.and_then, measured(name, chosen.rehearse, numbers), NOTHING)
     with TemporaryDirectory() as folder:
         target = Path(folder) / "found.json"
-        command = [sys.executable, "-m", "benchmarks.gpu", "--section", name, "--json", str(target),
-                   "--ceilings", json.dumps(numbers), *(("--rehearse",) if chosen.rehearse else ())]
-        with suppress(subprocess.TimeoutExpired):
-            done = subprocess.run(command, cwd=ROOT, timeout=left, check=False, capture_output=True, text=True)
-            if target.exists():
-                return found_of(json.loads(target.read_text(encoding="utf-8")))
-            last = (done.stderr.strip().splitlines() or [""])[-1]
-            return failed(name, f"failed: its process ended with {done.returncode}: {last[:200]}")
-    return failed(name, "out of time")
+        ended = run(["-m", "benchmarks.gpu", "--section", name, "--json", str(target), "--seconds", str(left - EARLIER),
+                     "--ceilings", json.dumps(numbers), *(("--rehearse",) if chosen.rehearse else ())], left)
+        known = found_of(json.loads(target.read_text(encoding="utf-8"))) if target.exists() else NOTHING
+    return known if ended.status == 0 else failed(name, _why(ended), ended.said[-TRACE:], known)
+
+
+TRACE = 6000  # letters of what a process says at its end
+
+
+def _why(ended: Ended) -> str:
+    if ended.status is None or TOO_LATE in ended.said:
+        return "out of time"
+    return f"failed: its process ended with {ended.status}: {(ended.said.strip().splitlines() or [''])[-1][:200]}"
+
+
+TOO_LATE = "Timeout ("  # as faulthandler begins what it says
 
 
 def section(chosen: argparse.Namespace) -> int:
-    """In a process of its own: one section, written where the whole run looks."""
-    found = measured(chosen.section, chosen.rehearse, json.loads(chosen.ceilings or "null"))
-    chosen.json.write_text(json.dumps(found.as_plain()), encoding="utf-8")
+    """In a process of its own: one section, written where the whole run looks, part by part. Where it takes too long it says in
+    which line it is, and ends."""
+    faulthandler.dump_traceback_later(chosen.seconds, exit=True)
+    found = NOTHING
+    for part in measured(chosen.section, chosen.rehearse, json.loads(chosen.ceilings)):
+        found = found.and_then(part)
+        written(chosen.json, found.as_plain())
+    faulthandler.cancel_dump_traceback_later()
     return 0
 
 
-def measured(name: str, rehearses: bool, numbers: Any) -> Found:
-    """One section, here."""
+def measured(name: str, rehearses: bool, numbers: Any) -> Iterable[Found]:
+    """The parts of one section, here."""
     import torch
 
     from benchmarks.gpu.place import here
@@ -154,5 +195,5 @@ def measured(name: str, rehearses: bool, numbers: Any) -> Found:
     from benchmarks.gpu.situation import Situation
     torch.set_float32_matmul_precision("high")
     module, function = WHERE[name]
-    run: Callable[[Situation], Found] = getattr(import_module(f"benchmarks.gpu.{module}"), function)
-    return run(Situation(here(rehearses), Ceilings(numbers["copy"], numbers["gemm"]) if numbers else None))
+    measure: Callable[[Situation], Iterable[Found]] = getattr(import_module(f"benchmarks.gpu.{module}"), function)
+    return measure(Situation(here(rehearses), Ceilings(numbers["copy"], numbers["gemm"]) if numbers else None))

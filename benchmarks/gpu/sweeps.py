@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks.gpu import ours
 from benchmarks.gpu.combining import argument
-from benchmarks.gpu.contest import relative_error
+from benchmarks.gpu.contest import relative_error, where_it_failed
 from benchmarks.gpu.figures import Found
 from benchmarks.gpu.ours import Ours
 from benchmarks.gpu.problems import SPREAD, make_problem
@@ -31,17 +31,17 @@ SAME = 1e-2        # relative difference of gradients that another tile may make
 ROUNDS = 5
 
 
-def sweeps(situation: Situation) -> Found:
+def sweeps(situation: Situation) -> Iterator[Found]:
     """All three; each line stands for itself."""
-    numbers: dict[str, Any] = {}
-    lines: list[str] = []
-    for sweep in (_chunks, _idle, _tiles):
+    for sweep in (_chunks, _tiles, _idle):
+        numbers: dict[str, Any] = {}
         try:
-            lines += list(sweep(situation, numbers))
+            for line in sweep(situation, numbers):
+                yield Found((), (line,), dict(numbers))
         except Exception as fault:  # the other sweeps are still worth having
-            lines.append(f"{sweep.__name__.strip('_')}: failed: {type(fault).__name__}: {str(fault)[:200]}")
+            said = f"{sweep.__name__.strip('_')}: failed: {type(fault).__name__}: {str(fault)[:200]}"
+            yield Found((), (said, *where_it_failed().splitlines()))
         situation.place.forget()
-    return Found((), tuple(lines), numbers)
 
 
 def _timed(situation: Situation, own: Ours) -> float | None:

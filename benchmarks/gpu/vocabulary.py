@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from benchmarks.gpu import ours, peers
-from benchmarks.gpu.contest import Answer, Contest, Peer, Variant, WrongAnswer
+from benchmarks.gpu.contest import Answer, Contest, Peer, Variant, row
 from benchmarks.gpu.eager import loss_of_logits
-from benchmarks.gpu.figures import Figure, Found, PeerFigure, detail_lines
+from benchmarks.gpu.figures import Figure, Found, PeerFigure
 from benchmarks.gpu.memory import counted
 from benchmarks.gpu.ours import Ours
 from benchmarks.gpu.peers import differentiated
@@ -26,10 +27,11 @@ OWN = "CompiledObjective.piece and finish"
 TWIN = 0.6  # how far a second policy lies from the first, of the spread of its hidden states
 
 
-def logits(situation: Situation) -> Found:
+def logits(situation: Situation) -> Iterator[Found]:
     """The full objective against eager torch, `torch.compile` and TRL; Liger's own loss against Liger."""
-    return _found([_guarded("logits", lambda: _from_logits(situation, "logits", "token")),
-                   _guarded("logits, Liger's loss", lambda: _from_logits(situation, "logits, Liger's loss", "plain"))])
+    for key, name in (("logits", "token"), ("logits, Liger's loss", "plain")):
+        yield row(key, partial(_from_logits, situation, key, name))
+        situation.place.forget()
 
 
 def _from_logits(situation: Situation, key: str, name: str) -> Figure:
@@ -117,17 +119,17 @@ class Projected:
                        predicted_ms(name, self.sizes, situation.machine))
 
 
-def hidden_wide(situation: Situation) -> Found:
+def hidden_wide(situation: Situation) -> Iterator[Found]:
     """H = 4,096, V = 128,256."""
     return _hidden(situation, 0, "4096")
 
 
-def hidden_narrow(situation: Situation) -> Found:
+def hidden_narrow(situation: Situation) -> Iterator[Found]:
     """H = 1,536, V = 151,936."""
     return _hidden(situation, 1, "1536")
 
 
-def _hidden(situation: Situation, size: int, label: str) -> Found:
+def _hidden(situation: Situation, size: int, label: str) -> Iterator[Found]:
     given = Projected(situation, size)
     place, leaf, problem = situation.place, given.leaf(), given.problem()
     full = given.contest(f"hidden {label}", "token", problem, [
@@ -135,8 +137,9 @@ def _hidden(situation: Situation, size: int, label: str) -> Found:
         peers.verl_hidden("token", problem, leaf, given.weight), peers.trl_hidden("token", problem, leaf, given.weight)])
     plain = given.contest(f"hidden {label}, Liger's loss", "plain", problem,
                           [peers.liger_hidden(place, "plain", problem, leaf, given.weight)])
-    return _found([_guarded(full.key, full.figure), _guarded(plain.key, plain.figure),
-                   _guarded(f"memory {label}", lambda: _memory(situation, f"memory {label}", full, given))])
+    yield row(full.key, full.figure)
+    yield row(plain.key, plain.figure)
+    yield row(f"memory {label}", lambda: _memory(situation, f"memory {label}", full, given))
 
 
 def _memory(situation: Situation, key: str, contest: Contest, given: Projected) -> Figure:
@@ -156,7 +159,7 @@ def _memory(situation: Situation, key: str, contest: Contest, given: Projected) 
                   rehearsed=situation.place.rehearses)
 
 
-def sequence(situation: Situation) -> Found:
+def sequence(situation: Situation) -> Iterator[Found]:
     """GSPO and DPO."""
     given = Projected(situation, 0)
     place, leaf = situation.place, given.leaf()
@@ -173,31 +176,17 @@ def sequence(situation: Situation) -> Found:
             *peers.eager_hidden(place, "dpo", problem, leaf, given.weight, traced=False),
             peers.liger_pairs(place, problem, leaf, given.weight)]).figure()
 
-    return _found([_guarded("gspo", gspo), _guarded("dpo", dpo)])
+    yield row("gspo", gspo)
+    yield row("dpo", dpo)
 
 
-def divergence(situation: Situation) -> Found:
+def divergence(situation: Situation) -> Iterator[Found]:
     """Exact KL and JS to a second policy with a projection of its own."""
     given = Projected(situation, 0, second=True)
     place, leaf, other = situation.place, given.leaf(), given.other
     assert other is not None
     problem = given.problem()
-    return _found([_guarded(name, given.contest(name, name, problem, [
-        *peers.eager_hidden(place, name, problem, leaf, given.weight, other, traced=False),
-        peers.liger_distillation(place, name, problem, leaf, given.weight, other)]).figure) for name in ("kl", "js")])
-
-
-# ------------------------------------------------------------------ what comes of it
-def _guarded(key: str, measure: Callable[[], Figure]) -> Figure:
-    """A row that fails says why, and the others are measured."""
-    try:
-        return measure()
-    except WrongAnswer as fault:
-        return Figure(key, note=f"WRONG: {fault}")
-    except Exception as fault:  # shown in the table; the run then ends with an error
-        first = str(fault).strip().splitlines()
-        return Figure(key, note=f"failed: {type(fault).__name__}: {first[0][:200] if first else ''}")
-
-
-def _found(figures: Sequence[Figure]) -> Found:
-    return Found(tuple(figures), tuple(detail_lines(figures)))
+    for name in ("kl", "js"):
+        yield row(name, given.contest(name, name, problem, [
+            *peers.eager_hidden(place, name, problem, leaf, given.weight, other, traced=False),
+            peers.liger_distillation(place, name, problem, leaf, given.weight, other)]).figure)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,13 @@ import torch
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
-from benchmarks.gpu import peers
+from benchmarks.gpu import peers, runs
 from benchmarks.gpu.clock import Clock
 from benchmarks.gpu.contest import Contest, Peer, Variant, WrongAnswer, relative_error
-from benchmarks.gpu.figures import ROWS, SECTIONS, Figure, PeerFigure, failed, found_of, table
+from benchmarks.gpu.figures import ROWS, SECTIONS, Figure, Found, PeerFigure, failed, found_of, table
 from benchmarks.gpu.place import Place
 from benchmarks.gpu.predicted import Ceilings, limit_ms, machine_of, predicted_ms
+from benchmarks.gpu.processes import Ended, run
 from benchmarks.gpu.runs import WHERE
 from rldsl.plan.work import Sizes
 
@@ -95,8 +98,9 @@ def test_rows_that_were_not_measured_say_why() -> None:
     lines = list(table(failed("sequence", "out of time").figures))
     assert sum("out of time" in line for line in lines) == 2
     assert sum("nothing was measured" in line for line in lines) == len(ROWS) - 2
-    back = found_of(json.loads(json.dumps(failed("sequence", "out of time").as_plain())))
-    assert back == failed("sequence", "out of time")
+    measured = Found((Figure("gspo", 1.5, peers=(PeerFigure("a", "", faults=("b",)),)),))
+    gone = failed("sequence", "out of time", "in a line", measured)
+    assert found_of(json.loads(json.dumps(gone.as_plain()))) == gone
 
 
 PREDICTED = [("token", Sizes(8192, 151_936), "from logits, V = 151,936"), ("plain", Sizes(8192, 151_936), "the same without"),
@@ -157,6 +161,54 @@ def test_an_error_is_relative_to_the_whole_gradient() -> None:
     found[2999] = 3.0
     assert relative_error(found, wanted) == pytest.approx((2 / (4 * 6000)) ** 0.5)
     assert relative_error(torch.zeros(4), torch.zeros(4)) == 0.0
+
+
+# ------------------------------------------------------------------ a run that is cut short
+MEASURED = Found((Figure("gspo", 1.5),), ("gspo: 1.5 ms",), {"copy": 4e12, "gemm": 7e14})
+
+
+def asked(target: Path) -> argparse.Namespace:
+    """One section in a process of its own, as the whole run asks for it."""
+    return argparse.Namespace(section="sequence", rehearse=True, apart=True, ceilings="{}", json=target, seconds=600.0)
+
+
+def test_each_part_of_a_section_is_written_down_when_it_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def parts(*arguments: object) -> Iterator[Found]:
+        yield MEASURED
+        raise RuntimeError("the device is lost")
+    monkeypatch.setattr(runs, "measured", parts)
+    with pytest.raises(RuntimeError, match="lost"):
+        runs.section(asked(tmp_path / "found.json"))
+    assert found_of(json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))) == MEASURED
+
+
+@pytest.mark.parametrize(("ended", "why"), [
+    (Ended(None, "somewhere"), "out of time"), (Ended(1, "Timeout (0:00:09)!\nin a line"), "out of time"),
+    (Ended(-6, "a kernel\nCUDA error: misaligned address\n"), "failed: its process ended with -6: CUDA error: misaligned address")])
+def test_a_process_that_dies_leaves_the_rows_that_it_had_measured(
+        ended: Ended, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(arguments: Sequence[str], seconds: float) -> Ended:
+        written = Path(arguments[arguments.index("--json") + 1])
+        written.write_text(json.dumps(MEASURED.as_plain()), encoding="utf-8")
+        return ended
+    monkeypatch.setattr(runs, "run", dies)
+    found = runs._one("sequence", asked(tmp_path / "unused.json"), {}, 600.0)
+    assert [(figure.key, figure.value, figure.note) for figure in found.figures] == [("gspo", 1.5, ""), ("dpo", None, why)]
+    assert found.figures[1].fault == ended.said and found.numbers == MEASURED.numbers
+
+
+def test_what_a_process_has_started_ends_with_it() -> None:
+    begun = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid)"
+    ended = run(["-c", begun], 120.0)
+    assert ended.status == 0
+    state, patience = Path(f"/proc/{int(ended.said)}/status"), time.monotonic() + 60.0
+    while state.exists() and "zombie" not in state.read_text(encoding="utf-8"):
+        assert time.monotonic() < patience
+        time.sleep(0.05)
+
+
+def test_a_process_that_takes_too_long_is_stopped() -> None:
+    assert run(["-c", "import time; time.sleep(600)"], 0.2).status is None
 
 
 # ------------------------------------------------------------------ timing
