@@ -1,7 +1,7 @@
 """Runs a staged objective on emitted Triton kernels: on a CUDA device, or interpreted on the CPU for tests.
 
-Arrays of an update batch lie on the device. The host waits for it where rows without a gradient are dropped (for a mask that
-travels while a kernel runs), where two passes need to know which rows to compute again, and in `values`.
+Arrays of an update batch lie on the device. The host waits for it where rows without a gradient are dropped, for a mask that
+travels while kernels run, and in `values`.
 """
 
 from __future__ import annotations
@@ -25,15 +25,18 @@ from rldsl.kernels.device.checks import Faults, check_rows
 from rldsl.kernels.device.chunks import (
     Budget,
     DeviceGroup,
+    Marks,
     Range,
     Shares,
     differentiate,
     fits,
     fused_rows,
+    marks_of,
     read_rows,
     write_rows,
 )
 from rldsl.kernels.device.gradients import DeviceGradients, other_source, plain_source
+from rldsl.kernels.device.mask import ActiveRows
 from rldsl.kernels.device.products import moved_to
 from rldsl.kernels.device.shards import Partners
 from rldsl.kernels.device.sources import DeviceSource
@@ -58,6 +61,7 @@ class _Own:
     reads: DeviceArrays[int]
     slopes: DeviceArrays[int]
     faults: Faults = field(default_factory=Faults)
+    marks: tuple[Marks | None, ...] = ()  # by group, of the whole batch: where its runs are finer than what it couples
 
     def keyed(self, key: int) -> Tensor:
         """A prepared value or a read."""
@@ -123,6 +127,9 @@ class TritonBackend:
             with self.workspaces.lend() as workspace:
                 groups = self._groups(batch, run, checked, sources, run.axis)
                 read_rows(groups, (run.start, run.stop), self._budget(checked), workspace)
+            batch.combined = False
+            if not run.is_whole and _is_last(batch, run):
+                self._combine(batch)
         _forget(batch)
 
     def differentiate(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], direct: Mapping[int, Tensor],
@@ -131,18 +138,17 @@ class TritonBackend:
         with self._computing():
             checked = self._checked(batch, rows)
             self._store_direct(batch, run, direct)
-            gradients = DeviceGradients(batch.sums, in_place, self.options.exact)
+            gradients = DeviceGradients(batch.sums, in_place, batch.own.faults, self.options.exact)
             sources = gradients.sources([checked[group.rows] if shape.has_gradient else checked[group.rows].detached()
                                          for group, shape in zip(self.staged.groups, self.module.shapes, strict=True)])
             if run.is_whole:
                 self._whole(batch, run, checked, sources)
             else:
                 if not batch.combined:
-                    self._coefficients(batch, (0, batch.layout.size(self.staged.piece_axis.name)))
-                    batch.combined = True
+                    self._combine(batch)
+                groups = self._groups(batch, run, checked, sources, run.axis)
                 with self.workspaces.lend() as workspace:
-                    groups = self._groups(batch, run, checked, sources, run.axis)
-                    write_rows(groups, (run.start, run.stop), self._budget(checked), workspace)
+                    write_rows(groups, (run.start, run.stop), self._budget(checked), workspace, batch.own.marks)
         _forget(batch)
         return [*gradients.pairs, *self._direct_gradients(batch, run, direct)]
 
@@ -160,9 +166,19 @@ class TritonBackend:
             elif groups and fits(groups, pieces, budget):
                 differentiate(groups, lambda chunk: self._coefficients(batch, chunk), pieces, budget, workspace)
             else:
-                read_rows(groups, pieces, budget, workspace)
+                lying = read_rows(groups, pieces, budget, workspace)
                 self._coefficients(batch, pieces)
-                write_rows(groups, pieces, budget, workspace)
+                write_rows(groups, pieces, budget, workspace, marks_of(groups, pieces), lying)
+
+    def _combine(self, batch: UpdateBatch) -> None:
+        """Coefficients of the whole batch, all of which is read. Which rows have a gradient is on its way to the host from here on,
+        so that no run of the second pass waits for it."""
+        own: _Own = batch.own
+        self._coefficients(batch, (0, batch.layout.size(self.staged.piece_axis.name)))
+        slopes = [[own.slopes.tensors[read.key] for read in group.reads if read.coefficient is not None]
+                  for group in self.staged.groups]
+        own.marks = tuple(Marks(0, ActiveRows(entry)) if entry else None for entry in slopes)
+        batch.combined = True
 
     def _coefficients(self, batch: UpdateBatch, pieces: Range) -> None:
         def span(axis: str) -> Range:
@@ -224,7 +240,8 @@ class TritonBackend:
     def _store_direct(self, batch: UpdateBatch, run: Run, direct: Mapping[int, Tensor]) -> None:
         own: _Own = batch.own
         for read in self.staged.direct:
-            own.reads.tensors[read.key][run.of(read)] = direct[read.key].detach().to(self.device, torch.float64)
+            given = direct[read.key].detach().double()
+            own.reads.tensors[read.key][run.of(read)] = moved_to(given, self.device) if given.device.type == "cpu" else given
 
     def _direct_gradients(self, batch: UpdateBatch, run: Run, direct: Mapping[int, Tensor]) -> list[Pair]:
         own: _Own = batch.own
@@ -263,6 +280,12 @@ def _argument(parameter: Parameter, own: _Own, span: Any) -> Any:
         case _ if key is not None:
             return own.keyed(key)
     raise InternalError(f"nothing to hand over for {parameter.name}")
+
+
+def _is_last(batch: UpdateBatch, run: Run) -> bool:
+    """Whether all that is outside of the run was read."""
+    return all(bool(batch.seen[response][: tokens.start].all() and batch.seen[response][tokens.stop :].all())
+               for response, tokens in run.tokens.items())
 
 
 def _no_span(axis: str) -> Range:

@@ -21,19 +21,22 @@ from rldsl.emit.evaluation import Evaluation, Expanded, ForeignCall, ReadCall, e
 from rldsl.graph.expanding import made_below
 from rldsl.graph.model import Graph
 from rldsl.kernels import pointwise, reference, vectors
+from rldsl.kernels.device.products import moved_to
 from rldsl.kernels.layout import Layout
 from rldsl.kernels.vectors import Taken
 
 __all__ = ["Expanded", "Tensors", "Value", "evaluate", "extended", "with_found_axes"]
 
+HOST: Final = torch.device("cpu")
 Value: TypeAlias = "Tensor | Taken | list[Any]"
 
 
 @dataclass(frozen=True, slots=True)
 class Tensors:
-    """The arithmetic of torch, in one dtype."""
+    """The arithmetic of torch, in one dtype, on one device. What the host knows goes up without anybody waiting."""
 
     dtype: torch.dtype = torch.float64
+    device: torch.device = HOST
     pointwise: Any = pointwise
     reference: Any = reference
     vectors: Any = vectors
@@ -42,16 +45,16 @@ class Tensors:
         """See `Arithmetic.numbers`."""
         if isinstance(values, list | tuple):
             values = [math.nan if item is None else float(item) for item in values]
-        tensor = values if isinstance(values, Tensor) else torch.tensor(np.asarray(values, dtype=np.float64))
+        tensor = values if isinstance(values, Tensor) else self._there(torch.tensor(np.asarray(values, dtype=np.float64)))
         return tensor.to(self.dtype).reshape(-1)
 
     def rows(self, values: Any) -> Tensor:
         """See `Arithmetic.rows`."""
-        return torch.as_tensor(values).to(self.dtype)
+        return (values if isinstance(values, Tensor) else self._there(torch.as_tensor(values))).to(self.dtype)
 
     def indices(self, places: npt.NDArray[np.int64]) -> Tensor:
         """See `Arithmetic.indices`."""
-        return torch.from_numpy(places)
+        return self._there(torch.from_numpy(places))
 
     def is_numbers(self, value: Any) -> bool:
         """See `Arithmetic.is_numbers`."""
@@ -63,7 +66,7 @@ class Tensors:
 
     def put(self, value: Tensor, where: npt.NDArray[np.bool_], number: float) -> Tensor:
         """See `Arithmetic.put`."""
-        return torch.where(torch.from_numpy(where), number, value)
+        return value.masked_fill(self._there(torch.from_numpy(where)), number)
 
     def repeated(self, value: Tensor, count: int) -> Tensor:
         """See `Arithmetic.repeated`."""
@@ -73,18 +76,21 @@ class Tensors:
         """See `Arithmetic.silent`; torch never warns."""
         return nullcontext()
 
+    def _there(self, values: Tensor) -> Tensor:
+        return moved_to(values, self.device)
+
 
 DOUBLE: Final = Tensors()
 
 
 def evaluate(graph: Graph, keys: Iterable[int], layout: Layout, leaves: Mapping[int, Any], *,
              dtype: torch.dtype = torch.float64, foreign: ForeignCall | None = None,
-             read: ReadCall | None = None) -> dict[int, Value]:
-    """The values of `keys`. `leaves` gives any nodes that are known already: tensors (with gradients if they have
+             read: ReadCall | None = None, device: torch.device = HOST) -> dict[int, Value]:
+    """The values of `keys`. `leaves` gives any nodes that are known already: tensors of `device` (with gradients if they have
     them), arrays or lists, packed. `foreign` and `read` compute the calls and the model reads that are needed; a call that
     makes an axis gives `Expanded`."""
     layout, leaves = with_found_axes(graph, keys := tuple(keys), layout, leaves, dtype=dtype, foreign=foreign, read=read)
-    evaluation = Evaluation(graph, layout, leaves, Tensors(dtype), foreign=foreign, read=read)
+    evaluation = Evaluation(graph, layout, leaves, Tensors(dtype, device), foreign=foreign, read=read)
     return {key: evaluation.value(key) for key in keys}
 
 

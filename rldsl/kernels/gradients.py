@@ -5,7 +5,7 @@ Also the bridge to autograd: a loss whose gradients were formed while it was com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,8 +72,9 @@ class RowGradients:
         return gradient
 
 
-def shared_logits(rows: Iterable[Rows], pairs: list[Pair]) -> dict[int, Tensor]:
-    """Logits that become their gradient, once each though several groups may lie in them; they are added to `pairs`."""
+def shared_logits(rows: Iterable[Rows], pairs: list[Pair], later: Callable[[Tensor], None] | None = None) -> dict[int, Tensor]:
+    """Logits that become their gradient, once each though several groups may lie in them; they are added to `pairs`. `later`: see
+    `clear_others`."""
     users: dict[int, list[Rows]] = {}
     for entry in rows:
         if entry.given.requires_grad:
@@ -83,20 +84,24 @@ def shared_logits(rows: Iterable[Rows], pairs: list[Pair]) -> dict[int, Tensor]:
         plain = entries[0].given.detach()
         if len(entries) > 1 or entries[0].places is not None:
             clear_others(plain, [torch.arange(len(plain), device=plain.device) if entry.places is None else entry.places
-                                 for entry in entries])
+                                 for entry in entries], later)
         pairs.append((entries[0].given, plain))
         found[identity] = plain
     return found
 
 
-def clear_others(logits: Tensor, places: Sequence[Tensor]) -> None:
-    """Zeros in the rows at which nothing is scored. Raises `ValueError` where a row is scored twice; on a device only where that
-    may be by several groups, since it waits to see."""
+def clear_others(logits: Tensor, places: Sequence[Tensor], later: Callable[[Tensor], None] | None = None) -> None:
+    """Zeros in the rows at which nothing is scored. Raises `ValueError` where a row is scored twice. On a device nobody waits to
+    see: `later` is handed how often that is so, where it may be by several groups."""
     named = torch.cat(list(places))
     unnamed = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
     unnamed.index_fill_(0, named, False)  # `unnamed[named] = False` would wait for the device
-    if (len(places) > 1 or named.device.type == "cpu") and len(logits) - int(unnamed.sum()) != len(named):
-        raise ValueError("a row of logits is scored twice and cannot become two gradients in place")
+    repeated = len(named) - len(logits) + unnamed.sum()
+    if named.device.type == "cpu":
+        if int(repeated):
+            raise ValueError("a row of logits is scored twice and cannot become two gradients in place")
+    elif later is not None and len(places) > 1:
+        later(repeated)
     logits.masked_fill_(unnamed[:, None], 0.0)
 
 

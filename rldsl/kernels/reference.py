@@ -126,9 +126,15 @@ def segment_all(x: Tensor, owners: Tensor, count: int, keep: Tensor | None = Non
 def first_place(chosen: Tensor, owners: Tensor, count: int) -> Tensor:
     """The first place of each segment that is chosen; -1 where none is."""
     nowhere = owners.numel()
-    places = torch.where(chosen, torch.arange(nowhere, device=owners.device), nowhere)
+    places = torch.arange(nowhere, device=owners.device).masked_fill(~chosen, nowhere)
     found = torch.full((count,), nowhere, device=owners.device).scatter_reduce(0, owners, places, "amin")
-    return torch.where(found == nowhere, -1, found)
+    return found.masked_fill(found == nowhere, -1)
+
+
+def last_place(chosen: Tensor, owners: Tensor, count: int) -> Tensor:
+    """The last place of each segment that is chosen; -1 where none is."""
+    places = torch.arange(owners.numel(), device=owners.device).masked_fill(~chosen, -1)
+    return torch.full((count,), -1, device=owners.device).scatter_reduce(0, owners, places, "amax")
 
 
 def best_place(x: Tensor, owners: Tensor, count: int, keep: Tensor | None, largest: bool) -> Tensor:
@@ -166,10 +172,7 @@ def segment_first(x: Tensor, owners: Tensor, count: int, keep: Tensor | None = N
 
 def segment_last(x: Tensor, owners: Tensor, count: int, keep: Tensor | None = None) -> Tensor:
     """The last value; of nothing absent."""
-    places = torch.arange(owners.numel(), device=owners.device)
-    places = places if keep is None else torch.where(keep, places, -1)
-    found = torch.full((count,), -1, device=owners.device).scatter_reduce(0, owners, places, "amax")
-    return at_place(x, found)
+    return at_place(x, last_place(torch.ones_like(owners, dtype=torch.bool) if keep is None else keep, owners, count))
 
 
 def segment_order(x: Tensor, owners: Tensor, keep: Tensor | None = None) -> Tensor:

@@ -16,6 +16,7 @@ from rldsl.emit.evaluate import evaluate
 from rldsl.graph.model import Read
 from rldsl.graph.spec import Spec
 from rldsl.graph.staged import StagedObjective
+from rldsl.kernels.device.products import moved_to
 from rldsl.kernels.layout import Layout
 from rldsl.passes.stage import vector_reads
 from rldsl.types import Axis
@@ -49,12 +50,12 @@ class Products:
 
     def computed(self, spec: Spec, layout: Layout, live: Mapping[int, Tensor], known: Vectors) -> dict[int, Tensor]:
         """The numbers by the keys of the reads. `live` are hidden states [tokens, H] by node, in whatever number format;
-        products are of float32, on the host: the one place where an update on a GPU waits in the middle."""
+        products are of float32, where the states are."""
         if not self.sources:
             return {}
-        leaves = {**{key: state.float().cpu() for key, state in live.items()}, **{key: torch.as_tensor(value).float()
-                                                                         for key, value in known.items()}}
-        found = evaluate(spec.graph, [source for _, source in self.sources], layout, leaves, dtype=torch.float32)
+        device = next(iter(live.values())).device
+        leaves = {**live, **{key: moved_to(torch.as_tensor(value), device) for key, value in known.items()}}
+        found = evaluate(spec.graph, [source for _, source in self.sources], layout, leaves, dtype=torch.float32, device=device)
         products = {}
         for key, source in self.sources:
             value = found[source]

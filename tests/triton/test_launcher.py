@@ -87,18 +87,23 @@ def run_update(staged: StagedObjective, layout: Layout, inputs: Mapping[str, Num
     module = load_triton(text, "carried")
     heads = [_carried(module, rows[group.rows]) for group in staged.groups]
     given = [*heads, *(direct[read.key].detach().to(_device()) for read in staged.direct)]
+    named = {name: entry.to(_device()) for name, entry in frozen_of(text, staged, layout, inputs).items()}
+    numbers, slopes = module.update(*given, **named)
+    return numbers, slopes, heads
+
+
+def frozen_of(text: str, staged: StagedObjective, layout: Layout, inputs: Mapping[str, Numbers]) -> dict[str, torch.Tensor]:
+    """The named arguments of `update`, on the host."""
     named: dict[str, torch.Tensor] = {}
     frozen = iter(staged.inputs)
     for name in arguments_of(text)[1]:
         said = _named(text, name)
         if said.startswith("int64"):
             axis, ancestor = said.split("places of ")[1].split(" below each place of ")
-            bounds = layout.bounds(axis, ancestor.split(" start")[0])
-            named[name] = torch.from_numpy(bounds.copy()).to(_device())
+            named[name] = torch.from_numpy(layout.bounds(axis, ancestor.split(" start")[0]).copy())
         else:
-            named[name] = torch.from_numpy(np.ascontiguousarray(inputs[next(frozen).name])).to(_device())
-    numbers, slopes = module.update(*given, **named)
-    return numbers, slopes, heads
+            named[name] = torch.from_numpy(np.ascontiguousarray(inputs[next(frozen).name]))
+    return named
 
 
 @pytest.mark.wide(1)

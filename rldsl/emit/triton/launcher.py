@@ -18,6 +18,7 @@ from rldsl.graph.staged import HeadGroup, LiveRead, StagedObjective
 from rldsl.types import BATCH
 
 INDENT = "    "
+LAUNCHED = ("Rows", "settings_of", "places_below", "in_batch", "there", "whole_chunks", "row_chunks", "tile_of", "ActiveRows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class _Writer:
                  alone: Sequence[Fused | None]) -> None:
         self.staged = staged
         self.functions = {function.name: function for function in functions}
-        self.names = Names((*RESERVED, "x", "out", "active", "found", "numbers", "rows", "update"))
+        self.names = Names((*RESERVED, *LAUNCHED, "x", "out", "active", "found", "numbers", "rows", "update"))
         self.bounds: dict[tuple[str, str], str] = {}
         self.owners: dict[tuple[str, str], str] = {}
         self.inputs = {given.name: self.names.fresh(given.name, "given") for given in staged.inputs}
@@ -72,7 +73,9 @@ class _Writer:
                        if live.coefficient is not None}
         self.groups = [self._group(*entry) for entry in enumerate(zip(staged.groups, shapes, alone, strict=True))]
         self.sizes: dict[str, str] = {BATCH.name: "1"}
+        self.ends: dict[str, tuple[str, str]] = {}  # axes whose size the end of bounds says
         self.counts: dict[str, str] = {}  # axes of which only the caller knows how many places they have
+        self.on_host: dict[tuple[str, str], str] = {}  # bounds that the host has to know, too
         self.lines: list[str] = []
 
     def _live(self) -> list[LiveRead]:
@@ -104,8 +107,12 @@ class _Writer:
         return Launcher((*given, *(["*"] if named else []), *named), tuple(self._says()), self._guarded())
 
     def _guarded(self) -> tuple[str, ...]:
-        """The body where its tensors lie: Triton launches on the current device, whatever it is given."""
+        """The body where its tensors lie: Triton launches on the current device, whatever it is given. Bounds go there first."""
         device, *rest = self.lines
+        known = [f"{INDENT}{name} = {self.bounds[pair]}.cpu()" for pair, name in self.on_host.items()]
+        sent = [f"{INDENT}{name} = there({name}, device)" for (axis, ancestor), name in self.bounds.items()
+                if ancestor not in (BATCH.name, axis)]
+        rest = [*known, *sent, *rest]
         return (device, f"{INDENT}with torch.cuda.device_of({self._first()}):", *(INDENT + line for line in rest))
 
     def _first(self) -> str:
@@ -121,7 +128,8 @@ class _Writer:
             yield f"{self.inputs[given.name]}: [{given.axis.name}] float64, frozen"
         for (axis, ancestor), name in self.bounds.items():
             if ancestor not in (BATCH.name, axis):
-                yield f"{name}: int64, where the places of {axis} below each place of {ancestor} start, and the last one ends"
+                yield (f"{name}: int64, where the places of {axis} below each place of {ancestor} start, and the last one ends"
+                       + ("; best given on the host, which waits for it otherwise" if (axis, ancestor) in self.on_host else ""))
         for axis, name in self.counts.items():
             yield f"{name}: how many places {axis} has"
 
@@ -161,14 +169,22 @@ class _Writer:
         for (axis, ancestor), name in self.bounds.items():
             if ancestor not in (BATCH.name, axis):
                 self.sizes.setdefault(ancestor, f"len({name}) - 1")
-        for (axis, ancestor), name in self.bounds.items():
+        for axis, ancestor in self.bounds:
             if ancestor not in (BATCH.name, axis):
-                self.sizes.setdefault(axis, f"int({name}[-1])")
+                self.ends.setdefault(axis, (axis, ancestor))
 
     def _size(self, axis: str) -> str:
+        if axis not in self.sizes and axis in self.ends:
+            return f"int({self._host_bounds(*self.ends[axis])}[-1])"
         if axis not in self.sizes:
             self.sizes[axis] = self.counts[axis] = self.names.fresh(f"{axis}_count", "axis")
         return self.sizes[axis]
+
+    def _host_bounds(self, axis: str, ancestor: str) -> str:
+        """The variable of bounds as the host knows them, of those that the caller gives."""
+        if (axis, ancestor) not in self.on_host:
+            self.on_host[axis, ancestor] = self.names.fresh(f"{axis}_starts", "axis")
+        return self.on_host[axis, ancestor]
 
     def _filled(self, how: str, axis: str) -> str:
         return f"torch.{how}({self._size(axis)}, dtype=torch.float64, device=device)"
@@ -241,6 +257,7 @@ class _Writer:
         if self._is_fused():
             for group in self.groups:
                 self._fused_sweep(group)
+                self._done(group)
             if any(live.coefficient is not None for live in self.staged.direct):
                 self._coefficients(1)
         elif self.groups and self.staged.piece_axis != BATCH:
@@ -261,11 +278,14 @@ class _Writer:
     def _piece_sweep(self) -> None:
         """A chunk holds whole pieces: read, coefficients, write while it lies there."""
         piece = self.staged.piece_axis.name
-        starts = {axis: self.names.fresh(f"{axis}_starts") for axis in dict.fromkeys(
-            [*(group.group.axis.name for group in self.groups),
-             *(parameter.axis for parameter in self.functions["coefficients"].parameters if parameter.kind == "span")])}
-        for axis, name in starts.items():
-            self._add(f"{name} = {self.bounds[axis, piece]}.cpu()")
+        starts = {}
+        for axis in [*(group.group.axis.name for group in self.groups),
+                     *(parameter.axis for parameter in self.functions["coefficients"].parameters if parameter.kind == "span")]:
+            if axis == piece and axis not in starts:
+                starts[axis] = self.names.fresh(f"{axis}_starts")
+                self._add(f"{starts[axis]} = torch.arange({self._size(axis)} + 1)")
+            elif axis != piece:
+                starts[axis] = self._host_bounds(axis, piece)
         given = ", ".join(starts[group.group.axis.name] for group in self.groups)
         widest = f"max({', '.join(f'{group.rows}.row_bytes' for group in self.groups)})" if len(self.groups) > 1 else (
             f"{self.groups[0].rows}.row_bytes")
@@ -278,6 +298,8 @@ class _Writer:
         self._coefficients(2, {axis: f"(int({name}[first]), int({name}[last]))" for axis, name in starts.items()})
         for group in self.groups:
             self._write_rows(group, 2, str(group.number))
+        for group in self.groups:
+            self._done(group)
 
     def _two_passes(self) -> None:
         """Coefficients need all reads: the logits are computed once more for the gradient."""
@@ -292,6 +314,7 @@ class _Writer:
                 self._load(group, 2)
                 self._read_rows(group, 2)
                 self._write_rows(group, 2)
+            self._done(group)
 
     def _load(self, group: _Group, depth: int, suffix: str = "") -> None:
         self._add(f"x{suffix}, out{suffix} = {group.rows}.load(start{suffix}, stop{suffix})", depth)
@@ -322,6 +345,9 @@ class _Writer:
     def _store(self, group: _Group, depth: int) -> None:
         self._active(group, depth)
         self._add(f"{group.rows}.store(start, out, active)", depth)
+
+    def _done(self, group: _Group) -> None:
+        self._add(f"{group.rows}.{'done()' if group.slopes else 'buffers.clear()'}")
 
     def _active(self, group: _Group, depth: int, suffix: str = "") -> None:
         parts = ", ".join(f"{slope}[start{suffix}:stop{suffix}]" for slope in group.slopes)

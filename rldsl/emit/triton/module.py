@@ -12,14 +12,12 @@ from rldsl.emit.templates import render
 from rldsl.emit.to_head import RowShape, row_shape
 from rldsl.emit.triton.combine import combine_function, used_helpers
 from rldsl.emit.triton.fuse import Fused, fused
-from rldsl.emit.triton.launcher import emit_launcher
+from rldsl.emit.triton.launcher import LAUNCHED, emit_launcher
 from rldsl.emit.triton.launches import PARTS, RESERVED, WHOLE_BLOCK, LocalNames
 from rldsl.emit.triton.rows import emit_row_kernels, emit_row_parts, row_signatures, taken_names
 from rldsl.emit.triton.signatures import KernelSignature
 from rldsl.graph.staged import HeadGroup, StagedObjective
 from rldsl.source import Source
-
-LAUNCHED = ("Rows", "settings_of", "places_below", "in_batch", "whole_chunks", "row_chunks", "tile_of", "ActiveRows")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Needs torch and its neighbours alone. It is the plain part of what `chunks` and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -34,6 +34,8 @@ class Rows:
     by_hidden: Tensor | None = None  # gradients, once they are formed: of `weight` and `bias` in float32
     by_weight: Tensor | None = None
     by_bias: Tensor | None = None
+    buffers: dict[str, Tensor] = field(default_factory=dict)        # of one chunk
+    left: tuple[int, Tensor, ActiveRows] | None = None              # of the chunk before: first row, gradient, which rows have one
 
     @property
     def vocabulary(self) -> int:
@@ -49,37 +51,74 @@ class Rows:
         return own + sum(other.row_bytes for other in self.others)
 
     def load(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """The logits of some rows, and where their gradient goes."""
-        if self.logits is not None:
-            x = self.logits[start:stop]
+        """The logits of some rows, and where their gradient goes. What the chunk before left to do is queued behind these logits,
+        so that the device has them to compute while the host waits for the mask of that chunk."""
+        in_place = self.weight is None or self.weight.dtype is torch.float32
+        if in_place:
+            self.finish()
+        x = self.formed(start, stop)
+        if in_place or self.weight is None:
             return x, x
+        self.finish()
+        return x, self.room("gradient", stop - start, self.weight.dtype)
+
+    def formed(self, start: int, stop: int) -> Tensor:
+        """The logits of some rows."""
+        if self.logits is not None:
+            return self.logits[start:stop]
         assert self.hidden is not None and self.weight is not None
-        count, width = len(self.weight), aligned(len(self.weight))
-        x = self.weight.new_empty(stop - start, width, dtype=torch.float32)[:, :count]
+        x = self.room("logits", stop - start, torch.float32)
         project(x, self.hidden[start:stop], self.weight, self.bias)
-        return x, x if self.weight.dtype is torch.float32 else self.weight.new_empty(stop - start, width)[:, :count]
+        return x
+
+    def room(self, name: str, count: int, dtype: torch.dtype) -> Tensor:
+        """[count, V] of a buffer that is used again, whose rows begin at multiples of 128 bytes."""
+        if name not in self.buffers or len(self.buffers[name]) < count:
+            self.buffers.pop(name, None)
+            self.buffers[name] = self.targets.new_empty(count, aligned(self.vocabulary), dtype=dtype)
+        return self.buffers[name][:count, : self.vocabulary]
 
     def beside(self, start: int, stop: int) -> tuple[tuple[Tensor, None], ...]:
         """The logits of the other policies, as row kernels take them."""
-        return tuple((other.load(start, stop)[0], None) for other in self.others)
+        return tuple((other.formed(start, stop), None) for other in self.others)
 
     def store(self, start: int, gradient: Tensor, active: ActiveRows) -> None:
-        """From the gradient of rows `start` and on to those of hidden states, weight and bias: the rows that have one alone."""
-        if self.hidden is None or self.weight is None:
+        """The gradient of rows `start` and on lies there. Its products are queued later, when the host asks which rows have one."""
+        if self.hidden is not None:
+            self.left = (start, gradient, active)
+
+    def finish(self) -> None:
+        """From the gradient of the chunk before to those of hidden states, weight and bias: the rows that have one alone."""
+        if self.left is None or self.hidden is None or self.weight is None:
             return
+        (start, gradient, active), self.left = self.left, None
         marked = active.host()
         count = int(marked.sum())
+        if not count:
+            return
         order = torch.arange(len(marked)) if count == len(marked) else compact(gradient, marked)
         rows, gradient = moved_to(start + order, gradient.device), gradient[:count]
+        hidden = self.hidden[rows]
+        product = torch.empty(count, self.weight.shape[1], dtype=torch.float32, device=gradient.device)
+        add_product(product, gradient, self.weight, first=True)
         if self.by_hidden is None:
             self.by_hidden = torch.zeros_like(self.hidden, dtype=torch.float32)
-        if count:
-            hidden = self.hidden[rows]
-            product = torch.empty(count, self.weight.shape[1], dtype=torch.float32, device=gradient.device)
-            add_product(product, gradient, self.weight, first=True)
-            self.by_hidden.index_copy_(0, rows, product)
-            if not self.frozen:
-                self.add_up(gradient, hidden, self.weight)
+        self.by_hidden.index_copy_(0, rows, product)
+        if not self.frozen:
+            self.add_up(gradient, hidden, self.weight)
+
+    def done(self) -> None:
+        """After the last chunk: gradients of what had no row with one are zeros, and the buffers go."""
+        self.finish()
+        for rows in (self, *self.others):
+            rows.buffers.clear()
+        if self.hidden is None or self.weight is None:
+            return
+        if self.by_hidden is None:
+            self.by_hidden = torch.zeros_like(self.hidden, dtype=torch.float32)
+        if not self.frozen and self.by_weight is None:
+            self.by_weight = torch.zeros_like(self.weight, dtype=torch.float32)
+            self.by_bias = None if self.bias is None else torch.zeros_like(self.bias, dtype=torch.float32)
 
     def add_up(self, gradient: Tensor, hidden: Tensor, weight: Tensor) -> None:
         """To the sums over chunks for weight and bias."""
@@ -110,6 +149,11 @@ def in_batch(count: int, device: torch.device) -> Tensor:
     return moved_to(torch.tensor([0, count]), device)
 
 
+def there(bounds: Tensor, device: torch.device) -> Tensor:
+    """Where places start, on the device. From the host they go up, and nobody waits."""
+    return moved_to(bounds, device) if bounds.device.type == "cpu" else bounds
+
+
 def whole_chunks(starts: list[Tensor], row_bytes: int) -> list[tuple[int, int]]:
     """Runs of whole pieces for each chunk; `starts` are the first rows of pieces, of each group, on the host."""
     ends = [0, *chunk_ends(torch.stack(starts).sum(0), row_bytes, CHUNK_BYTES, LEAST_ROWS)]
@@ -117,10 +161,10 @@ def whole_chunks(starts: list[Tensor], row_bytes: int) -> list[tuple[int, int]]:
 
 
 def row_chunks(count: int, row_bytes: int) -> list[tuple[int, int]]:
-    """Runs of rows for each chunk, about equally long."""
+    """Runs of rows for each chunk, about equally long, none longer than the first."""
     most = max(LEAST_ROWS, CHUNK_BYTES // row_bytes) if row_bytes else max(1, count)
     parts = -(-count // most)
-    ends = [count * part // max(1, parts) for part in range(parts + 1)]
+    ends = [-(-count * part // max(1, parts)) for part in range(parts + 1)]
     return list(zip(ends[:-1], ends[1:], strict=True))
 
 

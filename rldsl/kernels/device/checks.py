@@ -93,6 +93,11 @@ class Faults:
         self.found.append((said, torch.stack(values.aminmax()), size))
         return values.clamp(0, size - 1)
 
+    def repeated(self, count: Tensor) -> None:
+        """So many rows of logits are scored by two groups."""
+        said = "{1} rows of logits are scored twice and cannot become two gradients in place"
+        self.found.append((said, torch.stack([count * 0, count]), 1))
+
     def check(self) -> None:
         """Raise `ValueError` for the first that lay outside."""
         found, self.found = self.found, []

@@ -2,13 +2,14 @@
 
 Where the coefficients of a token need nothing beyond it, one kernel does all three, over chunks of any rows. Else a chunk holds
 whole pieces, and the coefficients are computed while it lies there: three GEMMs a chunk. Where no chunk can hold a piece, two
-passes. Knows nothing of the compiler: it is given launch functions and tensors.
+passes. While the host waits for the mask of a chunk, the device has the forward product of the next one to do. Knows nothing
+of the compiler: it is given launch functions and tensors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,10 @@ import torch
 from torch import Tensor
 
 from rldsl.kernels.device.mask import ActiveRows
-from rldsl.kernels.device.products import chunk_ends, moved_to
+from rldsl.kernels.device.products import chunk_ends
 from rldsl.kernels.device.shards import Partners, merged
-from rldsl.kernels.device.sources import DeviceSource, Loaded
+from rldsl.kernels.device.sources import Chosen, DeviceSource, Loaded, Mask, Rest, Tokens
 from rldsl.kernels.layout import Indices
-from rldsl.kernels.projection import Selection
 from rldsl.kernels.workspace import Workspace
 
 LEAST_ROWS = 1024  # of a chunk, whatever its budget: below that GEMMs slow down, and the sum of dW is read and written too often
@@ -89,6 +89,11 @@ class DeviceGroup:
         return self.row_bytes - self.source.lasting_bytes if self.source.lasting_bytes else 0
 
     @property
+    def buffer(self) -> str:
+        """Under which name its logits lie."""
+        return f"logits of {self.name}"
+
+    @property
     def writes(self) -> bool:
         """Whether a gradient flows back through these rows to something that takes it."""
         return self.rows.write is not None and self.source.wants_gradient
@@ -111,40 +116,57 @@ class Budget:
 
 # ------------------------------------------------------------------ one pass
 def fused_rows(groups: Sequence[DeviceGroup], run: Range, budget: Budget, workspace: Workspace) -> None:
-    """Reads, coefficients and gradients of groups whose tokens need nothing of each other."""
+    """Reads, coefficients and gradients of groups whose tokens need nothing of each other. Their mask is known behind the kernel
+    that does all three: the host asks for it when the logits of the next chunk are queued."""
+    left = _Left(workspace)
     for group in groups:
         block = budget.block if group.passing_bytes else None
         for start, stop in _steps(group, *_tokens(group, run), budget, block):
-            own = _fused_chunk(group, start, stop, block, workspace)
-            rows = slice(start - group.first, stop - group.first)
-            group.source.store(rows, own, _active(group, group.slopes, start, stop - start), workspace)
+            own = _fused_chunk(group, (start, stop), block, left)
+            left.add(group, slice(start - group.first, stop - group.first), own, _active(group, start, stop - start))
+    left.finish()
 
 
-def _fused_chunk(group: DeviceGroup, start: int, stop: int, block: int | None, workspace: Workspace) -> Loaded:
-    """The gradients of the tokens `start` to `stop`, those of a block at a time: its logits give way to those of the next."""
-    assert group.rows.fused is not None and stop > start
+def _fused_chunk(group: DeviceGroup, tokens: Range, block: int | None, left: _Left) -> Loaded:
+    """The gradients of the tokens, those of a block at a time: its logits give way to those of the next. What the chunk before left
+    is queued behind the first of them."""
+    assert group.rows.fused is not None and tokens[1] > tokens[0]
+    start, stop = tokens
     step = stop - start if block is None else block
-    lasting = None if block is None else group.source.lasting(stop - start, workspace, _named(group))
+    lasting = None if block is None else group.source.lasting(stop - start, left.workspace, group.buffer)
+    left.free_logits([group])
     for first in range(start, stop, step):
         last = min(first + step, stop)
-        chunk = _load(group, slice(first - group.first, last - group.first), first, workspace,
+        chunk = _load(group, slice(first - group.first, last - group.first), first, left.workspace,
                       None if lasting is None else lasting[first - start : last - start])
+        left.finish()
         group.rows.fused(*chunk.before(group), group.slopes, group.settings, group.arguments, group.rows.tile, capped=group.capped)
     return chunk.own if lasting is None else Loaded(chunk.own.x, None, lasting)
 
 
 def differentiate(groups: Sequence[DeviceGroup], coefficients: Coefficients, run: Range, budget: Budget,
                   workspace: Workspace) -> None:
-    """Reads, coefficients and gradients of the pieces `run`, a chunk of whole pieces at a time."""
-    for first, last in _chunks(groups, run, budget):
+    """Reads, coefficients and gradients of the pieces `run`, a chunk of whole pieces at a time. All masks of a chunk set out before
+    anything is written, so that they arrive while kernels run."""
+    left, runs = _Left(workspace), list(_chunks(groups, run, budget))
+    for group in groups:  # no buffer of gradients grows while one is in use
+        if group.passing_bytes:
+            tokens = [_tokens(group, entry) for entry in runs]
+            group.source.lasting(max((stop - start for start, stop in tokens), default=0), workspace, group.buffer)
+    for first, last in runs:
+        left.free_logits(groups)
         chunks = []
         for group in groups:
             start, stop = _tokens(group, (first, last))
             chunks.append(_load(group, slice(start - group.first, stop - group.first), start, workspace))
             _read(group, chunks[-1], workspace)
         coefficients((first, last))
-        for group, chunk in zip(groups, chunks, strict=True):
-            _write(group, chunk, group.slopes, workspace)
+        masks = [_active(group, chunk.first, len(chunk.targets)) for group, chunk in zip(groups, chunks, strict=True)]
+        left.finish()
+        for group, chunk, active in zip(groups, chunks, masks, strict=True):
+            _write(group, chunk, group.slopes)
+            left.add(group, chunk.rows, chunk.own, active)
+    left.finish()
 
 
 def fits(groups: Sequence[DeviceGroup], run: Range, budget: Budget) -> bool:
@@ -155,37 +177,82 @@ def fits(groups: Sequence[DeviceGroup], run: Range, budget: Budget) -> bool:
 
 
 # ------------------------------------------------------------------ two passes
-def read_rows(groups: Sequence[DeviceGroup], run: Range, budget: Budget, workspace: Workspace) -> None:
-    """First pass: the reads alone."""
+Lying = tuple["_Chunk | None", ...]  # by group: what of it was read last
+
+
+def read_rows(groups: Sequence[DeviceGroup], run: Range, budget: Budget, workspace: Workspace) -> Lying:
+    """First pass: the reads alone. The last chunk of each group still lies in its buffers afterwards."""
+    last: list[_Chunk | None] = []
     for group in groups:
+        chunk = None
         for start, stop in _steps(group, *_tokens(group, run), budget):
-            _read(group, _load(group, slice(start - group.first, stop - group.first), start, workspace), workspace)
+            chunk = _load(group, slice(start - group.first, stop - group.first), start, workspace)
+            _read(group, chunk, workspace)
+        last.append(chunk)
+    return tuple(last)
 
 
-def write_rows(groups: Sequence[DeviceGroup], run: Range, budget: Budget, workspace: Workspace) -> None:
-    """Second pass, when the coefficients are known: the logits once more, of the tokens that need it."""
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Which tokens from `first` on have a gradient."""
+
+    first: int
+    active: ActiveRows
+
+    def of(self, start: int, stop: int) -> Mask:
+        """Of some of the tokens."""
+        return lambda: self.active.host()[start - self.first : stop - self.first]
+
+
+def marks_of(groups: Sequence[DeviceGroup], run: Range) -> tuple[Marks | None, ...]:
+    """For each group whose rows may leave; they set out, behind the coefficients."""
+    found: list[Marks | None] = []
     for group in groups:
-        if not group.writes:
-            continue
         begin, end = _tokens(group, run)
-        slopes = tuple(slope[begin:end] for slope in group.slopes)
-        if not group.source.skips_zeros:
-            for start, stop in _steps(group, begin, end, budget):
-                _write_again(group, slice(start - group.first, stop - group.first), start, group.slopes, workspace)
-            continue
-        needed = begin - group.first + torch.nonzero(ActiveRows(slopes).host())[:, 0]
-        for start, stop in _steps(group, 0, len(needed), budget):
-            rows = moved_to(needed[start:stop], group.targets.device)
-            _write_again(group, rows, 0, tuple(slope[rows + group.first] for slope in group.slopes), workspace)
+        skips = group.writes and group.source.skips_zeros
+        found.append(Marks(begin, ActiveRows([slope[begin:end] for slope in group.slopes])) if skips else None)
+    return tuple(found)
 
 
-def _write_again(group: DeviceGroup, rows: Selection, first: int, slopes: tuple[Tensor, ...], workspace: Workspace) -> None:
-    """What the first pass knew of the rows is gone: load, read and write. Tokens out of order are numbered among themselves."""
-    chunk = _load(group, rows, first, workspace)
-    if not isinstance(rows, slice):
-        chunk = chunk.among_themselves(group)
-    _read(group, chunk, workspace)
-    _write(group, chunk, slopes, workspace)
+def write_rows(groups: Sequence[DeviceGroup], run: Range, budget: Budget, workspace: Workspace,
+               marks: Sequence[Marks | None], lying: Lying = ()) -> None:
+    """Second pass, when the coefficients are known: what still lies there first, while the host waits for the marks; then the
+    logits once more, of the tokens that need it."""
+    left = _Left(workspace)
+    todo = []
+    for group, chunk, mark in zip(groups, lying or (None,) * len(groups), marks, strict=True):
+        begin, end = _tokens(group, run)
+        known = mark if group.source.skips_zeros else None
+        todo.append((group, (begin, end if chunk is None else chunk.first), known))
+        if chunk is not None:
+            _write(group, chunk, group.slopes)
+            left.add(group, chunk.rows, chunk.own, None if known is None else known.of(chunk.first, end))
+    for group, tokens, known in todo:
+        for rows, first, slopes in _again(group, tokens, budget, known):
+            left.free_logits([group])
+            chunk = _load(group, rows, first, workspace)
+            left.finish()
+            chunk = chunk if isinstance(rows, slice) else chunk.among_themselves(group)
+            _read(group, chunk, workspace)
+            _write(group, chunk, slopes)
+            left.add(group, chunk.rows, chunk.own, None)
+    left.finish()
+
+
+def _again(group: DeviceGroup, tokens: Range, budget: Budget,
+           known: Marks | None) -> Iterator[tuple[Tokens, int, tuple[Tensor, ...]]]:
+    """Rows whose logits are formed once more, by chunks; the token of the first, and slopes from token 0 on. Tokens out of order
+    are numbered among themselves."""
+    if not group.writes:
+        return
+    if known is None:
+        for start, stop in _steps(group, *tokens, budget):
+            yield slice(start - group.first, stop - group.first), start, group.slopes
+        return
+    needed = tokens[0] - group.first + torch.nonzero(known.of(*tokens)())[:, 0]
+    for start, stop in _steps(group, 0, len(needed), budget):
+        rows = Chosen.of(needed[start:stop], group.targets.device)
+        yield rows, 0, tuple(slope[rows.there + group.first] for slope in group.slopes)
 
 
 # ------------------------------------------------------------------ a chunk
@@ -193,7 +260,7 @@ def _write_again(group: DeviceGroup, rows: Selection, first: int, slopes: tuple[
 class _Chunk:
     """Some rows of a group, loaded. `first` is the token of the first; `reads` is where the reads of token 0 stand."""
 
-    rows: Selection
+    rows: Tokens
     first: int
     own: Loaded
     others: tuple[tuple[Tensor, Tensor | None], ...]
@@ -209,30 +276,50 @@ class _Chunk:
         """What a function takes that writes, up to the reads."""
         return (self.own.x, self.own.out, *self.rows_given(), self.first, self.reads)
 
-    def active(self, group: DeviceGroup, slopes: tuple[Tensor, ...]) -> ActiveRows | None:
-        """Which of the rows have a gradient, where somebody asks."""
-        return _active(group, slopes, self.first, len(self.targets))
-
     def among_themselves(self, group: DeviceGroup) -> _Chunk:
         """The rows as tokens 0 and on of arrays of their own."""
         reads = tuple(read.new_empty(len(self.targets)) for read in group.reads)
         return _Chunk(self.rows, 0, self.own, self.others, self.targets, reads, self.statistics)
 
 
-def _active(group: DeviceGroup, slopes: tuple[Tensor, ...], first: int, count: int) -> ActiveRows | None:
-    if not group.source.skips_zeros:
+def _active(group: DeviceGroup, first: int, count: int) -> Mask | None:
+    """Which of so many tokens have a gradient, where somebody asks. It sets out when this is called."""
+    if not group.writes or not group.source.skips_zeros:
         return None
-    return ActiveRows([slope[first : first + count] for slope in slopes])
+    return ActiveRows([slope[first : first + count] for slope in group.slopes]).host
 
 
-def _named(group: DeviceGroup) -> str:
-    return f"logits of {group.name}"
+@dataclass(slots=True)
+class _Left:
+    """What chunks left to do until their masks arrive: it is queued as late as their buffers allow. The buffers of logits are
+    free as soon as a gradient was written elsewhere; those of gradients when this is done."""
+
+    workspace: Workspace
+    held: list[tuple[str, bool, Rest]] = field(default_factory=list)  # the group, and whether the gradient lies over the logits
+
+    def add(self, group: DeviceGroup, rows: Tokens, own: Loaded, active: Mask | None) -> None:
+        """The gradient of a chunk was written, if there is any."""
+        if group.writes and own.out is not None and len(own.out):
+            rest = group.source.store(rows, own, active)
+            self.held += [] if rest is None else [(group.name, not group.passing_bytes, rest)]
+
+    def free_logits(self, groups: Sequence[DeviceGroup]) -> None:
+        """The buffers of logits of these groups are about to be written over."""
+        names = {group.name for group in groups}
+        if any(over and name in names for name, over, _ in self.held):
+            self.finish()
+
+    def finish(self) -> None:
+        """All of it."""
+        held, self.held = self.held, []
+        for _, _, rest in held:
+            rest.finish(self.workspace)
 
 
-def _load(group: DeviceGroup, rows: Selection, first: int, workspace: Workspace, out: Tensor | None = None) -> _Chunk:
-    own = group.source.load(rows, workspace, _named(group), out)
+def _load(group: DeviceGroup, rows: Tokens, first: int, workspace: Workspace, out: Tensor | None = None) -> _Chunk:
+    own = group.source.load(rows, workspace, group.buffer, out)
     others = [other.load(rows, workspace, f"other {number} of {group.name}") for number, other in enumerate(group.others)]
-    targets = group.targets[rows]
+    targets = group.targets[rows if isinstance(rows, slice) else rows.there]
     statistics = workspace.take(f"statistics of {group.name}", len(targets), group.rows.width, dtype=torch.float64)
     return _Chunk(rows, first, own, tuple((other.x, other.places) for other in others), targets, group.reads, statistics)
 
@@ -255,16 +342,13 @@ def _read(group: DeviceGroup, chunk: _Chunk, workspace: Workspace) -> None:
     group.rows.finish(parts, sums, chunk.first, chunk.reads, chunk.statistics, group.settings)
 
 
-def _write(group: DeviceGroup, chunk: _Chunk, slopes: tuple[Tensor, ...], workspace: Workspace) -> None:
-    """The mask sets out before the kernel is queued, so that it arrives while the kernel runs."""
+def _write(group: DeviceGroup, chunk: _Chunk, slopes: tuple[Tensor, ...]) -> None:
     if not group.writes or not len(chunk.targets):
         return
     assert group.rows.write is not None
-    active = chunk.active(group, slopes)
     start = 0 if group.shares is None else group.shares.start
     group.rows.write(*chunk.before(group), slopes, chunk.statistics, group.settings, group.rows.tile, capped=group.capped,
                      start=start)
-    group.source.store(chunk.rows, chunk.own, active, workspace)
 
 
 # ------------------------------------------------------------------ how long
@@ -292,12 +376,13 @@ def _below(groups: Sequence[DeviceGroup], run: Range, weights: Sequence[int]) ->
 
 
 def _steps(group: DeviceGroup, start: int, stop: int, budget: Budget, block: int | None = None) -> list[Range]:
-    """Rows in chunks of about equal length, whatever pieces they belong to. `block` rows of logits are there at a time."""
+    """Rows in chunks of about equal length, none longer than the first, whatever pieces they belong to. `block` rows of logits are
+    there at a time."""
     count = stop - start
     if count <= 0:
         return []
     once, each = (0, group.row_bytes) if block is None else (block * group.passing_bytes, group.source.lasting_bytes)
     most = max(budget.least_rows, (budget.bytes - once) // each) if each else count
     parts = -(-count // most)
-    ends = [start + count * part // parts for part in range(parts + 1)]
+    ends = [start - -count * part // parts for part in range(parts + 1)]
     return list(zip(ends[:-1], ends[1:], strict=True))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from rldsl.kernels.device.checks import Faults
 from rldsl.kernels.device.projection import DeviceProjection
 from rldsl.kernels.device.shards import Partners
 from rldsl.kernels.device.sources import DeviceSource, Hidden, LogitsCopied, LogitsInPlace, Shape
@@ -20,17 +21,18 @@ from rldsl.kernels.sums import Pair, Sums
 @dataclass(slots=True)
 class DeviceGradients:
     """The sources of the rows of one run, and the gradients by hidden states and logits. `exact`: logits of hidden states are
-    float32, not in the dtype of the projection."""
+    float32, not in the dtype of the projection. `faults`: what is looked at when the update batch is finished."""
 
     sums: Sums
     in_place: bool
+    faults: Faults
     exact: bool = True
     pairs: list[Pair] = field(default_factory=list)
 
     def sources(self, rows: Sequence[Rows]) -> list[DeviceSource]:
         """One for each."""
         resident = [entry for entry in rows if entry.logits is not None]
-        shared = shared_logits(resident, self.pairs) if self.in_place else {}
+        shared = shared_logits(resident, self.pairs, self.faults.repeated) if self.in_place else {}
         return [self._logits(entry, entry.logits, shared) if entry.logits is not None else self._hidden(entry) for entry in rows]
 
     def _hidden(self, rows: Rows) -> DeviceSource:

@@ -24,7 +24,7 @@ class ActiveRows:
             self._host = active
 
     def host(self) -> Tensor:
-        """One truth value a row. The only place where the host waits for the device inside of an update."""
+        """One truth value a row. The only place where the host waits for the device inside of an update, if it has not arrived."""
         if self._event is not None:
             self._event.synchronize()
             self._event = None

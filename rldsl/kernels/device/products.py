@@ -57,10 +57,9 @@ def compact(rows: Tensor, active: Tensor) -> Tensor:
     order = torch.arange(count)
     holes = torch.nonzero(~active[:count])[:, 0]
     late = count + torch.nonzero(active[count:])[:, 0]
-    step = 1 + len(active) // 16
+    moves, step = moved_to(torch.stack([holes, late]), rows.device), 1 + len(active) // 16
     for start in range(0, len(holes), step):
-        into, source = (moved_to(entry[start : start + step], rows.device) for entry in (holes, late))
-        rows.index_copy_(0, into, rows.index_select(0, source))
+        rows.index_copy_(0, moves[0, start : start + step], rows.index_select(0, moves[1, start : start + step]))
     order[holes] = late
     return order
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rldsl.diagnostics import InternalError
-from rldsl.kernels.device.mask import ActiveRows
 from rldsl.kernels.device.products import aligned, compact, moved_to
 from rldsl.kernels.device.projection import DeviceProjection
 from rldsl.kernels.projection import ProjectionSums, Selection
@@ -19,6 +18,23 @@ from rldsl.kernels.supports import Support
 from rldsl.kernels.workspace import Workspace
 
 SUPPORT_TOKENS = 1 << 22  # of supports, uploaded at a time
+Mask: TypeAlias = Callable[[], Tensor]  # one truth value a row, on the host, which waits for it
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Some tokens in any order: their numbers, which the host knows, and the same on the device."""
+
+    host: Tensor
+    there: Tensor
+
+    @staticmethod
+    def of(tokens: Tensor, device: torch.device) -> Chosen:
+        """Uploaded."""
+        return Chosen(tokens, moved_to(tokens, device))
+
+
+Tokens: TypeAlias = "slice | Chosen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +44,15 @@ class Loaded:
     x: Tensor
     places: Tensor | None
     out: Tensor | None = None
+
+
+class Rest(Protocol):
+    """What is left to do with the gradient of a chunk, and is done when the host knows which rows have one. Until then the buffer
+    of the gradient is in use."""
+
+    def finish(self, workspace: Workspace) -> None:
+        """Queue it; the host may wait for the mask."""
+        ...
 
 
 class DeviceSource(Protocol):
@@ -43,7 +68,7 @@ class DeviceSource(Protocol):
         """Whether anything takes one."""
         ...
 
-    def load(self, rows: Selection, workspace: Workspace, name: str, out: Tensor | None = None) -> Loaded:
+    def load(self, rows: Tokens, workspace: Workspace, name: str, out: Tensor | None = None) -> Loaded:
         """The logits of some tokens. `out`: where their gradient goes, if that is decided."""
         ...
 
@@ -51,8 +76,9 @@ class DeviceSource(Protocol):
         """Where the gradients of so many rows go while logits come and go; of a source with `lasting_bytes`."""
         ...
 
-    def store(self, rows: Selection, chunk: Loaded, active: ActiveRows | None, workspace: Workspace) -> None:
-        """The gradient of the logits of these tokens lies in `chunk.out`; it is 0 where they are not active."""
+    def store(self, rows: Tokens, chunk: Loaded, active: Mask | None) -> Rest | None:
+        """The gradient of the logits of these tokens lies in `chunk.out`; it is 0 where they are not active (None: all are). What
+        needs no mask is queued at once: of the chunk the gradient alone is needed afterwards, if anything is left to do."""
         ...
 
 
@@ -76,15 +102,15 @@ class LogitsInPlace:
         """Gradients have their place."""
         raise _decided()
 
-    def load(self, rows: Selection, workspace: Workspace, name: str, out: Tensor | None = None) -> Loaded:
+    def load(self, rows: Tokens, workspace: Workspace, name: str, out: Tensor | None = None) -> Loaded:
         """Nothing is copied."""
         if self.places is None and isinstance(rows, slice):
             x = self.logits[rows]
             return Loaded(x, None, x if self.gradient is self.logits else None if self.gradient is None else self.gradient[rows])
-        places = rows if self.places is None else self.places[rows]
+        places = _selected(self.places, rows)
         return Loaded(self.logits, places if isinstance(places, Tensor) else None, self.gradient)
 
-    def store(self, rows: Selection, chunk: Loaded, active: ActiveRows | None, workspace: Workspace) -> None:
+    def store(self, rows: Tokens, chunk: Loaded, active: Mask | None) -> None:
         """It lies there already."""
 
 
@@ -113,7 +139,7 @@ class LogitsCopied:
         """Gradients have their place."""
         raise _decided()
 
-    def load(self, rows: Selection, workspace: Workspace, name: str, out: Tensor | None = None) -> Loaded:
+    def load(self, rows: Tokens, workspace: Workspace, name: str, out: Tensor | None = None) -> Loaded:
         """A copy within the support."""
         chosen = self.logits[_selected(self.places, rows)]
         x = take_rows(workspace, name, *chosen.shape, dtype=chosen.dtype).copy_(chosen)
@@ -122,7 +148,7 @@ class LogitsCopied:
             return Loaded(x, None)
         return Loaded(x, None, self.shape.out(x, workspace, name, x.dtype))
 
-    def store(self, rows: Selection, chunk: Loaded, active: ActiveRows | None, workspace: Workspace) -> None:
+    def store(self, rows: Tokens, chunk: Loaded, active: Mask | None) -> None:
         """To its place."""
         assert self.gradient is not None and chunk.out is not None
         self.shape.return_through(chunk.x, chunk.out)
@@ -160,7 +186,7 @@ class Hidden:
         """In the dtype of the products back."""
         return take_rows(workspace, f"{name}, gradient", count, len(self.projection.weight), dtype=self.projection.gradient_dtype)
 
-    def load(self, rows: Selection, workspace: Workspace, name: str, out: Tensor | None = None) -> Loaded:
+    def load(self, rows: Tokens, workspace: Workspace, name: str, out: Tensor | None = None) -> Loaded:
         """The projection of the hidden states."""
         chosen = _selected(self.places, rows)
         count = _count(chosen, len(self.projection.hidden))
@@ -171,18 +197,35 @@ class Hidden:
             return Loaded(x, None)
         return Loaded(x, None, self.shape.out(x, workspace, name, self.projection.gradient_dtype) if out is None else out)
 
-    def store(self, rows: Selection, chunk: Loaded, active: ActiveRows | None, workspace: Workspace) -> None:
-        """Through the projection, without the rows that have no gradient: copying a row costs a hundredth of multiplying it."""
-        assert active is not None and chunk.out is not None
+    def store(self, rows: Tokens, chunk: Loaded, active: Mask | None) -> Rest:
+        """Through the projection, without the rows that have no gradient."""
+        assert chunk.out is not None
         self.shape.return_through(chunk.x, chunk.out)
-        marked = active.host()
-        count, kept = int(marked.sum()), rows
-        if count == 0:
-            return
-        if count < len(marked):
-            order = moved_to(compact(chunk.out, marked), chunk.out.device)
-            kept = order + rows.start if isinstance(rows, slice) else rows[order]
-        self.projection.backward(chunk.out[:count], _selected(self.places, kept), self.by_hidden, self.sums, workspace)
+        return _Products(self, rows, chunk.out, active)
+
+
+@dataclass(frozen=True, slots=True)
+class _Products:
+    """Of a chunk of gradients [rows, V]: with the projection, and with hidden states. Rows without a gradient leave before: copying
+    a row costs a hundredth of multiplying it."""
+
+    source: Hidden
+    rows: Tokens
+    gradient: Tensor
+    active: Mask | None
+
+    def finish(self, workspace: Workspace) -> None:
+        """The host waits for the mask, if it has not arrived yet, and for nothing else."""
+        gradient, kept = self.gradient, _selected(None, self.rows)
+        if self.active is not None:
+            marked = self.active()
+            count = int(marked.sum())
+            if count < len(marked):
+                order = moved_to(compact(gradient, marked), gradient.device)
+                gradient, kept = gradient[:count], order + kept.start if isinstance(kept, slice) else kept[order]
+        if len(gradient):
+            places = kept if self.source.places is None else self.source.places[kept]
+            self.source.projection.backward(gradient, places, self.source.by_hidden, self.source.sums, workspace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +243,12 @@ class Shape:
         """The cap, where it is applied here."""
         return None if self.support is None else self.softcap
 
-    def apply(self, x: Tensor, rows: Selection) -> None:
+    def apply(self, x: Tensor, rows: Tokens) -> None:
         """In place."""
         if self.cap is not None:
             x.div_(self.cap).tanh_().mul_(self.cap)
         if self.support is not None:
-            chosen = self.support[rows if isinstance(rows, slice) else rows.cpu().numpy()]
+            chosen = self.support[rows if isinstance(rows, slice) else rows.host.numpy()]
             for part in _parts(chosen):
                 _restrict(x[part], chosen[part], self.start)
 
@@ -252,9 +295,10 @@ def _decided() -> InternalError:
     return InternalError("gradients of given logits lie where they are given")
 
 
-def _selected(places: Tensor | None, rows: Selection) -> Selection:
+def _selected(places: Tensor | None, rows: Tokens) -> Selection:
     """Rows of the given tensor for some of the tokens."""
-    return rows if places is None else places[rows]
+    numbers = rows if isinstance(rows, slice) else rows.there
+    return numbers if places is None else places[numbers]
 
 
 def _count(rows: Selection, size: int) -> int:
