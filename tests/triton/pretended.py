@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 DEVICE, HOST = torch.device("cuda", 0), torch.device("cpu")
 LOOKS = {"item", "tolist", "numpy", "__bool__", "__int__", "__float__", "__index__", "__array__", "nonzero", "argwhere", "equal",
          "masked_select", "unique", "unique_consecutive", "bincount", "is_nonzero", "allclose", "__contains__", "__repr__"}
-PRODUCTS = {"mm", "addmm", "addmm_", "matmul", "__matmul__"}
+PRODUCTS = {"mm", "addmm", "addmm_", "matmul", "__matmul__", "linear"}
 BESIDE = {"copy_", "__getitem__", "__setitem__", "index_put_", "to", "backward", "__get__", "__set__"}  # of the host, too
 
 
@@ -200,6 +201,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretended]:
         patch.setattr(torch.cuda, "Event", lambda *_, **__: Event(found))
         patch.setattr(torch.cuda, "current_stream", lambda *_: None)
         patch.setattr(torch.cuda, "get_device_name", lambda *_: "NVIDIA H200")
+        patch.setattr(torch.cuda, "get_device_properties", lambda *_: SimpleNamespace(total_memory=141 << 30))
         for name in ("device", "device_of"):
             patch.setattr(torch.cuda, name, lambda *_: contextlib.nullcontext())
         patch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())

@@ -57,10 +57,12 @@ def compact(rows: Tensor, active: Tensor) -> Tensor:
     order = torch.arange(count)
     holes = torch.nonzero(~active[:count])[:, 0]
     late = count + torch.nonzero(active[count:])[:, 0]
-    moves, step = moved_to(torch.stack([holes, late]), rows.device), 1 + len(active) // 16
-    for start in range(0, len(holes), step):
-        rows.index_copy_(0, moves[0, start : start + step], rows.index_select(0, moves[1, start : start + step]))
     order[holes] = late
+    if len(holes):
+        into, source = moved_to(torch.stack([holes, late]), rows.device)
+        step = 1 + len(active) // 16
+        for start in range(0, len(holes), step):
+            rows.index_copy_(0, into[start : start + step], rows.index_select(0, source[start : start + step]))
     return order
 
 
