@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rldsl.emit.names import Names
 from rldsl.emit.parameters import FunctionName, Parameter, ordered, outline, signature
+from rldsl.emit.triton.host import Host
 from rldsl.emit.triton.kernels import FunctionWriter
 from rldsl.emit.triton.launches import HELPERS, RESERVED, Kernel
 from rldsl.emit.triton.plan import plan
@@ -50,12 +51,10 @@ def combine_function(staged: StagedObjective, name: FunctionName, sources: Mappi
     """One of the three functions of an objective."""
     names = Names(RESERVED)
     given = outline(staged, name, names, "_at")
-    keys = frozenset(parameter.key for parameter in given.given if parameter.key is not None)
-    found = plan(staged.graph, keys, given.computed)
-    writer = FunctionWriter(staged.graph, given, found, names, sources, fast=fast)
-    writer.write()
-    parameters = ordered([*writer.parameters(), *given.outputs], lambda parameter: True)
-    return Function(name, parameters, tuple(writer.host), tuple(writer.kernels), frozenset(writer.helpers))
+    host = Host(staged.graph, given, names)
+    FunctionWriter(host, plan(staged.graph, host.handed, given.computed), sources, fast=fast).write()
+    parameters = ordered([*host.parameters(), *given.outputs], lambda parameter: True)
+    return Function(name, parameters, tuple(host.lines), tuple(host.kernels), frozenset(host.library))
 
 
 def used_helpers(text: str) -> frozenset[str]:

@@ -2,421 +2,286 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
-from rldsl.emit.cells import resolve
-from rldsl.emit.expressions import Argument
-from rldsl.emit.names import Names
-from rldsl.emit.parameters import Outline, Parameter
+from rldsl.emit.triton.bodies import Body, Written, block_of
 from rldsl.emit.triton.expressions import real
-from rldsl.emit.triton.folds import Fold, fold_of
-from rldsl.emit.triton.launches import INDENT, MERGE_BLOCK, RESERVED, WHOLE_BLOCK, Arrays, Kernel, LocalNames, warps_of, wrapped
-from rldsl.emit.triton.places import Block, Place, Writer, count_uses
-from rldsl.emit.triton.plan import Outputs, Plan, Segments, Sorted, Whole, home_of
-from rldsl.graph.model import Graph, Node, Pick, Rank, Reduce, Reduction, Scan
+from rldsl.emit.triton.folds import Fold
+from rldsl.emit.triton.host import Host
+from rldsl.emit.triton.launches import INDENT, MERGE_BLOCK, WHOLE_BLOCK
+from rldsl.emit.triton.places import Block, Place
+from rldsl.emit.triton.plan import Outputs, Plan, Segments, Sorted, Whole
+from rldsl.emit.triton.sorts import sort
+from rldsl.graph.model import Graph, Reduce, Reduction, Scan
 from rldsl.source import Source
-from rldsl.types import BATCH, Axis, Level
+from rldsl.types import BATCH, Axis
 
-MOST_JOINED = 4     # outputs of the batch that another kernel writes too
 FLAT_BLOCK = 512    # places of a launch over all places of an axis
+_BOUNDS = ("first", "last", "length", "start", "stop")
+Found: TypeAlias = Sequence[tuple[int, Fold]]  # a settled value, and how it is accumulated
 
 
 class FunctionWriter:
-    """Writes the kernels of `prepare`, `coefficients` or `values`, and the body of the host function that launches them."""
+    """Writes the kernels of one function of an objective, and the body of the host function that launches them."""
 
-    def __init__(self, graph: Graph, given: Outline, found: Plan, names: Names, sources: Mapping[str, Source], *,
-                 fast: bool = False) -> None:
-        self.graph, self.given, self.plan, self.names, self.sources, self.fast = graph, given, found, names, sources, fast
-        self.arrays = Arrays({parameter.key: parameter for parameter in given.given if parameter.key is not None}, names)
-        self.kernels: list[Kernel] = []
-        self.host: list[str] = []
-        self.helpers: set[str] = set()  # functions of the reference that the host calls
+    def __init__(self, host: Host, found: Plan, sources: Mapping[str, Source], *, fast: bool = False) -> None:
+        self.host, self.plan, self.sources, self.fast = host, found, sources, fast
+
+    @property
+    def graph(self) -> Graph:
+        """Of which the function computes values."""
+        return self.host.graph
 
     def write(self) -> None:
-        """All kernels and host lines. A few numbers of the batch are written by the kernel that puts the last sums to it together;
-        more of them would be more than its registers hold, beside the slow path of a float64 division."""
-        before = [step for step in self.plan.steps if not isinstance(step, Outputs)]
-        last = before[-1] if before and len(self._numbers()) <= MOST_JOINED else None
+        """All kernels and host lines."""
         for step in self.plan.steps:
             match step:
                 case Segments():
                     self._segments(step)
                 case Whole():
-                    self._wholes(step, self._numbers() if step is last else ())
+                    self._wholes(step)
                 case Sorted(key=key):
-                    self._sorted(self.graph[key])
-                case Outputs(axis=axis) if axis != BATCH or not isinstance(last, Whole):
-                    self._outputs(step)
+                    sort(self.host, self.graph[key], lambda key, axis, array: self._flat(
+                        axis, [(key, array)], f"Brings {self.host.said([key])} to memory."))
+                case Outputs(axis=axis, numbers=numbers, beside=beside):
+                    written = [*numbers, *beside]
+                    self._flat(axis, self._written(numbers), f"Writes {self._names(written)}.", self._written(beside))
 
-    def _outputs_of_plan(self) -> list[Outputs]:
-        """They are the last steps."""
-        return [step for step in self.plan.steps if isinstance(step, Outputs)]
+    def _written(self, numbers: Iterable[int]) -> list[Written]:
+        """Outputs by number, each with its array."""
+        given = self.host.given
+        return [(given.computed[number], given.outputs[number].name) for number in numbers]
 
-    def _numbers(self) -> list[tuple[int, str]]:
-        """The outputs of the batch, each with its array."""
-        return [(self.given.computed[number], self.given.outputs[number].name)
-                for step in self._outputs_of_plan() if step.axis == BATCH for number in step.numbers]
+    def _names(self, numbers: Iterable[int]) -> str:
+        return ", ".join(array.removesuffix("_out") for _, array in self._written(numbers))
 
-    # ------------------------------------------------------------ launches
-    def _outputs(self, step: Outputs) -> None:
-        """Every output of one axis."""
-        written = [(self.given.computed[number], self.given.outputs[number].name) for number in step.numbers]
-        self._flat(step.axis, written, "Writes " + ", ".join(name.removesuffix("_out") for _, name in written) + ".")
+    def _below(self, below: Iterable[Outputs]) -> dict[Axis, list[Written]]:
+        return {outputs.axis: self._written(outputs.numbers) for outputs in below}
 
-    def _flat(self, axis: Axis, written: Sequence[tuple[int, str]], says: str) -> None:
+    # ------------------------------------------------------------ a program for each place, or block of places
+    def _body(self, roots: Iterable[int], beside: Sequence[Written]) -> Body:
+        """Of a kernel of which one program more writes the outputs of the batch `beside`."""
+        body = Body(self.host, self.sources, roots, INDENT * 2 if beside else INDENT)
+        if beside:
+            only = Block(INDENT * 2)
+            writer = body.another(only, [key for key, _ in beside])
+            body.write(beside, writer.batch, writer)
+            body.lines[:0] = [f"{INDENT}if tl.program_id(0) == tl.num_programs(0) - 1:", *only.lines, f"{INDENT}else:"]
+        return body
+
+    def _flat(self, axis: Axis, written: Sequence[Written], says: str, beside: Sequence[Written] = ()) -> None:
         """Values at all places of an axis, into arrays."""
-        body, writer = self._begin([key for key, _ in written])
+        body = self._body([key for key, _ in written], beside)
         if axis == BATCH:
-            for key, array in written:
-                body.add(f"tl.store({self._target(array)}, {real(writer.value(key, writer.batch))})")
-            self._launch(body.lines, (), 0, "(1,)", (), says)
+            body.write(written, body.writer.batch)
+            self.host.launch(body.lines, (), 0, "1", (), says)
             return
-        place = self._index_block(body, axis, "tl.program_id(0).to(tl.int64) * BLOCK", "last")
-        for key, array in written:
-            body.add(f"tl.store({self._target(array)} + {place.index}, {real(writer.value(key, place))}, "
-                     f"mask={place.mask})")
-        span = self.arrays.span(axis)
-        self._launch(body.lines, ("first", "last"), FLAT_BLOCK, f"(triton.cdiv({span}[1] - {span}[0], {FLAT_BLOCK}),)",
-                     (f"{span}[0]", f"{span}[1]"), says, f"{span}[1] > {span}[0]")
+        body.write(written, body.lanes(axis, "first + tl.program_id(0).to(tl.int64) * BLOCK", "last"))
+        places = self.host.places(axis)
+        self.host.launch(body.lines, ("first", "last"), FLAT_BLOCK, f"triton.cdiv({places}, {FLAT_BLOCK})" + " + 1" * bool(beside),
+                         self.host.span(axis), says, "" if beside else f"{places} > 0")
 
     def _segments(self, step: Segments) -> None:
-        """Reductions, picks and scans, a program for each place of their home."""
-        for key in step.keys:
-            self._keep(key)
-        body, writer = self._begin([source for key in step.keys for source in self.graph[key].inputs])
-        if step.home != BATCH:
-            index = self.locals.fresh(step.home.name, "place")
-            body.add(f"{index} = first + tl.program_id(0).to(tl.int64)")
-            writer.fixed.append(Place(step.home, index, None, body))
-        home = writer.fixed[0] if writer.fixed else writer.batch
-        block = 0
-        loops, epilogue = [], []
-        for over, keys in self._by_axis(step.keys).items():
-            block = max(block, _block_of(over))
-            first, last = writer.ends(over, step.home, home)
-            loop = Block(INDENT * 2, body)
-            place = self._looped(writer, loop, over, last)
-            folds = [self._accumulate(writer, loop, key, place) for key in keys]
-            loops += [*(INDENT + line for fold in folds for line in fold.start()),
-                      *self._loop_lines(f"range({first}, {last}, BLOCK)", loop)]
-            epilogue += [INDENT + line for key, fold in zip(keys, folds, strict=True)
-                         for line in self._end(fold, key, home)]
-        scans = self._scans(writer, body, step, home)
-        span = self.arrays.span(step.home) if step.home != BATCH else ""
-        self._launch([*body.lines, *loops, *scans[0], *epilogue], ("first",) if span else (), max(block, scans[1]),
-                     f"({span}[1] - {span}[0],)" if span else "(1,)", (f"{span}[0]",) if span else (),
-                     f"Settles {self._said(step.keys)} at each place of {step.home.name}.",
-                     f"{span}[1] > {span}[0]" if span else "")
+        """Reductions, picks and scans, a program for each place of their home; then outputs at the places below."""
+        below = self._below(step.below)
+        roots = [*(source for key in step.keys for source in self.graph[key].inputs),
+                 *(key for written in below.values() for key, _ in written)]
+        body = self._body(roots, self._written(step.beside))
+        home = self._home(body, step.home)
+        for keys in step.rounds:
+            self._round(body, keys, home)
+        for axis, written in below.items():
+            self._write_below(body, axis, written, home)
+        axes = [*(self._over(key) for key in step.keys), *(axis for axis in below if axis != step.home)]
+        numbers = [*(number for outputs in step.below for number in outputs.numbers), *step.beside]
+        says = f"Settles {self.host.said(step.keys)} at each place of {step.home.name}" + (
+            f", and writes {self._names(numbers)}." if numbers else ".")
+        is_placed = step.home != BATCH
+        places = self.host.places(step.home)
+        self.host.launch(body.lines, ("first",) if is_placed else (), max(map(block_of, axes)),
+                         (f"{places} + 1" if step.beside else places) if is_placed else "1",
+                         self.host.span(step.home)[:1] if is_placed else (), says,
+                         f"{places} > 0" if is_placed and not step.beside else "")
 
-    def _wholes(self, step: Whole, numbers: Sequence[tuple[int, str]]) -> None:
+    def _home(self, body: Body, axis: Axis) -> Place:
+        """The place that a program stands at."""
+        if axis == BATCH:
+            return body.writer.batch
+        home = Place(axis, body.locals.fresh(axis.name, "place"), None, body.block)
+        body.add(f"{home.index} = first + tl.program_id(0).to(tl.int64)")
+        body.writer.fixed.append(home)
+        return home
+
+    def _over(self, key: int) -> Axis:
+        """The axis over whose places a settled value runs."""
+        node = self.graph[key]
+        return node.type.axis if isinstance(node.operation, Scan) else self.graph[node.inputs[0]].type.axis
+
+    def _round(self, body: Body, keys: Sequence[int], home: Place) -> None:
+        """What a program settles from what it has settled: one loop for each axis, and one for each scan."""
+        axes: dict[Axis, list[int]] = {}
+        for key in keys:
+            if not isinstance(self.graph[key].operation, Scan):
+                axes.setdefault(self._over(key), []).append(key)
+        for axis, folded in axes.items():
+            first, last = body.writer.ends(axis, home.axis, home)
+            place = body.loop(axis, last)
+            folds = body.folds(folded, place)
+            body.run(first, last, place, [line for fold in folds for line in fold.start()])
+            for key, fold in zip(folded, folds, strict=True):
+                body.finish(key, fold, home, kept=key in self.plan.kept)
+        for key in keys:
+            if isinstance(self.graph[key].operation, Scan):
+                body.scan(key, home)
+
+    def _write_below(self, body: Body, axis: Axis, written: Sequence[Written], home: Place) -> None:
+        """Outputs at the place of a program, or at those below it."""
+        if axis == home.axis:
+            body.write(written, home)
+            return
+        first, last = body.writer.ends(axis, home.axis, home)
+        place = body.loop(axis, last)
+        body.write(written, place)
+        body.run(first, last, place)
+
+    # ------------------------------------------------------------ reductions to the batch
+    def _wholes(self, step: Whole) -> None:
         """Reductions to the batch. In a hurry, sums are added up as programs end."""
-        sums = tuple(key for key in step.keys if self.fast and self._is_sum(key))
-        rest = tuple(key for key in step.keys if key not in sums)
-        if sums:
-            self._added(Whole(step.over, sums), () if rest else numbers)
-        if rest:
-            self._whole(Whole(step.over, rest), numbers)
+        keys = [key for _, keys in step.over for key in keys]
+        sums = [key for key in keys if self.fast and self._is_sum(key)]
+        rest = [key for key in keys if key not in sums]
+        if not sums:
+            self._whole(step)
+        elif not rest:
+            self._added(step)
+        else:
+            added = _only(step, sums)
+            self._added(added)
+            below = tuple(outputs for outputs in step.below if outputs not in added.below)
+            self._whole(Whole(_only(step, rest).over, below, step.beside))
 
     def _is_sum(self, key: int) -> bool:
         operation = self.graph[key].operation
         return isinstance(operation, Reduce) and operation.reduction is Reduction.SUM
 
-    def _added(self, step: Whole, numbers: Sequence[tuple[int, str]]) -> None:
-        """Sums to the batch in one launch, in the order in which programs end; the last one to end writes outputs of the batch."""
-        body, loop, folds = self._part(step)
-        sums = self.names.fresh("sums")
-        self.host.append(f"{sums} = torch.zeros({len(folds) + 1}, dtype=torch.float64, device=device)")
-        for number, key in enumerate(step.keys):
-            self.arrays.kept[key] = self.names.fresh(self.graph[key].name or f"v{key}", suffix="_kept")
-            self.host.append(f"{self.arrays.kept[key]} = {sums}[{number}:{number + 1}]")
-        targets = [self._target(self.arrays.kept[key]) for key in step.keys]
-        lines = [*body.lines, *(INDENT + line for fold in folds for line in fold.start()),
-                 *self._loop_lines("range(start, stop, BLOCK)", loop),
-                 *(INDENT + line for fold in folds for line in fold.finish()),
-                 *(f"{INDENT}tl.atomic_add({target}, {fold.name})" for target, fold in zip(targets, folds, strict=True))]
-        says = f"Adds up {self._said(step.keys)}, in no certain order"
-        if numbers:
-            done = self.names.fresh("done", suffix="_kept")
-            self.host.append(f"{done} = {sums}[{len(folds)}:{len(folds) + 1}]")
-            lines.append(f"{INDENT}if tl.atomic_add({self._target(done)}, 1.0) == tl.num_programs(0) - 1:")
-            inside = Block(INDENT * 2)
-            for target, fold in zip(targets, folds, strict=True):
-                inside.add(f"{fold.name} = tl.load({target}, volatile=True)")
-            lines += [*inside.lines, *self._written(step, folds, numbers, self.locals, INDENT * 2)]
-            says += f"; the last program writes {', '.join(name.removesuffix('_out') for _, name in numbers)}"
-        self._launch_parts(step, lines, says + ".", is_always=bool(numbers))
+    def _parts(self, step: Whole) -> tuple[Body, list[tuple[int, Fold]], tuple[str, ...]]:
+        """The kernel of one part of each axis, what it accumulates, and its integers."""
+        below = self._below(step.below)
+        roots = [source for _, keys in step.over for key in keys for source in self.graph[key].inputs]
+        body = Body(self.host, self.sources, [*roots, *(key for written in below.values() for key, _ in written)])
+        found: list[tuple[int, Fold]] = []
+        integers: list[str] = []
+        for number, (axis, keys) in enumerate(step.over):
+            first, last, length, start, stop = _BOUNDS if not number else (
+                body.locals.fresh(f"{word}_{number + 1}") for word in _BOUNDS)
+            body.add(f"{start} = {first} + tl.program_id(0).to(tl.int64) * {length}",
+                     f"{stop} = tl.minimum({start} + {length}, {last})")
+            place = body.loop(axis, stop)
+            folds = body.folds(keys, place)
+            body.write(below.get(axis, ()), place)
+            body.run(start, stop, place, [line for fold in folds for line in fold.start()])
+            found += zip(keys, folds, strict=True)
+            integers += [first, last, length]
+        body.add(*(line for _, fold in found for line in fold.finish()))
+        return body, found, tuple(integers)
 
-    def _launch_parts(self, step: Whole, lines: Sequence[str], says: str, *, is_always: bool = False) -> str:
-        """Programs of a part of the batch each; the variable that holds how many. `is_always`: one, though there be no places."""
-        span, count, length = self.arrays.span(step.over), self.names.fresh("parts"), self.names.fresh("length")
-        self.host.append(f"{count}, {length} = divided({span}[1] - {span}[0])")
-        kinds = {name: kind for name, kind in self.arrays.asked.items() if name.endswith("_parts")}
-        self.host += [f"{array} = torch.empty({count}, dtype=torch.{'float64' if kind == 'fp64' else 'int64'}, device=device)"
-                      for array, kind in kinds.items()]
-        self._launch(lines, ("first", "last", "length"), WHOLE_BLOCK, f"(max({count}, 1),)" if is_always else f"({count},)",
-                     (f"{span}[0]", f"{span}[1]", length), says, "" if is_always else f"{count} > 0")
-        return count
+    def _divided(self, step: Whole) -> tuple[str, list[str]]:
+        """Host lines that divide the places of all axes: how many programs there are, and the integers of the kernel."""
+        counts, numbers = [], []
+        for axis, _ in step.over:
+            count, length = self.host.names.fresh("parts"), self.host.names.fresh("length")
+            self.host.lines.append(f"{count}, {length} = divided({self.host.places(axis)})")
+            counts.append(count)
+            numbers += [*self.host.span(axis), length]
+        if len(counts) > 1:
+            most = self.host.names.fresh("parts")
+            self.host.lines.append(f"{most} = max({', '.join(counts)})")
+            return most, numbers
+        return counts[0], numbers
 
-    def _part(self, step: Whole) -> tuple[Block, Block, list[Fold]]:
-        """The body of a program of one part, its loop, and what it accumulates."""
-        body, writer = self._begin([source for key in step.keys for source in self.graph[key].inputs])
-        body.add("start = first + tl.program_id(0).to(tl.int64) * length")
-        body.add("stop = tl.minimum(start + length, last)")
-        loop = Block(INDENT * 2, body)
-        place = self._looped(writer, loop, step.over, "stop")
-        return body, loop, [self._accumulate(writer, loop, key, place) for key in step.keys]
-
-    def _whole(self, step: Whole, numbers: Sequence[tuple[int, str]]) -> None:
-        """Reductions to the batch: parts, then the parts put together, and outputs of the batch with them."""
-        body, loop, folds = self._part(step)
-        parts = {name: (self.names.fresh(name, suffix="_parts"), kind) for fold in folds for name, kind in fold.parts}
-        self.arrays.asked.update({array: "fp64" if kind == "float64" else "i64" for array, kind in parts.values()})
-        lines = [*body.lines, *(INDENT + line for fold in folds for line in fold.start()),
-                 *self._loop_lines("range(start, stop, BLOCK)", loop),
-                 *(INDENT + line for fold in folds for line in fold.finish()),
-                 *(f"{INDENT}tl.store({array} + tl.program_id(0), {name})" for name, (array, _) in parts.items())]
-        said = self._said(step.keys)
-        count = self._launch_parts(step, lines, f"Sums up {said} in parts of the batch.")
-        self._merge(step, folds, {name: array for name, (array, _) in parts.items()}, count, numbers)
-
-    def _merge(self, step: Whole, folds: Sequence[Fold], parts: Mapping[str, str], count: str,
-               numbers: Sequence[tuple[int, str]]) -> None:
-        self.arrays.begin()
-        lines = [line for fold in folds for line in fold.start()]
-        lines += ["for start in range(0, count, BLOCK):", f"{INDENT}part = start + tl.arange(0, BLOCK)",
-                  f"{INDENT}inside = part < count"]
-        for fold in folds:
-            found = {}
+    def _whole(self, step: Whole) -> None:
+        """Parts, then one program that puts them together and writes outputs of the batch."""
+        body, found, integers = self._parts(step)
+        count, numbers = self._divided(step)
+        parts: dict[str, tuple[str, str]] = {}
+        for _, fold in found:
             for name, kind in fold.parts:
-                found[name] = f"{name}_part"
-                self.arrays.asked[parts[name]] = "fp64" if kind == "float64" else "i64"
-                lines.append(f"{INDENT}{name}_part = tl.load({parts[name]} + part, mask=inside, other=0)")
+                array = self.host.names.fresh(name, suffix="_parts")
+                parts[name] = array, "fp64" if kind == "float64" else "i64"
+                self.host.lines.append(f"{array} = torch.empty({count}, dtype=torch.{kind}, device=device)")
+                body.add(f"tl.store({self.host.target(*parts[name])} + tl.program_id(0), {name})")
+        said = self.host.said(key for key, _ in found)
+        written = [number for outputs in step.below for number in outputs.numbers]
+        self.host.launch(body.lines, integers, WHOLE_BLOCK, count, tuple(numbers), f"Sums up {said} in parts of the batch" + (
+            f", and writes {self._names(written)}." if written else "."), f"{count} > 0")
+        self._merge(found, parts, count, said, step.beside)
+
+    def _merge(self, found: Found, parts: Mapping[str, tuple[str, str]], count: str, said: str, beside: Sequence[int]) -> None:
+        """The parts put together, and outputs of the batch after them."""
+        body = Body(self.host, self.sources, ())
+        body.reserve(f"{name}{end}" for _, fold in found for name, _ in fold.parts for end in ("", "_part"))
+        part = Place(BATCH, "part", "inside", Block(INDENT * 2, body.block))
+        part.block.add("part = at + tl.arange(0, BLOCK)")
+        part.block.add("inside = part < count")
+        for _, fold in found:
+            for name, _ in fold.parts:
+                part.block.add(f"{name}_part = tl.load({self.host.target(*parts[name])} + part, mask=inside, other=0)")
+            for line in _update(fold):
+                part.block.add(line)
+        body.run("0", "count", part, [line for _, fold in found for line in fold.start()])
+        for key, fold in found:
+            body.add(*fold.finish())
+            body.store(self.host.keep(key), body.writer.batch, fold.result(), body.block)
+        self._after_barrier(body, self._written(beside), body.block)
+        says = f"Puts the parts of {said} together" + (f", and writes {self._names(beside)}." if beside else ".")
+        self.host.launch(body.lines, ("count",), MERGE_BLOCK, "1", (count,), says)
+
+    def _after_barrier(self, body: Body, beside: Sequence[Written], block: Block) -> None:
+        """Outputs of the batch from what the program has stored: read anew, more of them are no more than registers hold."""
+        if beside:
+            block.add("tl.debug_barrier()")
+            writer = body.another(block, [key for key, _ in beside])
+            for key, array in beside:
+                body.store(array, writer.batch, real(writer.value(key, writer.batch)), block)
+
+    def _added(self, step: Whole) -> None:
+        """Sums to the batch in one launch, in the order in which programs end; the last one to end writes outputs of the batch."""
+        body, found, integers = self._parts(step)
+        count, numbers = self._divided(step)
+        sums = self.host.names.fresh("sums")
+        self.host.lines.append(f"{sums} = torch.zeros({len(found) + 1}, dtype=torch.float64, device=device)")
+        for number, (key, fold) in enumerate(found):
+            array = self.host.arrays.kept[key] = self.host.names.fresh(self.graph[key].name or f"v{key}", suffix="_kept")
+            self.host.lines.append(f"{array} = {sums}[{number}:{number + 1}]")
+            body.add(f"tl.atomic_add({self.host.target(array)}, {fold.name})")
+        says = f"Adds up {self.host.said(key for key, _ in found)}, in no certain order"
+        if step.beside:
+            done = self.host.names.fresh("done", suffix="_kept")
+            self.host.lines.append(f"{done} = {sums}[{len(found)}:{len(found) + 1}]")
+            body.add(f"if tl.atomic_add({self.host.target(done)}, 1.0) == tl.num_programs(0) - 1:")
+            inside = Block(INDENT * 2, body.block)
+            self._after_barrier(body, self._written(step.beside), inside)
+            body.lines.extend(inside.lines)
+            says += f"; the last program writes {self._names(step.beside)}"
+        self.host.launch(body.lines, integers, WHOLE_BLOCK, f"max({count}, 1)" if step.beside else count, tuple(numbers),
+                         f"{says}.", "" if step.beside else f"{count} > 0")
+
+
+def _only(step: Whole, keys: Sequence[int]) -> Whole:
+    """Of what is reduced, these, with the outputs below the axes that they run over."""
+    over = tuple((axis, tuple(key for key in found if key in keys)) for axis, found in step.over)
+    over = tuple((axis, found) for axis, found in over if found)
+    return Whole(over, tuple(outputs for outputs in step.below if outputs.axis in dict(over)))
+
+
+def _update(fold: Fold) -> list[str]:
+    """A block of parts more: what a program found in its own part."""
+    match fold.kind:
+        case "smallest" | "largest":
+            keep, place = f"inside & ({fold.name}_found_part > 0)", "part"
+        case "sum":
             keep, place = "inside", "part"
-            if fold.kind in ("smallest", "largest"):
-                keep = f"inside & ({fold.name}_found_part > 0)"
-            elif fold.is_place:
-                keep, place = f"inside & ({fold.name}_place_part >= 0)", f"{fold.name}_place_part"
-            lines += [INDENT + line for line in fold.update(f"{fold.name}_part", keep, place)]
-        for key, fold in zip(step.keys, folds, strict=True):
-            self._keep(key)
-            lines += [*fold.finish(), f"tl.store({self._target(self.arrays.kept[key])}, {fold.result()})"]
-        says = f"Puts the parts of {self._said(step.keys)} together" + (
-            f", and writes {', '.join(name.removesuffix('_out') for _, name in numbers)}." if numbers else ".")
-        names = LocalNames((*RESERVED, *(name + end for fold in folds for name, _ in fold.parts for end in ("", "_part"))))
-        written = self._written(step, folds, numbers, names, INDENT) if numbers else []
-        self._launch([*(INDENT + line for line in lines), *written], ("count",), MERGE_BLOCK, "(1,)", (count,), says)
-
-    def _written(self, step: Whole, folds: Sequence[Fold], numbers: Sequence[tuple[int, str]], names: LocalNames,
-                 indent: str) -> list[str]:
-        """Outputs of the batch, after the folds of the kernel that is being written, which it need not load."""
-        self.locals = names
-        body = Block(indent)
-        writer = self._writer(body, [key for key, _ in numbers])
-        for key, fold in zip(step.keys, folds, strict=True):
-            if not fold.is_place:
-                writer.known[key, writer.batch.index] = Argument(self._result(body, fold))
-        for key, array in numbers:
-            body.add(f"tl.store({self._target(array)}, {real(writer.value(key, writer.batch))})")
-        return body.lines
-
-    def _result(self, body: Block, fold: Fold) -> str:
-        """The variable of what a fold has found."""
-        if fold.result() == fold.name:
-            return fold.name
-        name = self.locals.fresh(f"{fold.name}_whole")
-        body.add(f"{name} = {fold.result()}")
-        return name
-
-    def _sorted(self, node: Node) -> None:
-        """A sort of the library, on values brought to memory."""
-        axis, home = self.graph[node.inputs[0]].type.axis, home_of(node)
-        ranked = isinstance(node.operation, Rank)
-        masked = not ranked and isinstance(node.operation, Reduce | Pick) and node.operation.masked
-        over = self._span(axis)
-        to = self._span(home)
-        x = f"{self._brought(node.inputs[0], axis)}[{over[0]}:{over[1]}]"
-        mask = f"{self._brought(node.inputs[1], axis)}[{over[0]}:{over[1]}]" if masked else "None"
-        level = "" if ranked else self._level(node.inputs[-1], to)
-        keep = "None"
-        if masked or (not ranked and self.graph[node.inputs[0]].type.optional):
-            self.helpers.add("present")
-            keep = f"present({x}, {mask}, {self.graph[node.inputs[0]].type.optional})"
-        self._keep(node.key)
-        part = to if node.type.axis == home and not ranked else over
-        given = [x, self._local_owners(axis, home, over, to[0]), f"{to[1]} - {to[0]}"]
-        match node.operation:
-            case Rank(descending=descending):
-                name, given = "rank", [*given, repr(descending)]
-            case Pick():
-                name, given = "pick_quantile", [*given, level, keep]
-            case _:
-                name, given = "segment_quantile", [*given, level, keep]
-        self.helpers.add(name)
-        self.host += wrapped(f"{self.arrays.kept[node.key]}[{part[0]}:{part[1]}] = {name}(", given)
-
-    def _span(self, axis: Axis) -> tuple[str, str]:
-        """The first place to compute and the one after the last."""
-        if axis == BATCH:
-            return "0", "1"
-        span = self.arrays.span(axis)
-        return f"{span}[0]", f"{span}[1]"
-
-    def _level(self, key: int, to: tuple[str, str]) -> str:
-        """The level of a quantile, for each of the places that it is taken at."""
-        axis = self.graph[resolve(self.graph, self.plan.given, key)].type.axis
-        array = self._brought(key, axis)
-        return f"{array}.expand({to[1]} - {to[0]})" if axis == BATCH else f"{array}[{to[0]}:{to[1]}]"
-
-    def _local_owners(self, axis: Axis, home: Axis, over: tuple[str, str], first: str) -> str:
-        if home == BATCH:
-            return f"torch.zeros({over[1]} - {over[0]}, dtype=torch.int64, device=device)"
-        owners = self.arrays.index("owners", axis, home, by_host=True)
-        return f"{owners}[{over[0]}:{over[1]}] - {first}"
-
-    def _brought(self, key: int, axis: Axis) -> str:
-        """The array of a value on an axis, which is written first where it is in none."""
-        key = resolve(self.graph, self.plan.given, key)
-        array = self.arrays.values(key) if self.graph[key].type.axis == axis and not self._is_place(key) else None
-        if array is not None:
-            return array
-        name = self.names.fresh(self.graph[key].name or f"v{key}", suffix="_kept")
-        self._allocate(name, axis)
-        self._flat(axis, [(key, name)], f"Brings {self._said([key])} to memory.")
-        return name
-
-    def _is_place(self, key: int) -> bool:
-        operation = self.graph[key].operation
-        return isinstance(operation, Pick) and operation.reduction is not Reduction.QUANTILE and key not in self.plan.given
-
-    # ------------------------------------------------------------ pieces of kernels
-    def _begin(self, roots: Sequence[int]) -> tuple[Block, Writer]:
-        """Another kernel is written, which looks at the values `roots`."""
-        self.arrays.begin()
-        self.locals = LocalNames(RESERVED)
-        body = Block(INDENT)
-        return body, self._writer(body, roots)
-
-    def _writer(self, body: Block, roots: Sequence[int]) -> Writer:
-        uses = count_uses(self.graph, self.plan.given | frozenset(self.arrays.kept), [*roots, *roots])
-        return Writer(self.graph, self.arrays, self.locals, body, self.sources, uses=uses, given=self.plan.given)
-
-    def _index_block(self, body: Block, axis: Axis, offset: str, last: str) -> Place:
-        index, inside = self.locals.fresh(axis.name, "place"), self.locals.fresh("inside")
-        body.add(f"{index} = first + {offset} + tl.arange(0, BLOCK)")
-        body.add(f"{inside} = {index} < {last}")
-        return Place(axis, index, inside, body)
-
-    def _looped(self, writer: Writer, loop: Block, axis: Axis, last: str) -> Place:
-        index, inside = self.locals.fresh(axis.name, "place"), self.locals.fresh("inside")
-        loop.add(f"{index} = at + tl.arange(0, BLOCK)")
-        loop.add(f"{inside} = {index} < {last}")
-        writer.looped = writer.looped | {index}
-        return Place(axis, index, inside, loop)
-
-    def _loop_lines(self, over: str, loop: Block) -> list[str]:
-        return [f"{INDENT}for at in {over}:", *loop.lines]
-
-    def _by_axis(self, keys: Iterable[int]) -> dict[Axis, list[int]]:
-        """Reductions and picks by the axis that they run over."""
-        found: dict[Axis, list[int]] = {}
-        for key in keys:
-            if not isinstance(self.graph[key].operation, Scan):
-                found.setdefault(self.graph[self.graph[key].inputs[0]].type.axis, []).append(key)
-        return found
-
-    def _accumulate(self, writer: Writer, loop: Block, key: int, place: Place) -> Fold:
-        node = self.graph[key]
-        assert isinstance(node.operation, Reduce | Pick)
-        fold = fold_of(node.operation, self.locals.fresh(node.name or f"v{key}"))
-        value = writer.value(node.inputs[0], place)
-        keep = [place.mask or ""]
-        if node.operation.masked:
-            keep.append(writer.value(node.inputs[1], place).fact)
-        if self.graph[node.inputs[0]].type.optional and not value.truth:
-            keep.append(f"({value.text} == {value.text})")
-        for line in fold.update(real(value), " & ".join(keep), place.index):
-            loop.add(line)
-        return fold
-
-    def _end(self, fold: Fold, key: int, home: Place) -> list[str]:
-        target = self._target(self.arrays.kept[key])
-        where = target if home.axis == BATCH else f"{target} + {home.index}"
-        return [*fold.finish(), f"tl.store({where}, {fold.result()})"]
-
-    def _scans(self, writer: Writer, body: Block, step: Segments, home: Place) -> tuple[list[str], int]:
-        """Loops that carry a value from block to block, from the first or the last place on."""
-        lines: list[str] = []
-        block = 0
-        for key in step.keys:
-            node = self.graph[key]
-            if not isinstance(node.operation, Scan):
-                continue
-            axis = node.type.axis
-            block = max(block, _block_of(axis))
-            first, last = writer.ends(axis, step.home, home)
-            loop = Block(INDENT * 2, body)
-            place = self._looped(writer, loop, axis, last) if not node.operation.from_end else self._backwards(
-                writer, loop, axis, first, last)
-            x, decay = (real(writer.value(source, place)) for source in node.inputs)
-            carried, factor, term = (self.locals.fresh(f"v{key}_{word}") for word in ("carried", "factor", "term"))
-            target = self._target(self.arrays.kept[key])
-            loop.add(f"{factor} = tl.where({place.mask}, {decay}, 1.0)")
-            loop.add(f"{term} = tl.where({place.mask}, {x}, 0.0)")
-            loop.add(f"{factor}, {term} = tl.associative_scan(({factor}, {term}), 0, after)")
-            loop.add(f"{term} = {term} + {factor} * {carried}")
-            loop.add(f"tl.store({target} + {place.index}, {term}, mask={place.mask})")
-            loop.add(f"{carried} = tl.sum(tl.where(tl.arange(0, BLOCK) == BLOCK - 1, {term}, 0.0), 0)")
-            lines += [f"{INDENT}{carried} = tl.full((), 0.0, tl.float64)",
-                      *self._loop_lines(f"range({first}, {last}, BLOCK)", loop)]
-        return lines, block
-
-    def _backwards(self, writer: Writer, loop: Block, axis: Axis, first: str, last: str) -> Place:
-        index, inside = self.locals.fresh(axis.name, "place"), self.locals.fresh("inside")
-        loop.add(f"{index} = {last} - 1 - (at - {first}) - tl.arange(0, BLOCK)")
-        loop.add(f"{inside} = {index} >= {first}")
-        writer.looped = writer.looped | {index}
-        return Place(axis, index, inside, loop)
-
-    # ------------------------------------------------------------ arrays
-    def _keep(self, key: int) -> None:
-        """An array for a settled value."""
-        if key in self.arrays.kept:
-            return
-        node = self.graph[key]
-        name = self.names.fresh(node.name or f"v{key}", suffix="_kept")
-        axis = home_of(node) if isinstance(node.operation, Pick) and self._is_place(key) else node.type.axis
-        self._allocate(name, axis)
-        self.arrays.kept[key] = name
-
-    def _allocate(self, name: str, axis: Axis) -> None:
-        size = "1" if axis == BATCH else f"{self.arrays.span(axis)}[1]"
-        self.host.append(f"{name} = torch.empty({size}, dtype=torch.float64, device=device)")
-
-    def _target(self, array: str) -> str:
-        self.arrays.asked[array] = "fp64"
-        return array
-
-    def _said(self, keys: Iterable[int]) -> str:
-        return ", ".join(dict.fromkeys(self.graph[key].name or f"v{key}" for key in keys))
-
-    def _launch(self, lines: Sequence[str], integers: tuple[str, ...], block: int, grid: str, numbers: tuple[str, ...],
-                says: str, condition: str = "") -> None:
-        name = self.names.fresh(f"{self.given.name}_{len(self.kernels) + 1}")
-        kernel = Kernel(name, integers, tuple(self.arrays.asked.items()), tuple(lines), block, says)
-        self.kernels.append(kernel)
-        tail = [*([f"BLOCK={block}"] if block else []), f"num_warps={warps_of(block)}", "enable_fp_fusion=False"]
-        given = [*numbers, *(pointer for pointer, _ in kernel.pointers), *tail]
-        if condition:
-            self.host.append(f"if {condition}:")
-        self.host += wrapped(f"{INDENT if condition else ''}{name}[{grid}](", given)
-
-    def parameters(self) -> Iterator[Parameter]:
-        """What the host function takes, in no order: outputs apart."""
-        yield from self.arrays.spans.values()
-        yield from self.arrays.indices.values()
-        yield from self.arrays.used.values()
-
-
-def _block_of(axis: Axis) -> int:
-    """How many places a program looks at together, of those below one place."""
-    return 256 if axis.level is Level.TOKEN else 32
+        case _:
+            keep, place = f"inside & ({fold.name}_place_part >= 0)", f"{fold.name}_place_part"
+    return fold.update(f"{fold.name}_part", keep, place)

@@ -17,6 +17,7 @@ from rldsl.emit.expressions import Argument, number_text, repeats_first
 from rldsl.emit.names import Names, comment
 from rldsl.emit.sources import source_line
 from rldsl.emit.triton.expressions import held, is_exact, real, triton_expression
+from rldsl.emit.triton.plan import is_settled
 from rldsl.graph.model import Constant, Elementwise, Graph, Mirror, Node, Pick, Position, Reduction, Shift, Size
 from rldsl.source import Source
 from rldsl.types import BATCH, Axis
@@ -69,7 +70,8 @@ BATCH_PLACE = "0"
 
 class Writer:
     """Writes the values of one kernel. `fixed` are scalar places that the program stands at: what lies below them finds its
-    owners there. `known` are variables that hold a value at a place already, by key and index."""
+    owners there. `known` are variables that hold a value at a place already, by key and index; `picked` those that hold the place
+    that the program found for a pick."""
 
     def __init__(self, graph: Graph, arrays: Arrays, names: Names, body: Block, sources: Mapping[str, Source], *,
                  uses: Counter[int], given: frozenset[int]) -> None:
@@ -78,6 +80,7 @@ class Writer:
         self.batch = Place(BATCH, BATCH_PLACE, None, body)
         self.fixed: list[Place] = []
         self.known: dict[tuple[int, str], Argument] = {}
+        self.picked: dict[int, str] = {}
         self._owners: dict[tuple[str, str], Place] = {}
         self._ends: dict[tuple[str, str, str], tuple[str, str]] = {}
         self._constants: dict[float, str] = {}
@@ -100,8 +103,10 @@ class Writer:
         truth = is_truth(node)
         array = self.arrays.values(node.key)
         match node.operation:
-            case Pick(reduction=reduction) if array and reduction is not Reduction.QUANTILE and node.key not in self.given:
-                return self._picked(node, array, place)
+            case Pick() if node.key in self.picked:
+                return self._picked(node, self.picked[node.key], place)
+            case Pick(to=to, reduction=reduction) if array and reduction is not Reduction.QUANTILE and node.key not in self.given:
+                return self._picked(node, self._load(array, self.at(place, to)), place)
             case _ if array is not None:
                 text = self._load(array, place)
                 return self._named(node, f"{text} != 0.0" if truth else text, place, truth, inline=False)
@@ -175,10 +180,8 @@ class Writer:
         value = self.value(node.inputs[0], Place(place.axis, there, place.mask, place.block))
         return self._named(node, real(value), place, truth=False, inline=False)
 
-    def _picked(self, node: Node, array: str, place: Place) -> Argument:
-        """1 at the place that was found, 0 elsewhere: in memory is the place, for each segment."""
-        assert isinstance(node.operation, Pick)
-        best = self._load(array, self.at(place, node.operation.to))
+    def _picked(self, node: Node, best: str, place: Place) -> Argument:
+        """1 at the best place, 0 elsewhere."""
         return self._named(node, f"({place.index} == {best}).to(tl.float64)", place, truth=False, inline=False)
 
     # ------------------------------------------------------------ places
@@ -243,7 +246,7 @@ def count_uses(graph: Graph, given: frozenset[int], roots: Sequence[int]) -> Cou
     seen = set[int]()
     while waiting:
         key = waiting.pop()
-        if key in seen or key in given:
+        if key in seen or key in given or is_settled(graph[key]):
             continue
         seen.add(key)
         node = graph[key]
