@@ -60,6 +60,7 @@ class _Own:
     prepared: DeviceArrays[int]
     reads: DeviceArrays[int]
     slopes: DeviceArrays[int]
+    values: Tensor | None = None  # where they were computed with the coefficients: by number among the outputs of `values`
     faults: Faults = field(default_factory=Faults)
     marks: tuple[Marks | None, ...] = ()  # by group, of the whole batch: where its runs are finer than what it couples
 
@@ -100,15 +101,23 @@ class TritonBackend:
     def values(self, batch: UpdateBatch) -> dict[str, float]:
         """Loss, terms and metrics from the reads: one copy to the host, which waits for everything."""
         own: _Own = batch.own
-        outputs = [parameter for parameter in self.module.values if parameter.kind == "output"]
-        found = torch.zeros(len(outputs), dtype=torch.float64, device=self.device)
-        places = {parameter.name: found[number : number + 1] for number, parameter in enumerate(outputs)}
-        with self._computing():
-            self.module.functions.values(*(places[parameter.name] if parameter.kind == "output" else
-                                           _argument(parameter, own, lambda axis: (0, batch.layout.size(axis)))
-                                           for parameter in self.module.values))
+        found = own.values
+        if found is None:
+            with self._computing():
+                found = self._valued(batch, self.module.functions.values, self.module.values)
         own.faults.check()
-        return dict(zip([parameter.label or "" for parameter in outputs], found.tolist(), strict=True))
+        labels = [parameter.label or "" for parameter in self.module.values if parameter.kind == "output"]
+        return dict(zip(labels, found.tolist(), strict=True))
+
+    def _valued(self, batch: UpdateBatch, function: Any, parameters: Sequence[Parameter]) -> Tensor:
+        """Loss, terms and metrics, by a function that computes them for the whole update batch (and maybe slopes)."""
+        own: _Own = batch.own
+        labels = [parameter.label for parameter in self.module.values if parameter.kind == "output"]
+        found = torch.empty(len(labels), dtype=torch.float64, device=self.device)
+        places = {label: found[number : number + 1] for number, label in enumerate(labels)}
+        function(*(places[parameter.label] if parameter.kind == "output" and parameter.label is not None else
+                   _argument(parameter, own, lambda axis: (0, batch.layout.size(axis))) for parameter in parameters))
+        return found
 
     def release(self) -> None:
         """Give buffers back."""
@@ -167,18 +176,26 @@ class TritonBackend:
                 differentiate(groups, lambda chunk: self._coefficients(batch, chunk), pieces, budget, workspace)
             else:
                 lying = read_rows(groups, pieces, budget, workspace)
-                self._coefficients(batch, pieces)
+                if pieces == (0, batch.layout.size(axis)):
+                    self._combined(batch)
+                else:
+                    self._coefficients(batch, pieces)
                 write_rows(groups, pieces, budget, workspace, marks_of(groups, pieces), lying)
 
     def _combine(self, batch: UpdateBatch) -> None:
         """Coefficients of the whole batch, all of which is read. Which rows have a gradient is on its way to the host from here on,
         so that no run of the second pass waits for it."""
         own: _Own = batch.own
-        self._coefficients(batch, (0, batch.layout.size(self.staged.piece_axis.name)))
+        self._combined(batch)
         slopes = [[own.slopes.tensors[read.key] for read in group.reads if read.coefficient is not None]
                   for group in self.staged.groups]
         own.marks = tuple(Marks(0, ActiveRows(entry)) if entry else None for entry in slopes)
         batch.combined = True
+
+    def _combined(self, batch: UpdateBatch) -> None:
+        """Coefficients and values at once, since all reads are there."""
+        own: _Own = batch.own
+        own.values = self._valued(batch, self.module.functions.combined, self.module.combined)
 
     def _coefficients(self, batch: UpdateBatch, pieces: Range) -> None:
         def span(axis: str) -> Range:

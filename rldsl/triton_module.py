@@ -27,11 +27,12 @@ class TritonModule:
     coefficients of group g, where a row kernel computes them by itself."""
 
     text: str
-    functions: Any  # prepare, coefficients, values, and by group read0, write0, fused0, partition0, compare0, finish0
+    functions: Any  # prepare, coefficients, values, combined, and by group read0, write0, fused0, partition0, compare0, finish0
     shapes: tuple[RowShape, ...]
     prepare: tuple[Parameter, ...]
     coefficients: tuple[Parameter, ...]
     values: tuple[Parameter, ...]
+    combined: tuple[Parameter, ...]
     fused: tuple[tuple[Parameter, ...] | None, ...]
 
     def rows(self, group: int, tile: Tile) -> RowLaunches:
@@ -50,7 +51,7 @@ def load_objective(staged: StagedObjective, *, fast: bool = False) -> TritonModu
     emitted = emit_triton(staged, fast=fast)
     shapes = tuple(row_shape(group) for group in staged.groups)
     return TritonModule(emitted.text, load_triton(emitted.text, f"triton_{staged.name}"), shapes, emitted.prepare,
-                        emitted.coefficients, emitted.values, emitted.fused)
+                        emitted.coefficients, emitted.values, emitted.combined, emitted.fused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,10 @@ class Combine:
         self.staged, self.backend = staged, backend
         emitted = EMITTERS[backend](staged, sources, **({"fast": True} if fast else {}))
         self.text = emitted.text
-        self.parameters: Mapping[FunctionName, tuple[Parameter, ...]] = {
+        self.parameters: dict[FunctionName, tuple[Parameter, ...]] = {
             "prepare": emitted.prepare, "coefficients": emitted.coefficients, "values": emitted.values}
+        if backend == "triton":
+            self.parameters["combined"] = emitted.combined
         if backend == "triton" and is_interpreted():
             mend_interpreter()
         self._module = load_module(self.text, f"{backend}_{staged.name}")
@@ -72,6 +74,19 @@ class Combine:
         outputs = {parameter.label or "": np.zeros(1) for parameter in self._outputs("values")}
         self._run("values", layout, (0, 1), inputs, keyed={**prepared, **reads}, outputs=outputs)
         return {label: float(value[0]) for label, value in outputs.items()}
+
+    def combined(self, layout: Layout, inputs: Mapping[str, Any], prepared: Mapping[int, Numbers],
+                 reads: Mapping[int, Numbers]) -> tuple[dict[int, Numbers], dict[str, float]]:
+        """Coefficients and values of the whole update batch: at once where the back end can (Triton)."""
+        if "combined" not in self.parameters:
+            pieces = layout.size(self.staged.piece_axis.name)
+            return (self.coefficients(layout, 0, pieces, inputs, prepared=prepared, reads=reads),
+                    self.values(layout, inputs, prepared, reads))
+        found = [(parameter, np.zeros(layout.size(parameter.axis))) for parameter in self._outputs("combined")]
+        slopes = {parameter.key: array for parameter, array in found if parameter.label is None and parameter.key is not None}
+        values = {parameter.label: array for parameter, array in found if parameter.label is not None}
+        self._run("combined", layout, (0, 1), inputs, keyed={**prepared, **reads}, outputs={**slopes, **values})
+        return slopes, {label: float(array[0]) for label, array in values.items()}
 
     # ------------------------------------------------------------ inside
     def _outputs(self, name: FunctionName) -> list[Parameter]:

@@ -12,7 +12,7 @@ from rldsl.graph.staged import LiveRead, StagedObjective
 from rldsl.types import BATCH, Axis
 
 Kind: TypeAlias = Literal["span", "bounds", "owners", "input", "prepared", "read", "output"]
-FunctionName: TypeAlias = Literal["prepare", "coefficients", "values"]
+FunctionName: TypeAlias = Literal["prepare", "coefficients", "values", "combined"]
 FUNCTIONS: tuple[FunctionName, ...] = ("prepare", "coefficients", "values")
 _ORDER: tuple[Kind, ...] = ("span", "bounds", "owners", "input", "prepared", "read", "output")
 
@@ -23,7 +23,7 @@ class Parameter:
 
     `bounds` is `layout.bounds(axis, ancestor)`, `owners` is `layout.owners(axis, ancestor)`: int64. All others are
     float64, one number for each place of `axis`. `key` is the node that an input, a prepared value or a read belongs
-    to; of an output of `coefficients` it is the read whose coefficient is written, else the node that is computed.
+    to; of a coefficient among the outputs it is the read whose coefficient is written, else the node that is computed.
     `label` is the name that the caller knows: an input's name, a value's label.
     """
 
@@ -54,19 +54,23 @@ def live_reads(staged: StagedObjective) -> tuple[LiveRead, ...]:
 def outline(staged: StagedObjective, name: FunctionName, names: Names, suffix: str = "") -> Outline:
     """Inputs and outputs of one function. The names of what is given end in `suffix`."""
     graph = staged.graph
+    slopes = [(read.key, read.coefficient, f"d_{read_name(read.read)}", None)
+              for read in live_reads(staged) if read.coefficient is not None]
+    labelled = {**dict(staged.values), "loss": staged.loss}
+    values = [(key, key, label, label) for label, key in labelled.items()]
     prepared = () if name == "prepare" else _prepared(graph, staged.prepared, names, suffix)
     reads = () if name == "prepare" else _reads(staged, names, suffix)
     given = (*_inputs(staged, names, suffix), *prepared, *reads)
-    outputs: list[tuple[int, int, str, str | None]]
+    outputs: Sequence[tuple[int, int, str, str | None]]
     match name:
         case "prepare":
             outputs = [(key, key, graph[key].name or "prepared", None) for key in staged.prepared]
         case "coefficients":
-            outputs = [(read.key, read.coefficient, f"d_{read_name(read.read)}", None)
-                       for read in live_reads(staged) if read.coefficient is not None]
+            outputs = slopes
         case "values":
-            labelled = {**dict(staged.values), "loss": staged.loss}
-            outputs = [(key, key, label, label) for label, key in labelled.items()]
+            outputs = values
+        case "combined":
+            outputs = [*slopes, *values]
     written = tuple(Parameter("output", names.fresh(text, suffix="_out"), graph[node].type.axis.name, None, key, label)
                     for key, node, text, label in outputs)
     piece = staged.piece_axis if name == "coefficients" else BATCH

@@ -28,6 +28,9 @@ def standin(staged: StagedObjective) -> TritonModule:
         prepare=lambda *arrays: numba.prepare(0, 1, *map(_host, arrays)),
         coefficients=lambda pieces, *arrays: numba.coefficients(*pieces, *map(_host, arrays)),
         values=lambda *arrays: numba.values(0, 1, *map(_host, arrays)))
+    functions.combined = lambda pieces, *arrays: (
+        functions.coefficients(pieces, *arrays[:len(combine.parameters["coefficients"])]),
+        functions.values(*arrays[len(combine.parameters["coefficients"]):]))
     shapes = tuple(row_shape(group) for group in staged.groups)
     for number, shape in enumerate(shapes):
         rows = _Rows(shape, numba)
@@ -38,7 +41,8 @@ def standin(staged: StagedObjective) -> TritonModule:
     alone = staged.coupling is Level.TOKEN and len(staged.groups) == 1 and shapes[0].has_gradient
     fused = (combine.parameters["coefficients"],) if alone else (None,) * len(shapes)
     return TritonModule("", functions, shapes, combine.parameters["prepare"], (span, *combine.parameters["coefficients"]),
-                        combine.parameters["values"], fused)
+                        combine.parameters["values"],
+                        (span, *combine.parameters["coefficients"], *combine.parameters["values"]), fused)
 
 
 def _host(tensor: Tensor) -> Any:

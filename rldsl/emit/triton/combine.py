@@ -38,7 +38,8 @@ class Function:
         """What it does, in a line."""
         return {"prepare": "What is known of the update batch before its reads.",
                 "coefficients": "The derivative of the loss by each read.",
-                "values": "The loss, its terms and the metrics."}[self.name]
+                "values": "The loss, its terms and the metrics.",
+                "combined": "Derivatives and values at once, where all reads of the update batch are there."}[self.name]
 
     @property
     def device(self) -> str:

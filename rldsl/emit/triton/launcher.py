@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rldsl.emit.names import Names
-from rldsl.emit.parameters import Parameter, read_name
+from rldsl.emit.parameters import FunctionName, Parameter, read_name
 from rldsl.emit.to_head import RowShape
 from rldsl.emit.triton.combine import Function
 from rldsl.emit.triton.fuse import Fused
@@ -100,7 +100,7 @@ class _Writer:
             if live.coefficient is not None:
                 self._add(f"{self.slopes[live.key]} = {self._filled('zeros', live.axis.name)}")
         self._sweeps()
-        self._values()
+        self._returned()
         given = [*(group.rows for group in self.groups), *(self.reads[live.key] for live in self.staged.direct)]
         layout = [name for pair, name in self.bounds.items() if pair[1] != BATCH.name and pair[0] != pair[1]]
         named = [*layout, *self.inputs.values(), *self.counts.values()]
@@ -212,7 +212,7 @@ class _Writer:
                 return self.inputs[parameter.label or ""]
             case "read":
                 return self._read(parameter.key or 0)
-            case "output" if function == "coefficients":
+            case "output" if parameter.label is None and function != "prepare":
                 return self.slopes[parameter.key or 0]
             case _:
                 return self.prepared[parameter.key or 0]
@@ -233,14 +233,19 @@ class _Writer:
         if any(parameter.kind == "output" for parameter in parameters):
             self._call("coefficients", [self._argument("coefficients", entry, span) for entry in parameters], depth)
 
-    def _values(self) -> None:
-        function = self.functions["values"]
-        labels = [parameter.label or "" for parameter in function.parameters if parameter.kind == "output"]
-        self._add(f"numbers = torch.empty({len(labels)}, dtype=torch.float64, device=device)")
-        outputs = iter(f"numbers[{number}:{number + 1}]" for number in range(len(labels)))
-        self._call("values", [next(outputs) if parameter.kind == "output" else self._argument("values", parameter)
-                              for parameter in function.parameters])
-        names = ", ".join(repr(label) for label in labels)
+    @property
+    def _labels(self) -> list[str]:
+        return [entry.label for entry in self.functions["values"].parameters if entry.label and entry.kind == "output"]
+
+    def _values(self, function: FunctionName) -> None:
+        """The numbers of the batch, by a function that computes them, maybe with the coefficients."""
+        self._add(f"numbers = torch.empty({len(self._labels)}, dtype=torch.float64, device=device)")
+        places = {label: f"numbers[{number}:{number + 1}]" for number, label in enumerate(self._labels)}
+        self._call(function, [places[parameter.label] if parameter.kind == "output" and parameter.label else
+                              self._argument(function, parameter) for parameter in self.functions[function].parameters])
+
+    def _returned(self) -> None:
+        names = ", ".join(repr(label) for label in self._labels)
         slopes = ", ".join(f"{self.reads[live.key]!r}: {self.slopes[live.key]}" for live in self.staged.direct
                            if live.coefficient is not None)
         self._add(f"return dict(zip(({names},), numbers.tolist())), {{{slopes}}}")
@@ -260,8 +265,10 @@ class _Writer:
                 self._done(group)
             if any(live.coefficient is not None for live in self.staged.direct):
                 self._coefficients(1)
+            self._values("values")
         elif self.groups and self.staged.piece_axis != BATCH:
             self._piece_sweep()
+            self._values("values")
         else:
             self._two_passes()
 
@@ -302,12 +309,12 @@ class _Writer:
             self._done(group)
 
     def _two_passes(self) -> None:
-        """Coefficients need all reads: the logits are computed once more for the gradient."""
+        """Coefficients need all reads, with which the values are known too: the logits are computed once more for the gradient."""
         for group in self.groups:
             self._add(f"for start, stop in row_chunks(len({group.rows}.targets), {group.rows}.row_bytes):")
             self._load(group, 2)
             self._read_rows(group, 2)
-        self._coefficients(1)
+        self._values("combined")
         for group in self.groups:
             if group.slopes:
                 self._add(f"for start, stop in row_chunks(len({group.rows}.targets), {group.rows}.row_bytes):")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rldsl.emit.names import Names, identifier
-from rldsl.emit.parameters import FUNCTIONS, Parameter, signature
+from rldsl.emit.parameters import FUNCTIONS, FunctionName, Parameter, signature
 from rldsl.emit.triton.signatures import KernelSignature
 from rldsl.types import Axis
 
@@ -19,7 +19,8 @@ WARPS = 4           # at least
 LANE = 2            # places of one thread: with more of them many float64 values are more than registers hold
 HELPERS = ("gate", "smaller", "larger", "clip", "sign", "relu", "power", "known", "choose", "otherwise", "expm1", "log1p",
            "sigmoid", "log_sigmoid", "softplus", "tanh", "after", "first_smallest", "first_largest")
-RESERVED = (*HELPERS, *FUNCTIONS, "torch", "triton", "tl", "math", "device", "divided", "first", "last", "length", "count",
+COMBINING: tuple[FunctionName, ...] = (*FUNCTIONS, "combined")  # the functions of an emitted module, but for those of rows
+RESERVED = (*HELPERS, *COMBINING, "torch", "triton", "tl", "math", "device", "divided", "first", "last", "length", "count",
             "start", "stop", "at", "part", "t", "present", "rank", "pick_quantile", "segment_quantile", "BLOCK")
 
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rldsl.emit.excerpts import LAUNCHER_FILES, excerpts
-from rldsl.emit.parameters import FUNCTIONS, Parameter
+from rldsl.emit.parameters import Parameter
 from rldsl.emit.sources import header
 from rldsl.emit.templates import render
 from rldsl.emit.to_head import RowShape, row_shape
 from rldsl.emit.triton.combine import combine_function, used_helpers
 from rldsl.emit.triton.fuse import Fused, fused
 from rldsl.emit.triton.launcher import LAUNCHED, emit_launcher
-from rldsl.emit.triton.launches import PARTS, RESERVED, WHOLE_BLOCK, LocalNames
+from rldsl.emit.triton.launches import COMBINING, PARTS, RESERVED, WHOLE_BLOCK, LocalNames
 from rldsl.emit.triton.rows import emit_row_kernels, emit_row_parts, row_signatures, taken_names
 from rldsl.emit.triton.signatures import KernelSignature
 from rldsl.graph.staged import HeadGroup, StagedObjective
@@ -22,12 +22,13 @@ from rldsl.source import Source
 
 @dataclass(frozen=True, slots=True)
 class TritonSource:
-    """The text of the module, and the parameters of its three functions in their order. `kernels` are what it launches."""
+    """The text of the module, and the parameters of its four functions in their order. `kernels` are what it launches."""
 
     text: str
     prepare: tuple[Parameter, ...]
     coefficients: tuple[Parameter, ...]
     values: tuple[Parameter, ...]
+    combined: tuple[Parameter, ...]
     fused: tuple[tuple[Parameter, ...] | None, ...]
     kernels: tuple[KernelSignature, ...]
 
@@ -35,7 +36,7 @@ class TritonSource:
 def emit_triton(staged: StagedObjective, sources: Mapping[str, Source] | None = None, *, fast: bool = False) -> TritonSource:
     """The module of an objective. `sources` are the texts that spans point into, for the comments. `fast`: sums to the batch in
     one launch; the last bits of sums to the batch may differ from run to run."""
-    functions = [combine_function(staged, name, sources or {}, fast=fast) for name in FUNCTIONS]
+    functions = [combine_function(staged, name, sources or {}, fast=fast) for name in COMBINING]
     kernels = [kernel for function in functions for kernel in function.kernels]
     shapes = [row_shape(group) for group in staged.groups]
     alone = [_fused(staged, group, shape, sources or {}) for group, shape in zip(staged.groups, shapes, strict=True)]
@@ -55,7 +56,7 @@ def emit_triton(staged: StagedObjective, sources: Mapping[str, Source] | None = 
     taken = {function.name: function.parameters for function in functions}
     signatures = [signature for number, (shape, coefficients) in enumerate(zip(shapes, alone, strict=True))
                   for signature in row_signatures(number, shape, coefficients)]
-    return TritonSource(text, taken["prepare"], taken["coefficients"], taken["values"],
+    return TritonSource(text, taken["prepare"], taken["coefficients"], taken["values"], taken["combined"],
                         tuple(None if entry is None else entry.parameters for entry in alone),
                         (*signatures, *(kernel.signature for kernel in kernels)))
 
