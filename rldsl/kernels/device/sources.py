@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rldsl.diagnostics import InternalError
 from rldsl.kernels.device.products import aligned, compact, moved_to
 from rldsl.kernels.device.projection import DeviceProjection
 from rldsl.kernels.projection import ProjectionSums, Selection
@@ -291,8 +290,8 @@ def _parts(support: Support) -> Iterator[slice]:
         start = stop
 
 
-def _decided() -> InternalError:
-    return InternalError("gradients of given logits lie where they are given")
+def _decided() -> AssertionError:
+    return AssertionError("gradients of given logits lie where they are given")
 
 
 def _selected(places: Tensor | None, rows: Tokens) -> Selection:
