@@ -15,6 +15,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+pytest.importorskip("triton", reason="Triton is not installed")
+
+from rldsl.emit.triton.load import interprets
 from rldsl.kernels.workspace import Workspaces
 from rldsl.rollouts.masters import Master, _handing_over
 from rldsl.rollouts.models import LoadedModel
@@ -101,7 +104,6 @@ def moved(iteration: Iteration, device: Pretended) -> None:
 
 def asked(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, placement: Placement) -> Pretended:
     """Of the updates of the second iteration."""
-    pytest.importorskip("triton")
     update, backward = Iteration.update, torch.autograd.backward
     found: list[Pretended] = []
 
@@ -126,6 +128,7 @@ def asked(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, placement: P
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not interprets(), reason="launches kernels on tensors that only say that they lie on a GPU")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 @pytest.mark.parametrize("text", [TEXT, CRITIC, HIDDEN, EMBEDDER.replace("MICRO", ""),
                                   EMBEDDER.replace("MICRO", ", micro_batch: 2 rows"), FORKS, WITHIN],

@@ -19,10 +19,12 @@ import pytest
 import torch
 from torch import Tensor
 
+pytest.importorskip("triton", reason="Triton is not installed")
+
 from rldsl import triton_backend
 from rldsl.certify import random_inputs, random_layout
 from rldsl.emit.triton import emit_triton
-from rldsl.emit.triton.load import load_triton
+from rldsl.emit.triton.load import interprets, load_triton
 from rldsl.kernels.adapter import Shard
 from rldsl.kernels.device.shards import Partners
 from rldsl.kernels.rows import Rows
@@ -40,6 +42,7 @@ from tests.triton.test_launcher import frozen_of, rows_of, staged_of
 
 COLUMNS, TOKENS = 320, 43  # of a buffer, for a vocabulary of 300
 TILE = (128, 1, 1)
+INTERPRETED = pytest.mark.skipif(not interprets(), reason="launches kernels on tensors that only say that they lie on a GPU")
 COVERED, LATE = True, False  # whether the device has something to do while the host waits for a mask
 
 
@@ -258,10 +261,9 @@ def test_numbers_are_waited_for_when_they_are_asked_for(name: str, device: Prete
     assert device.waits == ["tolist", "tolist"]
 
 
+@INTERPRETED
 def test_a_vocabulary_in_shards_waits_for_masks_alone(device: Pretended, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one process, with the kernels of shards; what processes tell each other is queued like everything else."""
-    pytest.importorskip("triton", reason="Triton is not installed")
-
     def load(staged: Any, *, fast: bool = False) -> TritonModule:
         with torch._C.DisableTorchFunction():
             module = load_objective(staged)
@@ -304,12 +306,12 @@ class Kernel:
         return self.device.launched(self.name, self.kernel[grid])
 
 
+@INTERPRETED
 @pytest.mark.parametrize("host", [True, False], ids=["offsets on the host", "offsets on the device"])
 @pytest.mark.parametrize(("name", "waits"), [("grpo.rl", 0), ("gspo.rl", 1), ("methods/m165-forking_tokens.rl", 0)])
 def test_an_emitted_file_waits_for_masks_and_for_its_numbers(name: str, waits: int, host: bool, device: Pretended,
                                                              monkeypatch: pytest.MonkeyPatch) -> None:
     """Where chunks hold whole answers the host has to know where these end: offsets that lie on the device come down, once."""
-    pytest.importorskip("triton", reason="Triton is not installed")
     staged, rng = staged_of(name, 0), np.random.default_rng(5)
     layout = random_layout(staged, rng, largest=7)
     inputs, rows = random_inputs(staged, layout, rng), rows_of(staged, layout, rng, "hidden")
