@@ -157,7 +157,7 @@ def test_a_second_pass_of_one_call_begins_with_the_logits_that_lie_there(device:
     found = formed(objective_of("batch", 7), sent(batch))
     launches = [entry.name for entry in device.asked if entry.what == "launch"]
     assert device.waits == [] and device.masks == [COVERED]
-    assert launches.index("write0") == launches.index("coefficients") + 1
+    assert launches.index("write0") == launches.index("combined") + 1
     assert launches.count("read0") == 7 + launches.count("write0") - 1
     assert exactly("batch", batch, found)
 
@@ -174,7 +174,7 @@ def test_runs_of_a_second_pass_wait_for_one_mask_in_all(device: Pretended, monke
     monkeypatch.setattr(CompiledObjective, "piece", behind_a_model)
     found = formed(objective_of("batch"), sent(batch), rows=15)
     launches = [entry.name for entry in device.asked if entry.what == "launch"]
-    assert launches.count("coefficients") == 1 and launches.count("write0") == 3
+    assert launches.count("combined") == 1 and launches.count("write0") == 3
     assert device.waits == [] and device.masks == [COVERED]
     assert exactly("batch", batch, found)
 
