@@ -113,7 +113,8 @@ class Combine:
     def _argument(self, name: FunctionName, parameter: Parameter, layout: Layout, piece: tuple[int, int],
                   inputs: Mapping[str, Any], keyed: Mapping[int, Numbers]) -> Any:
         if parameter.kind != "span":
-            return _argument(parameter, layout, inputs, keyed)
+            found = _argument(parameter, layout, inputs, keyed)
+            return found.astype(np.int32) if self.backend == "triton" and parameter.kind == "owners" else found
         if name != "coefficients":
             return 0, layout.size(parameter.axis)
         bounds = layout.bounds(parameter.axis, self.staged.piece_axis.name)

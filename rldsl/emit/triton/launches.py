@@ -90,14 +90,14 @@ class Arrays:
         return self.index("owners", axis, ancestor)
 
     def index(self, kind: Literal["bounds", "owners"], axis: Axis, ancestor: Axis, by_host: bool = False) -> str:
-        """The parameter with bounds or owners."""
+        """The parameter with bounds (int64) or owners (int32: half of what every token loads)."""
         identity = (kind, axis.name, ancestor.name)
         if identity not in self.indices:
             text = f"{axis.name}_in_{ancestor.name}" if kind == "bounds" else f"{ancestor.name}_of_{axis.name}"
             self.indices[identity] = Parameter(kind, self.names.fresh(text, "axis", "_at"), axis.name, ancestor.name)
         name = self.indices[identity].name
         if not by_host:
-            self.asked[name] = "i64"
+            self.asked[name] = "i32" if kind == "owners" else "i64"
         return name
 
     def span(self, axis: Axis) -> str:

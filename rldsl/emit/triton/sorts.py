@@ -53,7 +53,7 @@ def _local_owners(host: Host, axis: Axis, home: Axis) -> str:
     (first, last), (home_first, _) = host.span(axis), host.span(home)
     if home == BATCH:
         return f"torch.zeros({last} - {first}, dtype=torch.int64, device=device)"
-    return f"{host.arrays.index('owners', axis, home, by_host=True)}[{first}:{last}] - {home_first}"
+    return f"{host.arrays.index('owners', axis, home, by_host=True)}[{first}:{last}].long() - {home_first}"
 
 
 def _brought(host: Host, key: int, axis: Axis, bring: Bring) -> str:

@@ -55,10 +55,10 @@ class DeviceLayout:
         return self._bounds[axis, ancestor]
 
     def owners(self, axis: str, ancestor: str) -> Tensor:
-        """As of the layout; made on the device, from the bounds."""
+        """As of the layout, in int32; made on the device, from the bounds."""
         if (axis, ancestor) not in self._owners:
             bounds = self.bounds(axis, ancestor)
-            places = torch.arange(self.layout.size(ancestor), device=self.device)
+            places = torch.arange(self.layout.size(ancestor), dtype=torch.int32, device=self.device)
             self._owners[axis, ancestor] = torch.repeat_interleave(places, bounds.diff(),
                                                                    output_size=self.layout.size(axis))
         return self._owners[axis, ancestor]

@@ -140,7 +140,7 @@ def settings_of(rows: Rows, numbers: tuple[float, ...]) -> Tensor:
 def places_below(bounds: Tensor, count: int) -> Tensor:
     """For each of `count` places of a finer axis, the place of the coarser one that it lies in, from where those start. The count
     is given, so that the host need not wait for it."""
-    owners = torch.arange(len(bounds) - 1, device=bounds.device)
+    owners = torch.arange(len(bounds) - 1, dtype=torch.int32, device=bounds.device)
     return torch.repeat_interleave(owners, bounds[1:] - bounds[:-1], output_size=count)
 
 
