@@ -32,6 +32,7 @@ ROWS = (
     Row("kl", "divergence", "exact KL to a second policy, H = 4,096", ">= 85 % of the limit"),
     Row("js", "divergence", "exact JS to a second policy, H = 4,096", ">= 85 % of the limit"),
     Row("combine", "combine", "combine, 1,000,000 packed tokens, 4,096 samples", ">= 60 % of the limit, >= 5x eager"),
+    Row("training", "training", "`rldsl run examples/quickstart.rl`: an iteration of GRPO, 512 samples", "that it runs", "s"),
     Row("compile, cold", "compiling", "generate and compile a spec, cold", "<= 10 s", "s"),
     Row("compile, from the cache", "compiling", "the same, from the cache", "<= 0.5 s", "s"),
 )

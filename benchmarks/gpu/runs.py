@@ -26,7 +26,7 @@ WHERE = {
     "limits": ("limits", "limits"), "logits": ("vocabulary", "logits"), "hidden 4096": ("vocabulary", "hidden_wide"),
     "hidden 1536": ("vocabulary", "hidden_narrow"), "sequence": ("vocabulary", "sequence"),
     "divergence": ("vocabulary", "divergence"), "combine": ("combining", "combine"),
-    "compiling": ("compile_time", "compiling"), "sweeps": ("sweeps", "sweeps"),
+    "training": ("training", "training"), "compiling": ("compile_time", "compiling"), "sweeps": ("sweeps", "sweeps"),
 }
 PACKAGES = ("torch", "triton", "numpy", "liger-kernel", "verl", "trl")
 TESTS = ("tests/triton",)

@@ -17,7 +17,7 @@ import torch
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
-from benchmarks.gpu import peers, runs
+from benchmarks.gpu import peers, runs, training
 from benchmarks.gpu.clock import Clock
 from benchmarks.gpu.contest import Contest, Peer, Variant, WrongAnswer, relative_error
 from benchmarks.gpu.figures import ROWS, SECTIONS, Figure, Found, PeerFigure, failed, found_of, table
@@ -25,6 +25,7 @@ from benchmarks.gpu.place import Place
 from benchmarks.gpu.predicted import Ceilings, limit_ms, machine_of, predicted_ms
 from benchmarks.gpu.processes import Ended, run
 from benchmarks.gpu.runs import WHERE
+from benchmarks.gpu.situation import Situation
 from rldsl.plan.work import Sizes
 
 ROOT = Path(__file__).parents[2]
@@ -209,6 +210,24 @@ def test_what_a_process_has_started_ends_with_it() -> None:
 
 def test_a_process_that_takes_too_long_is_stopped() -> None:
     assert run(["-c", "import time; time.sleep(600)"], 0.2).status is None
+
+
+# ------------------------------------------------------------------ a whole run
+def test_an_iteration_of_a_run_is_the_median_of_those_after_the_first() -> None:
+    lines: list[dict[str, Any]] = [{"stage": "imitation", "time": {"step_time": 50.0}}]
+    for step in (90.0, 80.0, 70.0, 4.0, 2.0, 1.0):
+        lines.append({"stage": "grpo", "time": {"step_time": step, "sample_time": step / 2, "score_time": step / 4,
+                                                "update_time": 0.25, "tokens_per_second": 1000.0 * step}})
+    lines.append({"stage": "grpo", "event": "finished", "time": {"elapsed": 400.0}})
+    figure = training.measured(lines)
+    assert (figure.value, figure.settings) == (2.0, "sample 1 s, score 0.5 s, update 0.25 s, 2,000 tokens a second")
+
+
+def test_a_run_that_fails_is_an_error_with_what_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "run", lambda arguments, seconds: Ended(1, "starts on cuda\nan illegal address"))
+    first, second = training.training(Situation(Place(torch.device("cpu"), True)))
+    assert first.figures[0].note == "failed: the run ended with 1" and "illegal address" in first.figures[0].fault
+    assert second.lines == ("  starts on cuda", "  an illegal address")
 
 
 # ------------------------------------------------------------------ timing

@@ -74,7 +74,8 @@ def test_no_warp_waits_for_another_while_a_row_is_gone_over(dtypes: tuple[str, s
     assert isinstance(found, Compiled) and not found.spills
     ptx = (tmp_path / unit.digest / PTX).read_text(encoding="utf-8")
     assert "cp.async" not in ptx
-    sweeps = [body for body in _loops(ptx) if ".v4.b32" in body]
+    # The loop that sums in float64 goes over what one lane has read, once, and where one logit has half of the row's probability.
+    sweeps = [body for body in _loops(ptx) if ".v4.b32" in body and ".f64" not in body]
     assert len(sweeps) >= 2 and not any("bar.sync" in body for body in sweeps)
 
 
