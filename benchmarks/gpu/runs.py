@@ -124,7 +124,11 @@ def _keep(chosen: argparse.Namespace, tests: Tests, found: dict[str, Found]) -> 
 
 
 def _folder() -> Path | None:
-    return Path(os.environ["OUT"]) if os.environ.get("OUT") else None
+    if not os.environ.get("OUT"):
+        return None
+    folder = Path(os.environ["OUT"])
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 # ------------------------------------------------------------------ tests
