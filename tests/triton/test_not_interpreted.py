@@ -25,7 +25,9 @@ from rldsl.plan.machines import machine_for
 from rldsl.plan.tiles import RowWork, ranked
 from rldsl.triton_choice import plain_tile
 from tests.differential.combining import Problem
+from tests.differential.test_combine import OBJECTIVES
 from tests.head.objectives import compiled
+from tests.passes.cases import Case
 from tests.passes.generator import random_case
 from tests.triton.waiting import Waiting
 
@@ -77,6 +79,42 @@ def test_no_warp_waits_for_another_while_a_row_is_gone_over(dtypes: tuple[str, s
     # The loop that sums in float64 goes over what one lane has read, once, and where one logit has half of the row's probability.
     sweeps = [body for body in _loops(ptx) if ".v4.b32" in body and ".f64" not in body]
     assert len(sweeps) >= 2 and not any("bar.sync" in body for body in sweeps)
+
+
+def test_what_a_program_has_written_it_reads_behind_a_barrier_or_from_the_cache_of_all() -> None:
+    """A thread writes a number, and all threads of its program read it: the interpreter has one thread. What other programs have
+    added to comes from the cache that they share."""
+    objectives = [emit_triton(Problem.of(make(Case())).staged, fast=fast) for make in OBJECTIVES.values() for fast in (False, True)]
+    sources = [*objectives, *(emit_triton(Problem.of(random_case(seed)).staged) for seed in range(20))]
+    read_again = sum(_checked(body) for source in sources for body in _bodies(source.text))
+    assert read_again > 50
+
+
+def test_a_read_of_what_was_just_written_is_found() -> None:
+    written = "    tl.store(sums_kept, total)\n    {}\n    again = tl.load(sums_kept{})\n"
+    assert _checked(written.format("tl.debug_barrier()", "")) == _checked(written.format("pass", ", volatile=True")) == 1
+    with pytest.raises(AssertionError, match="sums_kept"):
+        _checked(written.format("pass", ""))
+
+
+def _bodies(text: str) -> list[str]:
+    return re.findall(r"@triton\.jit[^\n]*\ndef \w+\(.*?\):\n(.*?)(?=\n\n\n|\Z)", text, flags=re.DOTALL)
+
+
+def _checked(body: str) -> int:
+    """How many loads there are of what the program has written before, all of which are in order."""
+    written, behind, found = set[str](), set[str](), 0
+    for kind, array, rest in re.findall(r"tl\.(store|atomic_add|load|debug_barrier)\((\w*)([^\n]*)", body):
+        if kind == "debug_barrier":
+            behind |= written
+            written = set()
+        elif kind != "load":
+            written.add(array)
+            behind.discard(array)
+        elif array in written | behind:
+            assert array in behind or "volatile=True" in rest, f"{array} in\n{body}"
+            found += 1
+    return found
 
 
 def _loops(ptx: str) -> list[str]:
