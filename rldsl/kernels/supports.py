@@ -14,6 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from rldsl.kernels.device.products import moved_to
+
 Longs = npt.NDArray[np.int64]
 
 
@@ -51,7 +53,7 @@ class Support:
         """The same of a tensor [places, V], differentiable; the logits stay as they are."""
         inside = torch.zeros(logits.shape, dtype=torch.bool)
         inside[np.repeat(np.arange(len(self)), np.diff(self.offsets)), self.ids] = True
-        return torch.where(inside.to(logits.device), logits, -torch.inf)
+        return logits.masked_fill(~moved_to(inside, logits.device), -torch.inf)
 
     @staticmethod
     def of(allowed: npt.NDArray[np.bool_]) -> Support:

@@ -115,11 +115,11 @@ class _Masking:
             raise ModelError(f"`{self.model.name}` gives probabilities of {by.shape[1]} tokens, and the policy that it masks of "
                              f"{logits.shape[1]}; they need the same vocabulary")
         if not may_end:
-            by[:, ends] = -torch.inf
+            by.index_fill_(1, ends, -torch.inf)
         inside = likeliest(by, self.rule)
         if self.rule.ends:
-            inside[:, ends] = True
-        return torch.where(inside, logits, -torch.inf)
+            inside.index_fill_(1, ends, True)
+        return logits.masked_fill(~inside, -torch.inf)
 
 
 class _Drawer:
@@ -130,7 +130,7 @@ class _Drawer:
         self.settings, self.masking, self.supports = settings, masking, supports
         self.decoder = decoder
         self.every = _TURNS if model.device.type == "cuda" else 1
-        self.ends = torch.tensor(model.ends, device=model.device)
+        self.ends = moved_to(torch.tensor(model.ends, dtype=torch.int64), model.device)
         self.stops: StopCheck | None = stop_check(model.codec, settings.stop)
 
     def draw(self, prompt_ids: Sequence[Ids], prompt_of: Longs, noise: Reals) -> _Batch:
@@ -149,7 +149,7 @@ class _Drawer:
             if self.supports:
                 batch.supports.append((rows.cpu().numpy(), Support.of(drawable(allowed, self.settings).cpu().numpy())))
             ending = going & self._ends(batch, rows, chosen, turn)
-            batch.lengths[rows] = torch.where(ending, turn + 1, batch.lengths[rows])
+            batch.lengths[rows] = batch.lengths[rows].masked_fill(ending, turn + 1)
             batch.finished[rows] |= ending
             going &= ~ending
             if turn + 1 == limit:
@@ -176,7 +176,7 @@ class _Drawer:
         if self.masking is not None and by is not None:
             logits = self.masking.restrict(logits, by, self.ends, may_end)
         if not may_end:
-            logits[:, self.ends] = -torch.inf
+            logits.index_fill_(1, self.ends, -torch.inf)
         return logits
 
     def _ends(self, batch: _Batch, rows: Tensor, chosen: Tensor, turn: int) -> Tensor:

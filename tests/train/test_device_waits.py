@@ -6,6 +6,7 @@ on a GPU, so that a tensor of the host among them would be refused as it is ther
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -102,27 +103,34 @@ def moved(iteration: Iteration, device: Pretended) -> None:
         runner.forget_choices()
 
 
-def asked(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, placement: Placement) -> Pretended:
-    """Of the updates of the second iteration."""
-    update, backward = Iteration.update, torch.autograd.backward
+def asked(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, placement: Placement, *, drawn: bool = False) -> Pretended:
+    """Of the updates of the second iteration; `drawn`: of what goes before them, too."""
+    backward, begin, update = torch.autograd.backward, Iteration.prepare, Iteration.update
     found: list[Pretended] = []
 
-    def watched(iteration: Iteration, *arguments: Any) -> int:
-        if iteration.number != 1:
+    def prepared(iteration: Iteration, *arguments: Any) -> Any:
+        if drawn and iteration.number == 1 and not found:
+            found.append(held.enter_context(pretended(monkeypatch)))
+            moved(iteration, found[0])
+        return begin(iteration, *arguments)
+
+    def updated(iteration: Iteration, *arguments: Any) -> int:
+        if iteration.number == 0:
             return update(iteration, *arguments)
-        with pretended(monkeypatch) as device:
-            moved(iteration, device)
-            update(iteration, *arguments)
-        found.append(device)
+        if not drawn:
+            found.append(held.enter_context(pretended(monkeypatch)))
+            moved(iteration, found[0])
+        update(iteration, *arguments)
         raise Over
 
     def natively(*arguments: Any, **keywords: Any) -> None:
         with torch._C.DisableTorchFunction():
             backward(*arguments, **keywords)
 
-    monkeypatch.setattr(loop.Iteration, "update", watched)
+    monkeypatch.setattr(loop.Iteration, "prepare", prepared)
+    monkeypatch.setattr(loop.Iteration, "update", updated)
     monkeypatch.setattr(torch.autograd, "backward", natively)
-    with pytest.raises(Over):
+    with ExitStack() as held, pytest.raises(Over):
         run(text, folder, chosen=Chosen(placement, backend="triton"), stop_after=2, tasks=TASKS)
     return found[0]
 
@@ -143,3 +151,13 @@ def test_an_update_waits_for_masks_and_then_for_its_numbers(text: str, dtype: to
     assert not any(entry.what in ("launch", "product", "mask") for entry in device.asked[waits[0]:])
     assert len(device.masks) == (0 if text is CRITIC or "embedder" in text else 1)
     assert text is not FORKS or device.masks == [True]  # the model computes the first run once more, for its gradient
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not interprets(), reason="launches kernels on tensors that only say that they lie on a GPU")
+@pytest.mark.parametrize("text", [TEXT, CRITIC, HIDDEN, WITHIN], ids=["policy", "critic", "hidden states", "support"])
+def test_what_goes_up_for_answers_and_scores_is_not_waited_for(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes down is asked for: who still goes on, what was drawn, scores, and numbers of the update."""
+    device = asked(text, tmp_path, monkeypatch, Placement(), drawn=True)
+    assert "product" in {entry.what for entry in device.asked}
+    assert set(device.waits) <= {"tolist", "__float__", "__int__", "nonzero", "copy to the host"}, device.waits

@@ -55,6 +55,13 @@ class Arrival:
     values: Tensor
 
 
+class Within(contextlib.nullcontext[None]):
+    """In place of `torch.cuda.device` and others: nothing changes within."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        super().__init__()
+
+
 class Event:
     """In place of `torch.cuda.Event`: what was copied before it was recorded is there once it was waited for."""
 
@@ -134,7 +141,9 @@ class Pretended(TorchFunctionMode):
                 self.wait("index with a mask")
             elif any(not isinstance(entry, OnDevice) for entry in places):
                 self.wait("index from the host")
-            elif places and len(arguments) == 3 and not isinstance(arguments[2], Tensor):
+            elif any(entry.dim() == 0 for entry in places):
+                self.wait("index that a number says")
+            elif len(arguments) == 3 and not isinstance(arguments[2], Tensor) and (places or _is_one(arguments[0], arguments[1])):
                 self.wait("number at places")
         if name not in BESIDE:
             strange = [entry for entry in tensors if not isinstance(entry, OnDevice) and entry.dim()]
@@ -202,9 +211,12 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretended]:
         patch.setattr(torch.cuda, "current_stream", lambda *_: None)
         patch.setattr(torch.cuda, "get_device_name", lambda *_: "NVIDIA H200")
         patch.setattr(torch.cuda, "get_device_properties", lambda *_: SimpleNamespace(total_memory=141 << 30))
+        patch.setattr(torch.cuda, "mem_get_info", lambda *_: (141 << 30, 141 << 30))
+        for name in ("memory_reserved", "memory_allocated"):
+            patch.setattr(torch.cuda, name, lambda *_: 0)
         for name in ("device", "device_of"):
-            patch.setattr(torch.cuda, name, lambda *_: contextlib.nullcontext())
-        patch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())
+            patch.setattr(torch.cuda, name, Within)
+        patch.setattr(torch, "autocast", Within)
         with found:
             yield found
 
@@ -218,6 +230,12 @@ def on_host(tensor: Tensor) -> Tensor:
     """What stands in a tensor of the device, for a test to look at."""
     with torch._C.DisableTorchFunction():
         return tensor.detach().as_subclass(Tensor).clone()
+
+
+def _is_one(tensor: Tensor, places: Any) -> bool:
+    """Whether places, none of which is a tensor, are those of a single element."""
+    given = places if isinstance(places, tuple) else (places,)
+    return len(given) == tensor.dim() and all(isinstance(entry, int) for entry in given)
 
 
 def _tensors(entries: Any) -> Iterator[Tensor]:
