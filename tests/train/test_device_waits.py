@@ -105,7 +105,7 @@ def moved(iteration: Iteration, device: Pretended) -> None:
 
 def asked(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, placement: Placement, *, drawn: bool = False) -> Pretended:
     """Of the updates of the second iteration; `drawn`: of what goes before them, too."""
-    backward, begin, update = torch.autograd.backward, Iteration.prepare, Iteration.update
+    begin, update = Iteration.prepare, Iteration.update
     found: list[Pretended] = []
 
     def prepared(iteration: Iteration, *arguments: Any) -> Any:
@@ -123,13 +123,8 @@ def asked(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, placement: P
         update(iteration, *arguments)
         raise Over
 
-    def natively(*arguments: Any, **keywords: Any) -> None:
-        with torch._C.DisableTorchFunction():
-            backward(*arguments, **keywords)
-
     monkeypatch.setattr(loop.Iteration, "prepare", prepared)
     monkeypatch.setattr(loop.Iteration, "update", updated)
-    monkeypatch.setattr(torch.autograd, "backward", natively)
     with ExitStack() as held, pytest.raises(Over):
         run(text, folder, chosen=Chosen(placement, backend="triton"), stop_after=2, tasks=TASKS)
     return found[0]

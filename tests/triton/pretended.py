@@ -217,8 +217,17 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretended]:
         for name in ("device", "device_of"):
             patch.setattr(torch.cuda, name, Within)
         patch.setattr(torch, "autocast", Within)
+        patch.setattr(torch.autograd, "backward", _natively(torch.autograd.backward))
         with found:
             yield found
+
+
+def _natively(backward: Callable[..., None]) -> Callable[..., None]:
+    """What autograd computes has no say in where it lies."""
+    def call(*arguments: Any, **keywords: Any) -> None:
+        with torch._C.DisableTorchFunction():
+            backward(*arguments, **keywords)
+    return call
 
 
 def on_device(tensor: Tensor) -> Tensor:

@@ -22,10 +22,10 @@ from torch import Tensor
 pytest.importorskip("triton", reason="Triton is not installed")
 
 from rldsl import triton_backend
-from rldsl.certify import random_inputs, random_layout
+from rldsl.certify import certify, random_inputs, random_layout
 from rldsl.emit.triton import emit_triton
 from rldsl.emit.triton.load import interprets, load_triton
-from rldsl.kernels.adapter import Shard
+from rldsl.kernels.adapter import Adapter, Shard
 from rldsl.kernels.device.shards import Partners
 from rldsl.kernels.rows import Rows
 from rldsl.kernels.supports import Support
@@ -209,6 +209,29 @@ def test_supports_go_up_and_nobody_waits(name: str, given: str, softcap: float |
     assert exactly(name, batch, found)
 
 
+@pytest.mark.parametrize("name", ["token", "sample", "batch"])
+def test_adapters_places_biases_and_caps_wait_for_nothing_more(name: str, device: Pretended) -> None:
+    """Rows at places out of order among twenty that nothing is scored at."""
+    drawn, plain = torch.Generator().manual_seed(5), ragged(name, bias=True)
+    order = torch.randperm(TOKENS + 20, generator=drawn)[:TOKENS]
+    down, up = torch.randn(3, 16, generator=drawn), torch.randn(300, 3, generator=drawn).mul_(0.3)
+
+    def changed(entry: Rows, adapter: Adapter) -> Rows:
+        assert entry.hidden is not None
+        spread = torch.zeros(TOKENS + 20, 16).index_copy(0, order, entry.hidden.detach()).requires_grad_()
+        return replace(entry, hidden=spread, places=order, adapter=adapter, softcap=2.5)
+
+    adapter = Adapter(down.clone().requires_grad_(), up.clone().requires_grad_(), 0.5)
+    batch = replace(plain, rows={key: changed(entry, adapter) for key, entry in plain.rows.items()})
+    there = sent(batch)
+    far = Adapter(on_device(adapter.down), on_device(adapter.up), 0.5)
+    there = replace(there, rows={key: replace(entry, adapter=far) for key, entry in there.rows.items()})
+    found = formed(objective_of(name, 15), there, direct={-1: far.down, -2: far.up})
+    assert device.waits == []
+    wanted = [*gradients(reference(name), batch), adapter.down.grad, adapter.up.grad]
+    assert close(found, [gradient for gradient in wanted if gradient is not None]) and len(found) == 5
+
+
 def shared(batch: Batch, twice: bool = False) -> Batch:
     """Win and lose at rows of one tensor of logits; `twice`: one row is of both."""
     rows = {key: entry.logits.detach() for key, entry in batch.rows.items() if entry.logits is not None}
@@ -259,6 +282,18 @@ def test_numbers_are_waited_for_when_they_are_asked_for(name: str, device: Prete
     assert device.waits == []
     assert np.isfinite(objective.values(update)["loss"])
     assert device.waits == ["tolist", "tolist"]
+
+
+@pytest.mark.wide(1)
+@pytest.mark.parametrize("name", ["token", "sample", "prompt", "batch", "pairs", "exact", "value"])
+def test_an_objective_is_certified_on_a_device(name: str, device: Pretended) -> None:
+    """Whatever a certificate tries, in one piece and in runs: no tensor of the host stands beside one of the device, and the
+    numbers are those of the reference."""
+    objective = objective_of(name, 15)
+    objective.meaning = compiled(name).meaning
+    report = certify(objective, seed=1)
+    assert report.passed, str(report)
+    assert any(entry.what == "launch" for entry in device.asked)
 
 
 @INTERPRETED
