@@ -69,6 +69,13 @@ def _carried(module: Any, rows: Rows) -> Any:
     return module.Rows(moved(rows.targets), moved(rows.logits), moved(rows.hidden), moved(rows.weight), others=others)
 
 
+def counts_of(text: str, layout: Layout) -> dict[str, int]:
+    """The named arguments of `update` that say how many places an axis has."""
+    said = {name: _named(text, name) for name in arguments_of(text)[1]}
+    return {name: layout.size(line.removeprefix("how many places ").removesuffix(" has")) for name, line in said.items()
+            if line.startswith("how many places ")}
+
+
 def arguments_of(text: str) -> tuple[list[str], list[str]]:
     """Positional and named parameters of `update`."""
     function = next(entry for entry in ast.parse(text).body if isinstance(entry, ast.FunctionDef) and entry.name == "update")
@@ -88,7 +95,7 @@ def run_update(staged: StagedObjective, layout: Layout, inputs: Mapping[str, Num
     heads = [_carried(module, rows[group.rows]) for group in staged.groups]
     given = [*heads, *(direct[read.key].detach().to(_device()) for read in staged.direct)]
     named = {name: entry.to(_device()) for name, entry in frozen_of(text, staged, layout, inputs).items()}
-    numbers, slopes = module.update(*given, **named)
+    numbers, slopes = module.update(*given, **named, **counts_of(text, layout))
     return numbers, slopes, heads
 
 
@@ -98,6 +105,8 @@ def frozen_of(text: str, staged: StagedObjective, layout: Layout, inputs: Mappin
     frozen = iter(staged.inputs)
     for name in arguments_of(text)[1]:
         said = _named(text, name)
+        if said.startswith("how many"):
+            continue
         if said.startswith("int64"):
             axis, ancestor = said.split("places of ")[1].split(" below each place of ")
             named[name] = torch.from_numpy(layout.bounds(axis, ancestor.split(" start")[0]).copy())
