@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
+import triton
+
 from benchmarks.gpu.figures import Figure, Found, found_row
 from benchmarks.gpu.situation import Situation
 
@@ -19,7 +22,7 @@ TOKENS, LENGTH = 16, 4
 
 
 def compiling(situation: Situation) -> Iterator[Found]:
-    """Seconds, of which Python's and torch's start is no part."""
+    """Seconds, of which the start of Python, torch and Triton is no part; that of Triton stands beside them."""
     keys = ("compile, cold", "compile, from the cache")
     if situation.place.rehearses:
         first_gradient(situation)
@@ -36,21 +39,35 @@ def _figure(key: str, folder: Path) -> Figure:
     if done.returncode:
         said = done.stderr.strip()
         return Figure(key, note=f"failed: {said.splitlines()[-1][:200] if said else done.returncode}", fault=said[-TRACE:])
-    return Figure(key, value=float(json.loads(done.stdout.splitlines()[-1])))
+    started, seconds = json.loads(done.stdout.splitlines()[-1])
+    return Figure(key, value=seconds, settings=f"Triton's own start: {started:.2g} s")
+
+
+@triton.jit
+def nothing() -> None:
+    """The smallest kernel."""
+
+
+def start_triton() -> float:
+    """Seconds until a first kernel has run: Triton hashes its own library and connects to the driver."""
+    began = time.perf_counter()
+    nothing[(1,)](enable_fp_fusion=False)
+    torch.cuda.synchronize()
+    return time.perf_counter() - began
 
 
 def first_gradient(situation: Situation) -> float:
     """Parse, check, stage, emit, compile every kernel of the full objective from bf16 logits, and run them once."""
     from benchmarks.gpu import ours
     from benchmarks.gpu.problems import make_problem
-    from benchmarks.gpu.specs import staged_from, text_of
+    from benchmarks.gpu.specs import staged
     from rldsl.program import CompiledObjective
     place = situation.place
     given = place.normal(TOKENS, situation.shapes.logits).requires_grad_()
     problem = make_problem(place, TOKENS, LENGTH, lambda part: given.detach()[part])
     place.wait()
     began = time.perf_counter()
-    objective = CompiledObjective(staged_from(text_of("token")), "triton")
+    objective = CompiledObjective(staged("token"), "triton")
     ours.from_logits(objective, "token", problem, given)()
     place.wait()
     return time.perf_counter() - began
@@ -58,4 +75,4 @@ def first_gradient(situation: Situation) -> float:
 
 if __name__ == "__main__":
     from benchmarks.gpu.place import here
-    print(json.dumps(first_gradient(Situation(here(False)))))
+    print(json.dumps([start_triton(), first_gradient(Situation(here(False)))]))

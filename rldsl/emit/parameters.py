@@ -21,7 +21,7 @@ _ORDER: tuple[Kind, ...] = ("span", "bounds", "owners", "input", "prepared", "re
 class Parameter:
     """One array of an emitted function, after `start, stop`.
 
-    `bounds` is `layout.bounds(axis, ancestor)`, int64; `owners` is `layout.owners(axis, ancestor)`, int64, and int32 on a device. All
+    `bounds` is `layout.bounds(axis, ancestor)`, int64; `owners` is `layout.owners(axis, ancestor)`, int64, int32 on a device. All
     others are float64, one number for each place of `axis`. `key` is the node that an input, a prepared value or a read belongs to;
     of a coefficient among the outputs it is the read whose coefficient is written, else the node that is computed.
     `label` is the name that the caller knows: an input's name, a value's label.
