@@ -37,7 +37,7 @@ from rldsl.kernels.device.chunks import (
 )
 from rldsl.kernels.device.gradients import DeviceGradients, other_source, plain_source
 from rldsl.kernels.device.mask import ActiveRows
-from rldsl.kernels.device.products import moved_to
+from rldsl.kernels.device.products import aligned, moved_to
 from rldsl.kernels.device.shards import Partners
 from rldsl.kernels.device.sources import DeviceSource
 from rldsl.kernels.layout import Layout
@@ -45,8 +45,10 @@ from rldsl.kernels.rows import Rows
 from rldsl.kernels.sums import Pair
 from rldsl.kernels.workspace import Workspaces
 from rldsl.plan.search import kernels_digest
+from rldsl.plan.tiles import Tile
 from rldsl.triton_choice import Choice, Question, choose
 from rldsl.triton_module import TritonModule, TritonOptions, load_objective
+from rldsl.triton_spills import Specialised, row_kernels, spilled_bytes
 
 CHUNK_BYTES = 256 << 20  # where nothing says more: under the interpreter
 
@@ -216,8 +218,16 @@ class TritonBackend:
         """The tile and the chunk of rows of a group."""
         question = Question.of(number, rows, self.options.exact)
         if question not in self._choices:
-            self._choices[question] = choose(self.staged, self.digest, question, self.device, self.options)
+            self._choices[question] = choose(self.staged, self.digest, question, self.device, self.options, self._spilled)
         return self._choices[question]
+
+    def _spilled(self, question: Question, tile: Tile) -> int | None:
+        """By the kernels that an update launches for this question, which are compiled for it."""
+        stride = question.vocabulary if question.hidden is None else aligned(question.vocabulary)
+        given = Specialised(question.logits, question.gradient, question.vocabulary, stride)
+        with torch.cuda.device(self.device):
+            kernels = row_kernels(self.module.kernels, question.group, question.sharded)
+            return spilled_bytes(self.module.functions, kernels, given, tile)
 
     def forget_choices(self) -> None:
         """Ask anew for what was measured."""

@@ -6,19 +6,22 @@ be another kernel to compile.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
 import torch
 
 from rldsl.graph.staged import StagedObjective
-from rldsl.kernels.device.chunks import Tile
+from rldsl.kernels.device.chunks import Tile as Shape
 from rldsl.kernels.device.shards import Partners
 from rldsl.kernels.rows import Rows
 from rldsl.plan.chunks import TYPICAL_TOKENS
 from rldsl.plan.machines import Machine, machine_for, machine_named
 from rldsl.plan.search import Situation, kept_tile
-from rldsl.plan.work import GroupPlan, Sizes, plan_group
+from rldsl.plan.spills import unspilled
+from rldsl.plan.tiles import Tile, explained, ranked
+from rldsl.plan.work import Sizes, planned_work
 from rldsl.triton_module import TritonOptions
 
 NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
@@ -29,7 +32,7 @@ class Choice:
     """The tile of the row kernels of a group, and how many bytes of buffers a chunk of its rows takes (None: logits are given),
     with the logits of `block_rows` rows at a time, where nothing couples tokens (None: of all)."""
 
-    tile: Tile
+    tile: Shape
     chunk_bytes: int | None
     why: tuple[str, ...]
     block_rows: int | None = None
@@ -59,24 +62,34 @@ class Question:
         return Question(group, held, rows.hidden.shape[1], logits, gradient, not rows.weight.requires_grad, partners is not None)
 
 
-def choose(staged: StagedObjective, digest: str, question: Question, device: torch.device, options: TritonOptions) -> Choice:
-    """For one group. `digest` is that of the text of the emitted module."""
+Spilled = Callable[[Question, Tile], int | None]  # bytes of a thread, once compiled; None where a tile does not run
+
+
+def choose(staged: StagedObjective, digest: str, question: Question, device: torch.device, options: TritonOptions,
+           spilled: Spilled) -> Choice:
+    """For one group. `digest` is that of the text of the emitted module. `spilled` is asked where nobody measured."""
     if device.type != "cuda":
         return Choice(options.tile or plain_tile(question.vocabulary), options.chunk_bytes, ("interpreted",), options.block_rows)
-    plan = _planned(staged, question, machine_of(device), options)
-    chunk = plan.chunk
+    machine, sizes = machine_of(device), sizes_of(question)
+    work, chunk = planned_work(staged, staged.groups[question.group], sizes, machine, budget=options.chunk_bytes)
     size = options.chunk_bytes if options.chunk_bytes is not None or chunk is None else chunk.size
     block = options.block_rows if options.block_rows is not None or chunk is None else chunk.block
     why = () if chunk is None else chunk.why
     if options.tile is not None:
         return Choice(options.tile, size, ("the tile is given", *why), block)
-    tile = kept_tile(situation_of(digest, question, device)) or plan.tile
-    return Choice(tile.shape, size, (*tile.why, *why), block)
+    situation = situation_of(digest, question, device)
+    if measured := kept_tile(situation):
+        return Choice(measured.shape, size, (*measured.why, *why), block)
+    taken = unspilled(situation, [tile for _, tile in ranked(work, machine, TYPICAL_TOKENS)],
+                      lambda tile: spilled(question, tile))
+    tile = explained(work, Tile(*taken.shape), machine, TYPICAL_TOKENS)
+    return Choice(taken.shape, size, (*tile.why, *taken.why, *why), block)
 
 
 def situation_of(digest: str, question: Question, device: torch.device) -> Situation:
     """What a measured tile belongs to."""
-    return Situation(torch.cuda.get_device_name(device), f"{digest} {question.group}", question.vocabulary,
+    kernels = f"{digest} {question.group}{' sharded' if question.sharded else ''}"
+    return Situation(torch.cuda.get_device_name(device), kernels, question.vocabulary,
                      (NAMES[question.logits], NAMES[question.gradient]), (f"triton {version('triton')}",))
 
 
@@ -96,11 +109,7 @@ def sizes_of(question: Question) -> Sizes:
                  question.sharded)
 
 
-def _planned(staged: StagedObjective, question: Question, machine: Machine, options: TritonOptions) -> GroupPlan:
-    return plan_group(staged, staged.groups[question.group], sizes_of(question), machine, budget=options.chunk_bytes)
-
-
-def plain_tile(vocabulary: int) -> Tile:
+def plain_tile(vocabulary: int) -> Shape:
     """Where nothing is known of the device: sixteen columns a thread, as the model mostly says too. The interpreter takes as long
     for each step, however long it is."""
     block = min(4096, max(128, 1 << (vocabulary - 1).bit_length()))

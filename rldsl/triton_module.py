@@ -13,6 +13,7 @@ from rldsl.emit.to_head import RowShape, row_shape
 from rldsl.emit.triton import emit_triton
 from rldsl.emit.triton.interpreter import is_interpreted
 from rldsl.emit.triton.load import load_triton
+from rldsl.emit.triton.signatures import KernelSignature
 from rldsl.graph.staged import StagedObjective
 from rldsl.kernels.device.chunks import LEAST_ROWS, RowLaunches, Tile
 from rldsl.kernels.device.cuda import unusable
@@ -34,6 +35,7 @@ class TritonModule:
     values: tuple[Parameter, ...]
     combined: tuple[Parameter, ...]
     fused: tuple[tuple[Parameter, ...] | None, ...]
+    kernels: tuple[KernelSignature, ...] = ()
 
     def rows(self, group: int, tile: Tile) -> RowLaunches:
         """The launch functions of one group."""
@@ -51,7 +53,7 @@ def load_objective(staged: StagedObjective, *, fast: bool = False) -> TritonModu
     emitted = emit_triton(staged, fast=fast)
     shapes = tuple(row_shape(group) for group in staged.groups)
     return TritonModule(emitted.text, load_triton(emitted.text, f"triton_{staged.name}"), shapes, emitted.prepare,
-                        emitted.coefficients, emitted.values, emitted.combined, emitted.fused)
+                        emitted.coefficients, emitted.values, emitted.combined, emitted.fused, emitted.kernels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def _plans(job: Job, made: Sequence[Made], asked: Asked) -> list[GroupPlan]:
     """Of each group, with the tile it was compiled for."""
     return [plan_group(job.staged, group, asked.sizes, job.machine, tile=several.tile,
                        rates=measured_work(several, len(group.others)))
-            for group, several in zip(job.staged.groups, made[:-1], strict=True)]
+            for group, several in zip(job.staged.groups, made, strict=False)]
 
 
 def _is_of_target(made: Sequence[Made]) -> bool:

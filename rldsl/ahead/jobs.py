@@ -1,23 +1,22 @@
 """The kernels of an emitted module for a target, with the tiles that they are compiled for: of each group of rows the best
-predicted one whose kernels do not spill."""
+predicted one whose kernels do not spill. Kernels of rows that processes share have a tile of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rldsl.ahead.asked import Asked
 from rldsl.ahead.pool import Result, compile_all
 from rldsl.ahead.results import Compiled
 from rldsl.ahead.units import Unit, unit_of
 from rldsl.emit.triton import TritonSource
-from rldsl.emit.triton.signatures import KernelSignature
+from rldsl.emit.triton.signatures import SHARED_ROWS, WHOLE_ROWS, KernelSignature
 from rldsl.graph.staged import StagedObjective
 from rldsl.plan.machines import Machine
+from rldsl.plan.spills import TRIED
 from rldsl.plan.tiles import FIXED, LANE, RowWork, Tile, ranked
 from rldsl.plan.work import planned_work
-
-TRIED = 4  # tiles at most, where those before spill
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class _Trial:
 
 
 def make(jobs: Sequence[Job], asked: Asked) -> list[tuple[Made, ...]]:
-    """Compile everything, for each job the kernels of its groups first."""
+    """Compile everything, for each job the kernels of its groups first: of whole rows, then of shared ones, then all others."""
     trials = [tuple(_trials(job, asked)) for job in jobs]
     found: dict[tuple[int, int], Made] = {}
     waiting = {(row, column): trial for row, several in enumerate(trials) for column, trial in enumerate(several)}
@@ -86,12 +85,14 @@ def _round(trials: dict[tuple[int, int], _Trial], turn: int, asked: Asked) -> di
 
 
 def _trials(job: Job, asked: Asked) -> Iterator[_Trial]:
-    rows = [kernel for kernel in job.source.kernels if kernel.tiled]
-    for number, group in enumerate(job.staged.groups):
-        kernels = tuple(kernel for kernel in rows if kernel.name.endswith((f"rows{number}", f"parts{number}")))
-        work, _ = planned_work(job.staged, group, asked.sizes, job.machine)
-        tiles = [tile for _, tile in ranked(work, job.machine, asked.sizes.tokens)]
-        yield _Trial(job, number, kernels, tuple(tiles[:TRIED]))
+    for stems in (WHOLE_ROWS, SHARED_ROWS):
+        sizes = replace(asked.sizes, sharded=stems is SHARED_ROWS)
+        for number, group in enumerate(job.staged.groups):
+            names = {f"{stem}{number}" for stem in stems}
+            kernels = tuple(kernel for kernel in job.source.kernels if kernel.tiled and kernel.name in names)
+            work, _ = planned_work(job.staged, group, sizes, job.machine)
+            tiles = [tile for _, tile in ranked(work, job.machine, asked.sizes.tokens)]
+            yield _Trial(job, number, kernels, tuple(tiles[:TRIED]))
     yield _Trial(job, None, tuple(kernel for kernel in job.source.kernels if not kernel.tiled), (None,))
 
 

@@ -76,9 +76,9 @@ class Products:
         """Bytes that the fp32 sum of the weight's gradient moves for each chunk."""
         return 8.0 * self.vocabulary * self.hidden
 
-    def chunk(self, rows: int, block: int) -> float:
-        """Seconds of all products of a chunk."""
-        return self.logits(rows, block) + self.by_hidden(rows) + self.by_weight(rows)
+    def chunk(self, rows: int, block: int, others: int = 0) -> float:
+        """Seconds of all products of a chunk; of `others` only logits."""
+        return (1 + others) * self.logits(rows, block) + self.by_hidden(rows) + self.by_weight(rows)
 
     def _moved(self, rows: int) -> float:
         """Bytes that a forward product moves at least: the weight, and fp32 logits."""
@@ -106,7 +106,7 @@ def chunk_for(products: Products, buffers: Buffers, *, budget: int | None = None
     beside = 4 * products.hidden if budget is None else 0  # bytes a row of fp32 gradients by hidden states
     sizes = {(rows, block): buffers.size(rows, block, products.vocabulary) for rows, block in _pairs(buffers)}
     within = [(rows, block) for (rows, block), size in sizes.items() if size + rows * beside <= allowed]
-    times = {(rows, block): parts_of(TYPICAL_TOKENS, rows) * products.chunk(rows, block)
+    times = {(rows, block): parts_of(TYPICAL_TOKENS, rows) * products.chunk(rows, block, buffers.others)
              for rows, block in within or [min(sizes, key=lambda pair: sizes[pair])]}
     good = [pair for pair, time in times.items() if time <= (1 + TOLERANCE) * min(times.values())]
     rows, block = min(good, key=lambda pair: (-pair[0] if buffers.is_passing else pair[0] < FILLING, sizes[pair]))

@@ -14,6 +14,7 @@ from hashlib import sha256
 from math import isfinite
 from pathlib import Path
 from tempfile import mkstemp
+from typing import Any
 
 from rldsl.emit.load import cache_folder
 from rldsl.plan.tiles import Tile
@@ -52,7 +53,7 @@ def kernels_digest(text: str) -> str:
 def kept_tile(situation: Situation, folder: Path | None = None) -> Tile | None:
     """What was measured before, with that as its reason; None where nothing was, or what is there cannot be read."""
     try:
-        data = json.loads(_path(situation, folder).read_text(encoding="utf-8"))
+        data = json.loads(kept_path("tiles", situation, folder).read_text(encoding="utf-8"))
         block, warps, stages = (int(part) for part in data["tile"])
         seconds, count = float(data["seconds"][0][1]), len(data["seconds"])
     except (OSError, ValueError, KeyError, IndexError, TypeError):
@@ -73,15 +74,20 @@ def search(situation: Situation, tiles: Sequence[Tile], measure: Callable[[Tile]
     return measured
 
 
-def _path(situation: Situation, folder: Path | None) -> Path:
-    return (folder if folder is not None else cache_folder().parent / "tiles") / f"{situation.digest}.json"
+def kept_path(kind: str, situation: Situation, folder: Path | None) -> Path:
+    """Where what is known of a situation is kept, in `folder` or beside the emitted modules."""
+    return (folder if folder is not None else cache_folder().parent / kind) / f"{situation.digest}.json"
 
 
 def _keep(situation: Situation, measured: Measured, folder: Path | None) -> None:
-    path = _path(situation, folder)
+    write_whole(kept_path("tiles", situation, folder), {
+        "situation": asdict(situation), "tile": measured.tile.shape,
+        "seconds": [[shape, seconds] for shape, seconds in measured.seconds.items()]})
+
+
+def write_whole(path: Path, data: Mapping[str, Any]) -> None:
+    """As JSON. Who reads it at the same time sees what was there before, or all of this."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    data = {"situation": asdict(situation), "tile": measured.tile.shape,
-            "seconds": [[shape, seconds] for shape, seconds in measured.seconds.items()]}
     handle, temporary = mkstemp(dir=path.parent, suffix=".part")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(data, file)

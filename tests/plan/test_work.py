@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from rldsl.graph.model import ReadKind
 from rldsl.graph.staged import StagedObjective
 from rldsl.passes import compile_objective
 from rldsl.plan.chunks import LEAST_BLOCK, LEAST_ROWS, Buffers, Products, chunk_for, eager_bytes, gemm_seconds, occupied
 from rldsl.plan.machines import machine_for
 from rldsl.plan.tiles import Tile, row_time
-from rldsl.plan.work import GroupPlan, Sizes, limit_seconds, plan_group, row_work
+from rldsl.plan.work import GroupPlan, Sizes, estimated, limit_seconds, plan_group, row_work
 from rldsl.reporting import check_path
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -159,3 +160,34 @@ def test_rows_that_are_launched_together_fill_no_more_of_a_processor_than_there_
 def test_a_product_that_is_added_to_memory_takes_at_least_the_time_of_moving_that() -> None:
     assert gemm_seconds(128_256, 4096, 1, H200, moved=8.0 * 128_256 * 4096) == pytest.approx(8 * 128_256 * 4096 / 4.3e12)
     assert gemm_seconds(0, 4096, 1, H200) == 0
+
+
+COUNTED = [(("logp",), 0, 2, 17.38), (("logp",), 0, 4, 15.5), (("entropy",), 0, 2, 19.12), (("logp", "entropy"), 0, 2, 21.94),
+           (("logp", "entropy"), 0, 4, 20.38), (("kl",), 1, 2, 47.87), (("kl",), 1, 4, 40.81), (("kl", "logp"), 1, 4, 43.82),
+           (("tv",), 1, 4, 47.81), (("js",), 1, 2, 130.69), (("js",), 1, 4, 122.82), (("kl", "js"), 1, 2, 138.44),
+           (("kl", "js", "logp"), 1, 4, 132.94), (("alpha_divergence",), 1, 4, 118.56 + 30)]
+
+
+@pytest.mark.parametrize(("kinds", "others", "width", "counted"), COUNTED)
+def test_instructions_are_about_those_that_were_counted(kinds: tuple[str, ...], others: int, width: int, counted: float) -> None:
+    """A column's, in both loops, in machine code for sm_90."""
+    found = estimated([ReadKind(kind) for kind in kinds], others, width)
+    assert found.reading + found.writing == pytest.approx(counted, rel=0.05)
+
+
+@pytest.mark.slow
+def test_what_is_estimated_is_what_this_compiler_makes() -> None:
+    """Of a clipped surrogate with log-probabilities, from bf16 logits."""
+    from rldsl.ahead.pool import compile_all
+    from rldsl.ahead.results import Compiled
+    from rldsl.ahead.units import unit_of
+    from rldsl.emit.triton import emit_triton
+    objective = staged("gspo")
+    source = emit_triton(objective)
+    kernels = [kernel for kernel in source.kernels if kernel.name in ("read_rows0", "write_rows0")]
+    made = compile_all([unit_of(source.text, kernel, "sm_90", ("bf16", "bf16"), (4096, 8, 1)) for kernel in kernels])
+    traffic = [entry.traffic for entry in made if isinstance(entry, Compiled)]
+    assert len(traffic) == 2 and None not in traffic
+    issued = sum(entry.instructions or 0.0 for entry in traffic if entry is not None)
+    work = row_work(objective, objective.groups[0], Sizes())
+    assert work.reading + work.writing == pytest.approx(issued, rel=0.1)

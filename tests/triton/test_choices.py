@@ -16,7 +16,7 @@ from rldsl.plan.search import kept_tile, search
 from rldsl.plan.tiles import Tile
 from rldsl.program import CompiledObjective
 from rldsl.triton_backend import TritonBackend
-from rldsl.triton_choice import Choice, Question, choose, situation_of
+from rldsl.triton_choice import Choice, Question, Spilled, choose, situation_of
 from rldsl.triton_module import TritonOptions
 from tests.head.objectives import compiled
 
@@ -32,9 +32,14 @@ def beside_an_h200(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RLDSL_CACHE", str(tmp_path))
 
 
-def chosen(question: Question, options: TritonOptions | None = None) -> Choice:
+def fits(question: Question, tile: Tile) -> int:
+    """Nothing spills."""
+    return 0
+
+
+def chosen(question: Question, options: TritonOptions | None = None, spilled: Spilled = fits) -> Choice:
     """For the token-coupled objective."""
-    return choose(compiled("token").staged, "text", question, H200, options or TritonOptions())
+    return choose(compiled("token").staged, "text", question, H200, options or TritonOptions(), spilled)
 
 
 def test_a_chunk_is_what_the_model_of_the_device_says() -> None:
@@ -71,6 +76,26 @@ def test_what_is_given_goes_before_what_was_measured_and_that_before_the_model()
     assert (given.tile, given.chunk_bytes, given.block_rows) == ((512, 4, 1), 1 << 20, 512)
     assert given.why[0] == "the tile is given"
     assert chosen(HIDDEN, TritonOptions(block_rows=700)).block_rows == 700
+
+
+def test_a_tile_that_spills_gives_way_to_the_next_and_the_choice_says_so() -> None:
+    """The first by prediction has 32 warps, each thread of which has 64 registers."""
+    asked: list[Tile] = []
+
+    def spilled(question: Question, tile: Tile) -> int:
+        assert question == LOGITS
+        asked.append(tile)
+        return 24 if tile.warps == 32 else 0
+
+    found = chosen(LOGITS, spilled=spilled)
+    assert asked[0].shape == (16_384, 32, 1) and found.tile == asked[-1].shape and found.tile[1] < 32
+    assert "16,384 columns by 32 warps would be faster by prediction, but its kernels spill 24 bytes a thread" in found.why
+    assert any(f"steps of {found.tile[0]:,}" in sentence for sentence in found.why)
+    before = len(asked)
+    assert chosen(LOGITS, spilled=spilled) == found and len(asked) == before  # kept for other processes too
+    chosen(LOGITS, TritonOptions(tile=(512, 4, 1)), spilled)
+    search(situation_of("text", LOGITS, H200), [Tile(1024, 4, 1)], lambda tile: 1e-3)
+    assert chosen(LOGITS, spilled=spilled).tile == (1024, 4, 1) and len(asked) == before  # given or measured: not asked
 
 
 def test_a_device_without_a_name_is_that_of_its_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
