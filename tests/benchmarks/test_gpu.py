@@ -108,7 +108,7 @@ PREDICTED = [("token", Sizes(8192, 151_936), "from logits, V = 151,936"), ("plai
              ("token", Sizes(8192, 128_256, 4096), "from hidden states, H = 4,096"),
              ("token", Sizes(8192, 151_936, 1536), "from hidden states, H = 1,536"),
              ("gspo", Sizes(8192, 128_256, 4096), "GSPO, DPO"), ("dpo", Sizes(8192, 128_256, 4096), "GSPO, DPO"),
-             ("kl", Sizes(8192, 128_256, 4096), "exact KL"), ("js", Sizes(8192, 128_256, 4096), "exact KL")]
+             ("kl", Sizes(8192, 128_256, 4096), "exact KL"), ("js", Sizes(8192, 128_256, 4096), "exact JS")]
 
 
 @pytest.mark.parametrize(("name", "sizes", "row"), PREDICTED)
