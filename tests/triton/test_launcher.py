@@ -89,9 +89,11 @@ def _named(text: str, name: str) -> str:
 
 
 def run_update(staged: StagedObjective, layout: Layout, inputs: Mapping[str, Numbers], rows: Mapping[GroupKey, Rows],
-               direct: Mapping[int, torch.Tensor]) -> tuple[dict[str, float], dict[str, torch.Tensor], list[Any]]:
+               direct: Mapping[int, torch.Tensor],
+               chunks: tuple[int, int]) -> tuple[dict[str, float], dict[str, torch.Tensor], list[Any]]:
     text = emit_triton(staged).text
-    module = load_triton(text, "carried")
+    module: Any = load_triton(text, "carried")
+    module.CHUNK_BYTES, module.LEAST_ROWS = chunks
     heads = [_carried(module, rows[group.rows]) for group in staged.groups]
     given = [*heads, *(direct[read.key].detach().to(_device()) for read in staged.direct)]
     named = {name: entry.to(_device()) for name, entry in frozen_of(text, staged, layout, inputs).items()}
@@ -115,10 +117,12 @@ def frozen_of(text: str, staged: StagedObjective, layout: Layout, inputs: Mappin
     return named
 
 
-@pytest.mark.wide(1)
-@pytest.mark.parametrize("form", ["hidden", "logits"])
+@pytest.mark.wide(2)
+@pytest.mark.parametrize(("form", "chunks"), [("hidden", (2 << 30, 1024)), ("logits", (2 << 30, 1024)), ("hidden", (1, 3))],
+                         ids=["hidden", "logits", "chunks of three rows"])
 @pytest.mark.parametrize(("name", "number"), CARRIED)
-def test_an_emitted_file_alone_gives_loss_and_gradients_of_the_reference(name: str, number: int, form: str) -> None:
+def test_an_emitted_file_alone_gives_loss_and_gradients_of_the_reference(name: str, number: int, form: str,
+                                                                         chunks: tuple[int, int]) -> None:
     staged = staged_of(name, number)
     rng = np.random.default_rng(5)
     layout = random_layout(staged, rng, largest=7)
@@ -126,7 +130,7 @@ def test_an_emitted_file_alone_gives_loss_and_gradients_of_the_reference(name: s
     inputs = random_inputs(staged, layout, rng)
     sizes = {read.key: layout.size(read.axis.name) for read in staged.direct}
     direct = {key: torch.from_numpy(rng.standard_normal(size)).requires_grad_() for key, size in sizes.items()}
-    numbers, slopes, heads = run_update(staged, layout, inputs, rows, direct)
+    numbers, slopes, heads = run_update(staged, layout, inputs, rows, direct, chunks)
 
     reference = CompiledObjective(staged, "torch", dtype=torch.float64)
     loss, values = reference.loss(reference.batch(layout, inputs), rows, direct)

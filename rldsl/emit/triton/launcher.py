@@ -309,18 +309,23 @@ class _Writer:
             self._done(group)
 
     def _two_passes(self) -> None:
-        """Coefficients need all reads, with which the values are known too: the logits are computed once more for the gradient."""
+        """Coefficients need all reads, with which the values are known too: the logits are computed once more for the gradient, but
+        those of the last chunk, which still lie there."""
+        suffixes = {group.number: str(group.number) if len(self.groups) > 1 else "" for group in self.groups}
         for group in self.groups:
-            self._add(f"for start, stop in row_chunks(len({group.rows}.targets), {group.rows}.row_bytes):")
-            self._load(group, 2)
-            self._read_rows(group, 2)
+            suffix, count = suffixes[group.number], f"len({group.rows}.targets)"
+            self._add(f"for start{suffix}, stop{suffix} in row_chunks({count}, {group.rows}.row_bytes):")
+            self._load(group, 2, suffix)
+            self._read_rows(group, 2, suffix)
         self._values("combined")
         for group in self.groups:
+            suffix, count = suffixes[group.number], f"len({group.rows}.targets)"
             if group.slopes:
-                self._add(f"for start, stop in row_chunks(len({group.rows}.targets), {group.rows}.row_bytes):")
-                self._load(group, 2)
-                self._read_rows(group, 2)
-                self._write_rows(group, 2)
+                self._add(f"for start{suffix}, stop{suffix} in reversed(row_chunks({count}, {group.rows}.row_bytes)):")
+                self._add(f"if stop{suffix} < {count}:  # the last chunk still lies there", 2)
+                self._load(group, 3, suffix)
+                self._read_rows(group, 3, suffix)
+                self._write_rows(group, 2, suffix)
             self._done(group)
 
     def _load(self, group: _Group, depth: int, suffix: str = "") -> None:
