@@ -17,6 +17,7 @@ from torch import Tensor
 from rldsl.kernels.device.products import moved_to
 
 Longs = npt.NDArray[np.int64]
+MOST_ELEMENTS = 2**31 - 1  # of a tensor whose nonzero ones a GPU looks for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +62,14 @@ class Support:
         counts = allowed.sum(1, dtype=np.int64)
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
         return Support(np.nonzero(allowed)[1].astype(np.int32), offsets)
+
+    @staticmethod
+    def drawn(allowed: Tensor) -> Support:
+        """The same of a tensor, wherever it lies: its tokens come to the host, not a truth value for each of the vocabulary."""
+        counts = allowed.sum(1).cpu().numpy()
+        step = max(1, MOST_ELEMENTS // allowed.shape[1])
+        parts = [torch.nonzero(allowed[start : start + step])[:, 1].to(torch.int32) for start in range(0, max(1, len(allowed)), step)]
+        return Support(torch.cat(parts).cpu().numpy(), np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]))
 
     @staticmethod
     def joined(parts: Sequence[Support]) -> Support:

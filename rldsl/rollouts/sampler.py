@@ -147,7 +147,7 @@ class _Drawer:
             chosen, logp = draw_tokens(allowed, uniform[rows, turn], self.settings)
             batch.ids[rows, turn], batch.logp[rows, turn] = chosen, logp
             if self.supports:
-                batch.supports.append((rows.cpu().numpy(), Support.of(drawable(allowed, self.settings).cpu().numpy())))
+                batch.supports.append((rows.cpu().numpy(), Support.drawn(drawable(allowed, self.settings))))
             ending = going & self._ends(batch, rows, chosen, turn)
             batch.lengths[rows] = batch.lengths[rows].masked_fill(ending, turn + 1)
             batch.finished[rows] |= ending

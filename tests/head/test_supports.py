@@ -13,6 +13,7 @@ import torch
 from rldsl.certify import certify
 from rldsl.compiler import check_source
 from rldsl.graph.model import ReadKind
+from rldsl.kernels import supports
 from rldsl.kernels.layout import Layout
 from rldsl.kernels.rows import Rows
 from rldsl.kernels.supports import Support
@@ -102,6 +103,17 @@ def test_a_support_goes_with_its_tokens_into_pieces_and_out_of_order() -> None:
     rows = Rows(torch.tensor([0, 2, 3]), logits=torch.zeros(3, 4), support=whole)
     cut = rows[1:3].support
     assert cut is not None and cut.ids.tolist() == [2, 1, 2, 3]
+
+
+@pytest.mark.parametrize("most", [2**31 - 1, 9])
+def test_a_support_of_a_tensor_is_that_of_its_array(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked through at once, or two rows of four at a time."""
+    monkeypatch.setattr(supports, "MOST_ELEMENTS", most)
+    inside = torch.tensor([[1, 0, 0, 1], [0, 0, 1, 0], [1, 1, 1, 1], [0, 1, 1, 0], [0, 0, 0, 1]], dtype=torch.bool)
+    found = Support.drawn(inside)
+    assert found.ids.tolist() == [0, 3, 2, 0, 1, 2, 3, 1, 2, 3] and found.offsets.tolist() == [0, 2, 3, 7, 9, 10]
+    assert found.ids.dtype == np.int32 and found.offsets.dtype == np.int64
+    assert len(Support.drawn(inside[:0])) == 0
 
 
 def test_rows_with_a_support_of_others_are_refused() -> None:
