@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.gpu.contest import TRACE, row
+from benchmarks.gpu.contest import TRACE, WrongAnswer, row
 from benchmarks.gpu.figures import Figure, Found
 from benchmarks.gpu.processes import ROOT, run
 from benchmarks.gpu.situation import Situation
@@ -19,6 +20,7 @@ STEPS = 8          # iterations of GRPO
 FIRST = 3          # of these, in which shapes are captured and kernels compiled
 SECONDS = 180.0
 SHOWN = 8          # lines at the end of what the run says
+LARGEST = 0.5      # between log-probabilities of the same tokens by sampler and trainer: bf16 explains a tenth of it
 
 
 def training(situation: Situation) -> Iterator[Found]:
@@ -41,7 +43,17 @@ def _figure(situation: Situation, said: list[str]) -> Figure:
             return Figure("training", note=f"failed: the run {why}", fault=ended.said[-TRACE:])
         if rehearses:
             return Figure("training", rehearsed=True)
+        check(ended.said)
         return measured([json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()])
+
+
+def check(said: str) -> None:
+    """Raise `WrongAnswer` where sampler and trainer do not speak of one policy."""
+    found = re.search(r"sampler against trainer: .* differ by at most (\S+)", said)
+    if found is None:
+        raise WrongAnswer("the run compares no log-probabilities of sampler and trainer")
+    if not float(found[1]) <= LARGEST:
+        raise WrongAnswer(f"log-probabilities of sampler and trainer differ by {found[1]}")
 
 
 def measured(lines: list[Mapping[str, Any]]) -> Figure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -221,6 +222,15 @@ def test_an_iteration_of_a_run_is_the_median_of_those_after_the_first() -> None:
     lines.append({"stage": "grpo", "event": "finished", "time": {"elapsed": 400.0}})
     figure = training.measured(lines)
     assert (figure.value, figure.settings) == (2.0, "sample 1 s, score 0.5 s, update 0.25 s, 2,000 tokens a second")
+
+
+@pytest.mark.parametrize(("said", "why"), [
+    ("log-probabilities of the same tokens differ by at most 1.2e+00", "differ by 1.2e+00"),
+    ("log-probabilities of the same tokens differ by at most nan", "differ by nan"), ("nothing", "compares no")])
+def test_a_sampler_that_is_not_the_trainers_policy_is_wrong(said: str, why: str) -> None:
+    with pytest.raises(WrongAnswer, match=re.escape(why)):
+        training.check(f"runs on cuda:0\nsampler against trainer: {said}\nreport: report.html")
+    training.check("sampler against trainer: log-probabilities of the same tokens differ by at most 1.3e-02")
 
 
 def test_a_run_that_fails_is_an_error_with_what_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
