@@ -68,8 +68,8 @@ class Support:
         """The same of a tensor, wherever it lies: its tokens come to the host, not a truth value for each of the vocabulary."""
         counts = allowed.sum(1).cpu().numpy()
         step = max(1, MOST_ELEMENTS // allowed.shape[1])
-        parts = [torch.nonzero(allowed[start : start + step])[:, 1].to(torch.int32) for start in range(0, max(1, len(allowed)), step)]
-        return Support(torch.cat(parts).cpu().numpy(), np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]))
+        parts = [torch.nonzero(allowed[start : start + step])[:, 1] for start in range(0, max(1, len(allowed)), step)]
+        return Support(torch.cat(parts).to(torch.int32).cpu().numpy(), np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]))
 
     @staticmethod
     def joined(parts: Sequence[Support]) -> Support:
