@@ -100,6 +100,7 @@ def moved(iteration: Iteration, device: Pretended) -> None:
                      if callable(function) and not isinstance(function, type)}
         runner.module = replace(runner.module, functions=SimpleNamespace(**functions))
         runner.device, runner.workspaces = DEVICE, Workspaces(DEVICE)
+        runner.options = replace(runner.options, tile=(128, 4, 1))  # else compiled, to see whether it spills
         runner.forget_choices()
 
 
