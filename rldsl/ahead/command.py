@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rldsl.ahead.asked import Asked
@@ -78,10 +78,12 @@ def _report(job: Job, made: Sequence[Made], asked: Asked) -> Iterator[str]:
 
 
 def _plans(job: Job, made: Sequence[Made], asked: Asked) -> list[GroupPlan]:
-    """Of each group, with the tile it was compiled for."""
-    return [plan_group(job.staged, group, asked.sizes, job.machine, tile=several.tile,
-                       rates=measured_work(several, len(group.others)))
-            for group, several in zip(job.staged.groups, made, strict=False)]
+    """Of each group, with the tile it was compiled for, and with those that were passed over."""
+    plans = [plan_group(job.staged, group, asked.sizes, job.machine, tile=several.tile,
+                        rates=measured_work(several, len(group.others)))
+             for group, several in zip(job.staged.groups, made, strict=False)]
+    return [replace(plan, tile=replace(plan.tile, why=(*plan.tile.why, *several.why)))
+            for plan, several in zip(plans, made, strict=False)]
 
 
 def _is_of_target(made: Sequence[Made]) -> bool:

@@ -14,7 +14,7 @@ from rldsl.emit.triton import TritonSource
 from rldsl.emit.triton.signatures import SHARED_ROWS, WHOLE_ROWS, KernelSignature
 from rldsl.graph.staged import StagedObjective
 from rldsl.plan.machines import Machine
-from rldsl.plan.spills import TRIED
+from rldsl.plan.spills import TRIED, Shape, Taken
 from rldsl.plan.tiles import FIXED, LANE, RowWork, Tile, ranked
 from rldsl.plan.work import planned_work
 
@@ -27,6 +27,17 @@ class Made:
     tile: Tile | None
     units: tuple[Unit, ...]
     results: tuple[Result, ...]
+    passed: tuple[tuple[Shape, int | None], ...] = ()  # tiles before it, and the bytes of a thread that they spill
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """What was passed over, in sentences."""
+        return () if self.tile is None else Taken(self.tile.shape, 0, self.passed).why
+
+    @property
+    def spilled(self) -> int:
+        """Bytes of a thread, of the kernel that spills most."""
+        return max((kernel.listing.spilled for kernel in self.compiled if kernel.listing is not None), default=0)
 
     @property
     def compiled(self) -> tuple[Compiled, ...]:
@@ -68,10 +79,14 @@ def make(jobs: Sequence[Job], asked: Asked) -> list[tuple[Made, ...]]:
     """Compile everything, for each job the kernels of its groups first: of whole rows, then of shared ones, then all others."""
     trials = [tuple(_trials(job, asked)) for job in jobs]
     found: dict[tuple[int, int], Made] = {}
+    passed: dict[tuple[int, int], tuple[tuple[Shape, int | None], ...]] = {}
     waiting = {(row, column): trial for row, several in enumerate(trials) for column, trial in enumerate(several)}
     for turn in range(TRIED):
         made = _round(waiting, turn, asked)
-        found |= {place: entry for place, entry in made.items() if turn == 0 or not entry.spills}
+        found |= {place: replace(entry, passed=passed.get(place, ())) for place, entry in made.items()
+                  if turn == 0 or not entry.spills}
+        passed |= {place: (*passed.get(place, ()), (entry.tile.shape, entry.spilled)) for place, entry in made.items()
+                   if entry.spills and entry.tile is not None}
         waiting = {place: waiting[place] for place, entry in made.items()
                    if entry.spills and turn + 1 < len(waiting[place].tiles)}
     return [tuple(found[row, column] for column in range(len(several))) for row, several in enumerate(trials)]

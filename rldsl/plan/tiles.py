@@ -155,14 +155,16 @@ def explained(work: RowWork, tile: Tile, machine: Machine, rows: int) -> Tile:
     """The tile with its reasons, unless it has some."""
     if tile.why:
         return tile
-    return Tile(*tile.shape, why=_reasons(work, tile, row_time(work, tile, machine, rows), machine))
+    is_first = ranked(work, machine, rows)[0][1].shape == tile.shape
+    return Tile(*tile.shape, why=_reasons(work, tile, row_time(work, tile, machine, rows), machine, is_first))
 
 
-def _reasons(work: RowWork, tile: Tile, time: RowTime, machine: Machine) -> tuple[str, ...]:
+def _reasons(work: RowWork, tile: Tile, time: RowTime, machine: Machine, is_first: bool) -> tuple[str, ...]:
     steps = -(-work.vocabulary // tile.block)
     row = f"a row of {work.vocabulary:,} is {steps} step{'s' if steps > 1 else ''} of {tile.block:,}"
     each = f"each of {tile.warps * 32} threads has {max(1, tile.block // (tile.warps * 32))} logits of {work.width} bytes"
-    bound = f"predicted to be the fastest on {machine.name} of those that registers hold; {time.bound} bounds it"
+    found = "to be the fastest of those that registers hold" if is_first else f"{time.seconds * 1e3:.3g} ms for these rows"
+    bound = f"predicted {found} on {machine.name}; {time.bound} bounds it"
     if work.sweeps - (work.apart and work.written > 0) < 2:
         return f"{row}: {each}", bound
     flight = machine.processors * time.resident * work.vocabulary * work.width * (1 + work.others) / (1 << 20)
