@@ -102,7 +102,8 @@ def test_a_tile_that_spills_gives_way_to_the_next(monkeypatch: pytest.MonkeyPatc
     assert not made[0].spills
     (shape, spilled), = made[0].passed
     assert shape == (16_384, 2, 2) and spilled > 0
-    assert made[0].why == (f"16,384 columns by 2 warps would be faster by prediction, but its kernels spill {spilled:,} bytes a thread",)
+    assert made[0].why == (f"16,384 columns by 2 warps would be faster by prediction, but its kernels spill {spilled:,} bytes a "
+                           "thread",)
 
 
 def test_a_machine_of_another_target_is_predicted_for_its_own() -> None:
