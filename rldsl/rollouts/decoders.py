@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import DynamicCache
 
+from rldsl.kernels.device.products import moved_to
 from rldsl.rollouts.attention import attend
 from rldsl.rollouts.families import AnyBlock, Family, block_of, family_of, fed_forward, normed, out_of, rotated, rotations
 from rldsl.rollouts.heads import body_of, capped, softcap_of, vocabulary_head
@@ -73,7 +74,7 @@ class FastDecoder:
         none = np.zeros(0, np.int64)
         packed = pack(list(prompts), none, none, none, device)
         hidden, kept = prompt_states(self.body, self.family, packed, self.blocks)
-        rows = torch.from_numpy(prompt_of).to(device)
+        rows = moved_to(torch.from_numpy(prompt_of), device)
         self.column = packed.prompts.width
         self.last_column = self.column + limit - 1
         self.room = min(self.last_column, self.column + _GROWTH)
@@ -113,7 +114,7 @@ class FastDecoder:
         self.width = self.column
         self.mask = self.lengths = None
         if (lengths != self.width).any():
-            self.lengths = torch.from_numpy(lengths).to(device)[rows]
+            self.lengths = moved_to(torch.from_numpy(lengths), device)[rows]
             columns = torch.arange(self.last_column + 1, device=device)
             hidden = (columns >= self.lengths[:, None]) & (columns < self.width)
             self.mask = torch.zeros(hidden.shape, device=device).masked_fill_(hidden, -torch.inf)[:, None, None]
@@ -170,9 +171,9 @@ class CacheDecoder:
             mask[row, width - len(prompt):] = 1
         positions = np.maximum(mask.cumsum(1) - 1, 0)
         cache = DynamicCache(config=self.module.config)
-        tensors = [torch.from_numpy(array).to(self.device) for array in (ids, mask, positions)]
+        tensors = [moved_to(torch.from_numpy(array), self.device) for array in (ids, mask, positions)]
         logits = self._forward(tensors[0], _Running(cache, tensors[1], tensors[2]))
-        rows = torch.from_numpy(prompt_of).to(self.device)
+        rows = moved_to(torch.from_numpy(prompt_of), self.device)
         cache.batch_select_indices(rows)
         self.running = _Running(cache, tensors[1][rows], tensors[2][rows, -1:])
         return logits[rows]

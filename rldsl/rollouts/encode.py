@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from rldsl.graph.spec import Role
+from rldsl.kernels.device.products import moved_to
 from rldsl.rollouts.models import LoadedModel
 from rldsl.rollouts.signatures import ModelError
 from rldsl.rollouts.tokenizers import Ids
@@ -81,14 +82,15 @@ def _pieces(places: Sequence[int], rows: Sequence[Ids]) -> list[list[int]]:
 
 
 def _pooled(model: LoadedModel, rows: Sequence[Ids]) -> Tensor:
-    widths = torch.tensor([len(ids) for ids in rows], device=model.device)
-    ids = np.zeros((len(rows), int(widths.max())), dtype=np.int64)
+    lengths = np.array([len(ids) for ids in rows], dtype=np.int64)
+    widths = moved_to(torch.from_numpy(lengths), model.device)
+    ids = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
     for row, tokens in enumerate(rows):
         ids[row, :len(tokens)] = tokens
     mask = (torch.arange(ids.shape[1], device=model.device)[None] < widths[:, None]).to(torch.int64)
     options = {} if model.body.config.is_encoder_decoder else {"use_cache": False}
     with torch.no_grad():
-        read = model.body(input_ids=torch.from_numpy(ids).to(model.device), attention_mask=mask, **options)
+        read = model.body(input_ids=moved_to(torch.from_numpy(ids), model.device), attention_mask=mask, **options)
     states: Tensor = read.last_hidden_state.float()
     if model.pooling == "last":
         return states[torch.arange(len(rows), device=model.device), widths - 1]

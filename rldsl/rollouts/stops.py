@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rldsl.kernels.device.products import moved_to
 from rldsl.rollouts.tokenizers import Codec
 
 StopCheck = Callable[[Tensor], Tensor]
@@ -28,7 +29,7 @@ def _ends_with(ids: Tensor, patterns: Sequence[Tensor]) -> Tensor:
     found = torch.zeros(ids.shape[0], dtype=torch.bool, device=ids.device)
     for pattern in patterns:
         if pattern.numel() <= ids.shape[1]:
-            found |= (ids[:, -pattern.numel():] == pattern.to(ids.device)).all(1)
+            found |= (ids[:, -pattern.numel():] == moved_to(pattern, ids.device)).all(1)
     return found
 
 
@@ -38,7 +39,7 @@ def _says(codec: Codec, ids: Tensor, stops: Sequence[str]) -> Tensor:
     found = np.zeros(len(window), dtype=np.bool_)
     for row in np.flatnonzero(_has_any(codec, window, stops)):
         found[row] = not _has_any(codec, window[row:row + 1, :-1], stops)[0]
-    return torch.from_numpy(found).to(ids.device)
+    return moved_to(torch.from_numpy(found), ids.device)
 
 
 def _has_any(codec: Codec, rows: np.ndarray[tuple[int, int], np.dtype[np.int64]],
