@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rldsl.kernels.device.cuda import use
 from rldsl.rollouts import placement
 from rldsl.rollouts.placement import CPU, Placement
 from rldsl.train.command import Asked
@@ -68,6 +69,23 @@ def test_what_is_not_there_is_refused(asked: dict[str, str], said: str) -> None:
 def test_a_gpu_is_taken_where_there_is_one(asked: dict[str, str], found: tuple[torch.device, torch.dtype, str]) -> None:
     chosen = choose_device(**asked)
     assert (chosen.placement.device, chosen.placement.dtype, chosen.backend) == found
+
+
+@pytest.mark.usefixtures("with_gpus")
+def test_on_a_gpu_attention_is_never_that_of_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 2.11 and newer it has wrong gradients and answers where there is a mask."""
+    used: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", used.append)
+    monkeypatch.setattr(placement, "use", use)
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        torch.backends.cuda.enable_cudnn_sdp(True)
+        placement.choose("cpu")
+        assert torch.backends.cuda.cudnn_sdp_enabled() and not used
+        placement.choose("cuda:1")
+        assert not torch.backends.cuda.cudnn_sdp_enabled() and used == [torch.device("cuda", 1)]
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
 
 
 @pytest.mark.usefixtures("with_gpus")

@@ -70,5 +70,8 @@ def free_memory(device: torch.device) -> int:
 
 
 def use(device: torch.device) -> None:
-    """What names no device of its own goes there from now on."""
+    """What names no device of its own goes there from now on. Attention is torch's own or that of FlashAttention, in the whole
+    process: torch 2.11 and newer would take cuDNN's first on an H100, H200 or B200, which with a mask gives NaN gradients
+    (pytorch#196678), and with few heads of keys other answers than all others (pytorch#193893)."""
     torch.cuda.set_device(device)
+    torch.backends.cuda.enable_cudnn_sdp(False)  # type: ignore[no-untyped-call]
