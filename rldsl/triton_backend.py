@@ -136,8 +136,8 @@ class TritonBackend:
             self._store_direct(batch, run, direct)
             sources = [plain_source(checked[group.rows], self.options.exact) for group in self.staged.groups]
             with self.workspaces.lend() as workspace:
-                groups = self._groups(batch, run, checked, sources, run.axis)
-                read_rows(groups, (run.start, run.stop), self._budget(checked), workspace)
+                groups = self._groups(batch, run, checked, sources, run.axis, apart=True)
+                read_rows(groups, (run.start, run.stop), self._budget(checked, apart=True), workspace)
             batch.combined = False
             if not run.is_whole and _is_last(batch, run):
                 self._combine(batch)
@@ -157,9 +157,9 @@ class TritonBackend:
             else:
                 if not batch.combined:
                     self._combine(batch)
-                groups = self._groups(batch, run, checked, sources, run.axis)
+                groups = self._groups(batch, run, checked, sources, run.axis, apart=True)
                 with self.workspaces.lend() as workspace:
-                    write_rows(groups, (run.start, run.stop), self._budget(checked), workspace, batch.own.marks)
+                    write_rows(groups, (run.start, run.stop), self._budget(checked, apart=True), workspace, batch.own.marks)
         _forget(batch)
         return [*gradients.pairs, *self._direct_gradients(batch, run, direct)]
 
@@ -168,7 +168,8 @@ class TritonBackend:
         axis = self.staged.piece_axis.name
         bounds = batch.layout.bounds(axis, run.axis)
         pieces = int(bounds[run.start]), int(bounds[run.stop])
-        groups, budget = self._groups(batch, run, rows, sources, axis), self._budget(rows)
+        apart = None in self.module.fused
+        groups, budget = self._groups(batch, run, rows, sources, axis, apart=apart), self._budget(rows, apart=apart)
         with self.workspaces.lend() as workspace:
             if groups and all(group.is_fused for group in groups):
                 fused_rows(groups, pieces, budget, workspace)
@@ -214,9 +215,9 @@ class TritonBackend:
             check_rows(f"`{response}` under `{model}`", entry, self.device)
         return {key: faults.within(entry) for key, entry in rows.items()}
 
-    def choice(self, number: int, rows: Rows) -> Choice:
-        """The tile and the chunk of rows of a group."""
-        question = Question.of(number, rows, self.options.exact)
+    def choice(self, number: int, rows: Rows, *, apart: bool) -> Choice:
+        """The tile and the chunk of rows of a group, which one kernel reads and writes or two (`apart`)."""
+        question = Question.of(number, rows, self.options.exact, apart)
         if question not in self._choices:
             self._choices[question] = choose(self.staged, self.digest, question, self.device, self.options, self._spilled)
         return self._choices[question]
@@ -226,27 +227,27 @@ class TritonBackend:
         stride = question.vocabulary if question.hidden is None else aligned(question.vocabulary)
         given = Specialised(question.logits, question.gradient, question.vocabulary, stride)
         with torch.cuda.device(self.device):
-            kernels = row_kernels(self.module.kernels, question.group, question.sharded)
+            kernels = row_kernels(self.module.kernels, question.group, apart=question.apart, sharded=question.sharded)
             return spilled_bytes(self.module.functions, kernels, given, tile)
 
     def forget_choices(self) -> None:
         """Ask anew for what was measured."""
         self._choices.clear()
 
-    def _budget(self, rows: Mapping[GroupKey, Rows]) -> Budget:
+    def _budget(self, rows: Mapping[GroupKey, Rows], *, apart: bool) -> Budget:
         """Of a chunk, which holds rows of all groups."""
-        found = [self.choice(number, rows[group.rows]) for number, group in enumerate(self.staged.groups)]
+        found = [self.choice(number, rows[group.rows], apart=apart) for number, group in enumerate(self.staged.groups)]
         sizes = [choice.chunk_bytes for choice in found if choice.chunk_bytes is not None]
         blocks = [choice.block_rows for choice in found if choice.block_rows is not None]
         return Budget(max(sizes, default=CHUNK_BYTES), self.options.least_rows, max(blocks, default=None))
 
     def _groups(self, batch: UpdateBatch, run: Run, rows: Mapping[GroupKey, Rows], sources: Sequence[DeviceSource],
-                axis: str) -> list[DeviceGroup]:
-        return [self._group(batch, run, number, group, rows[group.rows], sources[number], axis)
+                axis: str, *, apart: bool) -> list[DeviceGroup]:
+        return [self._group(batch, run, number, group, rows[group.rows], sources[number], axis, apart)
                 for number, group in enumerate(self.staged.groups)]
 
     def _group(self, batch: UpdateBatch, run: Run, number: int, group: HeadGroup, rows: Rows, source: DeviceSource,
-               axis: str) -> DeviceGroup:
+               axis: str, apart: bool) -> DeviceGroup:
         own: _Own = batch.own
         capped = rows.softcap is not None and rows.support is None
         settings = [1.0 / group.temperature, rows.softcap if capped and rows.softcap is not None else 0.0,
@@ -254,7 +255,7 @@ class TritonBackend:
         partners = Partners.of(rows.shard)
         needed = self.module.fused[number]
         return DeviceGroup(
-            self.module.rows(number, self.choice(number, rows).tile), str(number), source,
+            self.module.rows(number, self.choice(number, rows, apart=apart).tile), str(number), source,
             tuple(other_source(rows.others[name], rows, self.options.exact) for name in group.others), rows.targets,
             run.tokens[group.response].start, batch.layout.bounds(group.axis.name, axis),
             tuple(own.reads.tensors[read.key] for read in group.reads),

@@ -7,7 +7,7 @@ be another kernel to compile.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import torch
@@ -40,7 +40,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a choice depends on: `logits` and `gradient` are the dtypes that kernels read and write."""
+    """What a choice depends on: `logits` and `gradient` are the dtypes that kernels read and write. `apart`: by two kernels."""
 
     group: int
     vocabulary: int
@@ -49,17 +49,19 @@ class Question:
     gradient: torch.dtype
     frozen: bool
     sharded: bool = False
+    apart: bool = False
 
     @staticmethod
-    def of(group: int, rows: Rows, exact: bool) -> Question:
+    def of(group: int, rows: Rows, exact: bool, apart: bool = False) -> Question:
         """Of the rows of a group. Processes that hold parts of a vocabulary, of whatever sizes, ask the same."""
         partners = Partners.of(rows.shard)
         held = rows.held if partners is None else -(-rows.vocabulary // partners.count)
         if rows.hidden is None or rows.weight is None:
-            return Question(group, held, None, rows.given.dtype, rows.given.dtype, False)
+            return Question(group, held, None, rows.given.dtype, rows.given.dtype, False, partners is not None, apart)
         gradient = torch.float32 if rows.weight.dtype is torch.float16 else rows.weight.dtype
         logits = torch.float32 if exact else rows.weight.dtype
-        return Question(group, held, rows.hidden.shape[1], logits, gradient, not rows.weight.requires_grad, partners is not None)
+        return Question(group, held, rows.hidden.shape[1], logits, gradient, not rows.weight.requires_grad, partners is not None,
+                        apart)
 
 
 Spilled = Callable[[Question, Tile], int | None]  # bytes of a thread, once compiled; None where a tile does not run
@@ -80,7 +82,8 @@ def choose(staged: StagedObjective, digest: str, question: Question, device: tor
     situation = situation_of(digest, question, device)
     if measured := kept_tile(situation):
         return Choice(measured.shape, size, (*measured.why, *why), block)
-    taken = unspilled(situation, [tile for _, tile in ranked(work, machine, TYPICAL_TOKENS)],
+    asked = replace(situation, kernels=f"{situation.kernels} apart") if question.apart else situation
+    taken = unspilled(asked, [tile for _, tile in ranked(work, machine, TYPICAL_TOKENS)],
                       lambda tile: spilled(question, tile))
     tile = explained(work, Tile(*taken.shape), machine, TYPICAL_TOKENS)
     return Choice(taken.shape, size, (*tile.why, *taken.why, *why), block)
@@ -106,7 +109,7 @@ def sizes_of(question: Question) -> Sizes:
     """What is predicted for it."""
     width = question.logits.itemsize if question.hidden is None else question.gradient.itemsize
     return Sizes(TYPICAL_TOKENS, question.vocabulary, question.hidden, width, question.frozen, question.logits.itemsize,
-                 question.sharded)
+                 question.apart or question.sharded)
 
 
 def plain_tile(vocabulary: int) -> Shape:

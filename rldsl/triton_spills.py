@@ -1,27 +1,28 @@
 """What the row kernels of a tile spill on the device that is there: Triton compiles them and says so; none is launched.
 
-Kernels that are compiled here are those that an update then launches, so that nothing is compiled twice."""
+Those of the tile that is taken are compiled as an update launches them, so that it compiles none of them again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from rldsl.emit.triton.signatures import SHARED_ROWS, WHOLE_ROWS, KernelSignature
+from rldsl.emit.triton.signatures import FUSED_ROWS, ROWS_APART, SHARED_ROWS, KernelSignature
 from rldsl.plan.spills import SpillsUnknown
 from rldsl.plan.tiles import Tile
 
+TYPES = {"fp64": torch.float64, "i64": torch.int64, "i32": torch.int32}
 WORD = 4  # bytes of what Triton counts: `n_spills` is the local memory of a thread in words
 
 
-def row_kernels(kernels: Sequence[KernelSignature], group: int, sharded: bool) -> Iterator[KernelSignature]:
-    """Those of a group that an update launches: of whole rows, or of rows whose columns other processes hold too."""
-    stems = (*SHARED_ROWS, "write_rows") if sharded else WHOLE_ROWS
+def row_kernels(kernels: Sequence[KernelSignature], group: int, *, apart: bool, sharded: bool) -> list[KernelSignature]:
+    """Those of a group that are launched: one that does all, or `apart`, or of rows whose columns other processes hold too."""
     named = {kernel.name: kernel for kernel in kernels}
-    yield from (named[f"{stem}{group}"] for stem in stems if f"{stem}{group}" in named)
+    stems = (*SHARED_ROWS, ROWS_APART[-1]) if sharded else ROWS_APART if apart else FUSED_ROWS
+    return [named[f"{stem}{group}"] for stem in stems if f"{stem}{group}" in named]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,17 @@ class Specialised:
     def arguments(self, kernel: KernelSignature, tile: Tile) -> dict[str, Any]:
         """Of each parameter. A dtype stands for a tensor of it."""
         switches = {"IN_PLACE": self.logits is self.gradient} if "IN_PLACE" in kernel.constexprs else {}
-        pointers = {"*{out}": self.gradient, "*fp64": torch.float64, "*i64": torch.int64}
         found: dict[str, Any] = dict(kernel.values(tile.shape, **switches))
         for name, kind in kernel.arguments.items():
-            if kind in pointers:
-                found[name] = pointers[kind]
-            elif kind.startswith("*{"):
-                found[name] = self.logits
-            else:
-                found[name] = self.stride if name.endswith("_stride") else self.vocabulary if name == "vocabulary" else 0
+            found[name] = self._pointer(kind[1:]) if kind.startswith("*") else self._number(name)
         return found
+
+    def _pointer(self, kind: str) -> torch.dtype:
+        """The dtype for which a tensor stands; in braces the ones that a module leaves open."""
+        return self.gradient if kind == "{out}" else self.logits if kind.startswith("{") else TYPES[kind]
+
+    def _number(self, name: str) -> int:
+        return self.stride if name.endswith("_stride") else self.vocabulary if name == "vocabulary" else 0
 
 
 def spilled_bytes(module: Any, kernels: Iterable[KernelSignature], given: Specialised, tile: Tile) -> int | None:
@@ -57,6 +59,9 @@ def spilled_bytes(module: Any, kernels: Iterable[KernelSignature], given: Specia
             found = _spilled(getattr(module, kernel.name), kernel, given, tile)
         except OutOfResources:
             return None
+        except Exception as fault:  # whatever a compiler throws: if it is more than this question, the launch will throw it too
+            first = str(fault).strip().splitlines()
+            raise SpillsUnknown(f"`{kernel.name}`: {type(fault).__name__}: {first[0][:160] if first else ''}") from fault
         if found:
             return found
     return 0
@@ -71,5 +76,5 @@ def _spilled(function: Any, kernel: KernelSignature, given: Specialised, tile: T
         made._init_handles()  # registers and spills are read where machine code is loaded
     words = getattr(made, "n_spills", None)
     if words is None:
-        raise SpillsUnknown(f"Triton says nothing of what `{kernel.name}` spills")
+        raise AttributeError("Triton says nothing of spills")
     return WORD * int(words)

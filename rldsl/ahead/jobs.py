@@ -1,5 +1,6 @@
 """The kernels of an emitted module for a target, with the tiles that they are compiled for: of each group of rows the best
-predicted one whose kernels do not spill. Kernels of rows that processes share have a tile of their own."""
+predicted one whose kernels do not spill. Where one kernel does all, those that read and write rows apart have a tile of their own;
+so have those of rows that processes share."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from rldsl.ahead.pool import Result, compile_all
 from rldsl.ahead.results import Compiled
 from rldsl.ahead.units import Unit, unit_of
 from rldsl.emit.triton import TritonSource
-from rldsl.emit.triton.signatures import SHARED_ROWS, WHOLE_ROWS, KernelSignature
+from rldsl.emit.triton.signatures import FUSED_ROWS, ROWS_APART, SHARED_ROWS, KernelSignature
 from rldsl.graph.staged import StagedObjective
 from rldsl.plan.machines import Machine
 from rldsl.plan.spills import TRIED, Shape, Taken
@@ -76,7 +77,7 @@ class _Trial:
 
 
 def make(jobs: Sequence[Job], asked: Asked) -> list[tuple[Made, ...]]:
-    """Compile everything, for each job the kernels of its groups first: of whole rows, then of shared ones, then all others."""
+    """Compile everything, for each job the kernels of its groups first that an update launches, then all others."""
     trials = [tuple(_trials(job, asked)) for job in jobs]
     found: dict[tuple[int, int], Made] = {}
     passed: dict[tuple[int, int], tuple[tuple[Shape, int | None], ...]] = {}
@@ -100,14 +101,16 @@ def _round(trials: dict[tuple[int, int], _Trial], turn: int, asked: Asked) -> di
 
 
 def _trials(job: Job, asked: Asked) -> Iterator[_Trial]:
-    for stems in (WHOLE_ROWS, SHARED_ROWS):
-        sizes = replace(asked.sizes, sharded=stems is SHARED_ROWS)
-        for number, group in enumerate(job.staged.groups):
-            names = {f"{stem}{number}" for stem in stems}
-            kernels = tuple(kernel for kernel in job.source.kernels if kernel.tiled and kernel.name in names)
-            work, _ = planned_work(job.staged, group, sizes, job.machine)
-            tiles = [tile for _, tile in ranked(work, job.machine, asked.sizes.tokens)]
-            yield _Trial(job, number, kernels, tuple(tiles[:TRIED]))
+    named = {kernel.name: kernel for kernel in job.source.kernels if kernel.tiled}
+    fused = [f"{FUSED_ROWS[0]}{number}" in named for number, _ in enumerate(job.staged.groups)]
+    usual = [(number, FUSED_ROWS if is_fused else ROWS_APART) for number, is_fused in enumerate(fused)]
+    others = [(number, ROWS_APART) for number, is_fused in enumerate(fused) if is_fused]
+    for number, stems in (*usual, *others, *((number, SHARED_ROWS) for number, _ in usual)):
+        kernels = tuple(named[f"{stem}{number}"] for stem in stems if f"{stem}{number}" in named)
+        sizes = replace(asked.sizes, apart=stems is not FUSED_ROWS)
+        work, _ = planned_work(job.staged, job.staged.groups[number], sizes, job.machine)
+        tiles = [tile for _, tile in ranked(work, job.machine, asked.sizes.tokens)]
+        yield _Trial(job, number, kernels, tuple(tiles[:TRIED]))
     yield _Trial(job, None, tuple(kernel for kernel in job.source.kernels if not kernel.tiled), (None,))
 
 

@@ -23,12 +23,13 @@ class SpillsUnknown(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A tile's shape, the bytes of a thread that its kernels spill (None: unknown), and tiles that were passed over for it, each
-    with its bytes (None: it does not run)."""
+    """A tile's shape, the bytes of a thread that its kernels spill (None: unknown, and `note` says why), and tiles that were passed
+    over for it, each with its bytes (None: it does not run)."""
 
     shape: Shape
     spilled: int | None
     passed: tuple[tuple[Shape, int | None], ...] = ()
+    note: str = ""
 
     @property
     def why(self) -> tuple[str, ...]:
@@ -37,7 +38,7 @@ class Taken:
 
     def _sentences(self) -> Iterator[str]:
         if self.spilled is None:
-            yield "nothing says here whether its kernels spill"
+            yield f"nothing says here whether its kernels spill ({self.note})"
         elif self.spilled:
             yield f"its kernels spill {self.spilled:,} bytes a thread, and so do those of all tiles that were tried"
         for (block, warps, _), spilled in self.passed:
@@ -55,9 +56,9 @@ def unspilled(situation: Situation, tiles: Sequence[Tile], spilled: Callable[[Ti
         return kept
     try:
         taken = _first(tiles[:TRIED], spilled)
-    except SpillsUnknown:
-        return Taken(tiles[0].shape, None)
-    write_whole(path, {"situation": asdict(situation), **asdict(taken)})
+    except SpillsUnknown as unknown:
+        return Taken(tiles[0].shape, None, note=str(unknown))
+    write_whole(path, {"situation": asdict(situation), "shape": taken.shape, "spilled": taken.spilled, "passed": taken.passed})
     return taken
 
 

@@ -18,8 +18,8 @@ NUMBER = 8      # bytes of a combined value
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """What an objective is predicted for. `hidden` None: logits are given, `width` bytes each. From hidden states logits are
-    computed in `logits` bytes (fp32), and their gradient has `width`. `frozen`: the projection has no gradient. `sharded`: other
-    processes hold the rest of the vocabulary."""
+    computed in `logits` bytes (fp32), and their gradient has `width`. `frozen`: the projection has no gradient. `apart`: rows are
+    read and written by kernels of their own, though nothing couples tokens: in two passes, or with processes that share columns."""
 
     tokens: int = 8192
     vocabulary: int = 151_936
@@ -27,7 +27,7 @@ class Sizes:
     width: int = 2
     frozen: bool = False
     logits: int = 4
-    sharded: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +107,15 @@ def planned_work(staged: StagedObjective, group: HeadGroup, sizes: Sizes, machin
     if sizes.hidden is None:
         return work, None
     products = Products(sizes.vocabulary, sizes.hidden, machine, sizes.frozen)
-    chunk = chunk_for(products, buffers_of(staged, work, sizes), budget=budget)
+    chunk = chunk_for(products, buffers_of(work), budget=budget)
     return replace(work, launched=min(chunk.block, sizes.tokens)), chunk
 
 
-def buffers_of(staged: StagedObjective, work: RowWork, sizes: Sizes) -> Buffers:
+def buffers_of(work: RowWork) -> Buffers:
     """What a chunk keeps of each logit. A gradient of the logits' own size lies over them; one kernel reads and writes a row where
     nothing couples tokens: then another buffer takes the gradients, and logits are needed for a few rows at a time."""
-    apart = work.written if work.written != work.width else 0
-    is_passing = apart > 0 and staged.coupling is Level.TOKEN and not sizes.sharded
-    return Buffers(work.width * (1 + work.others), apart, is_passing, work.others)
+    beside = work.written if work.written != work.width else 0
+    return Buffers(work.width * (1 + work.others), beside, beside > 0 and not work.apart, work.others)
 
 
 def row_work(staged: StagedObjective, group: HeadGroup, sizes: Sizes, rates: RowWork | None = None) -> RowWork:
@@ -129,7 +128,7 @@ def row_work(staged: StagedObjective, group: HeadGroup, sizes: Sizes, rates: Row
     if rates is not None:
         work = replace(work, reading=rates.reading, writing=rates.writing, registers=rates.registers)
     return replace(work, vocabulary=sizes.vocabulary, width=width, written=written,
-                   apart=staged.coupling is not Level.TOKEN)
+                   apart=sizes.apart or staged.coupling is not Level.TOKEN)
 
 
 def estimated(kinds: Sequence[ReadKind], others: int, width: int) -> RowWork:

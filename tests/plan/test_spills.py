@@ -61,8 +61,8 @@ def test_what_nobody_says_is_neither_guessed_nor_kept(tmp_path: Path) -> None:
         raise SpillsUnknown("Triton says nothing")
 
     taken = unspilled(HERE, TILES, silent, tmp_path)
-    assert taken == Taken((16_384, 32, 1), None) and list(tmp_path.iterdir()) == []
-    assert taken.why == ("nothing says here whether its kernels spill",)
+    assert taken == Taken((16_384, 32, 1), None, note="Triton says nothing") and list(tmp_path.iterdir()) == []
+    assert taken.why == ("nothing says here whether its kernels spill (Triton says nothing)",)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"shape": [1, 2], "spilled": 0, "passed": []}',

@@ -115,7 +115,7 @@ def test_logits_of_a_few_rows_at_a_time_where_nothing_waits_for_others() -> None
     assert (coupled.rows, coupled.block, coupled.size) == (2048, 2048, 128_256 * 2048 * 6)
     assert occupied(640, 128_256, H200) == pytest.approx(2505 / 2508)
     assert any("640 rows at a time" in sentence for sentence in alone.why)
-    assert planned("grpo", replace(LARGE, sharded=True)).chunk == coupled
+    assert planned("grpo", replace(LARGE, apart=True)).chunk == coupled
     in_place = planned("grpo", replace(LARGE, logits=2)).chunk  # in the weight's dtype, and turned into their gradient
     assert in_place is not None and in_place.size == 128_256 * in_place.rows * 2 and in_place.block == in_place.rows
 

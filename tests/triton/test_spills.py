@@ -25,7 +25,7 @@ from rldsl.plan.spills import SpillsUnknown
 from rldsl.plan.tiles import Tile
 from rldsl.plan.work import Sizes
 from rldsl.triton_spills import Specialised, row_kernels, spilled_bytes
-from tests.head.objectives import compiled
+from tests.head.objectives import OBJECTIVES, compiled
 
 ROOT = Path(__file__).parents[2]
 TILE = Tile(2048, 4, 1)
@@ -63,17 +63,19 @@ def module(words: Callable[[str], int | None], **faults: Exception) -> SimpleNam
                               if entry.tiled})
 
 
-def test_kernels_of_whole_rows_or_of_shared_ones_are_asked() -> None:
-    assert [entry.name for entry in row_kernels(kernels(), 0, sharded=False)] == ["fuse_rows0", "read_rows0", "write_rows0"]
-    assert [entry.name for entry in row_kernels(kernels("sample"), 0, sharded=False)] == ["read_rows0", "write_rows0"]
-    assert [entry.name for entry in row_kernels(kernels("exact"), 0, sharded=True)] == \
-        ["partition_rows0", "compare_parts0", "write_rows0"]
+def test_the_kernels_that_are_launched_are_asked() -> None:
+    def asked(name: str, **where: bool) -> list[str]:
+        return [entry.name for entry in row_kernels(kernels(name), 0, **{"apart": False, "sharded": False, **where})]
+
+    assert asked("token") == ["fuse_rows0"] and asked("token", apart=True) == ["read_rows0", "write_rows0"]
+    assert asked("sample", apart=True) == ["read_rows0", "write_rows0"]
+    assert asked("exact", sharded=True) == ["partition_rows0", "compare_parts0", "write_rows0"]
 
 
 def test_a_kernel_is_compiled_for_the_arguments_that_an_update_hands_over() -> None:
     """Dtypes stand for tensors. 1001 columns in rows of 1024: 16 divides the latter alone."""
     made = module(lambda name: 0)
-    assert spilled_bytes(made, row_kernels(kernels(), 0, sharded=False), GIVEN, TILE) == 0
+    assert spilled_bytes(made, row_kernels(kernels(), 0, apart=False, sharded=False), GIVEN, TILE) == 0
     (given, options), = made.fuse_rows0.calls
     assert (given["x"], given["out"], given["targets"], given["logp_at"]) == \
         (torch.float32, torch.bfloat16, torch.int64, torch.float64)
@@ -82,27 +84,40 @@ def test_a_kernel_is_compiled_for_the_arguments_that_an_update_hands_over() -> N
     assert (given["BLOCK"], given["WARPS"], given["STAGES"]) == TILE.shape
     assert options == {"grid": (1,), "num_warps": 4, "num_stages": 1, "enable_fp_fusion": True}
     same = Specialised(torch.bfloat16, torch.bfloat16, 1024, 1024)
-    spilled_bytes(made, row_kernels(kernels(), 0, sharded=False), same, TILE)
+    spilled_bytes(made, row_kernels(kernels(), 0, apart=False, sharded=False), same, TILE)
     assert made.fuse_rows0.calls[1][0]["IN_PLACE"] is True
 
 
 def test_the_first_kernel_that_spills_ends_the_search() -> None:
     """Triton counts words of four bytes."""
-    made = module({"fuse_rows0": 0, "read_rows0": 6}.get)
-    assert spilled_bytes(made, row_kernels(kernels(), 0, sharded=False), GIVEN, TILE) == 24
+    made = module({"read_rows0": 6}.get)
+    assert spilled_bytes(made, row_kernels(kernels(), 0, apart=True, sharded=False), GIVEN, TILE) == 24
     assert made.write_rows0.calls == []
 
 
 def test_a_tile_that_needs_more_than_a_processor_has_does_not_run() -> None:
     from triton.runtime.errors import OutOfResources
     made = module(lambda name: 0, read_rows0=OutOfResources(300_000, 232_448, "shared memory"))
-    assert spilled_bytes(made, row_kernels(kernels(), 0, sharded=False), GIVEN, TILE) is None
+    assert spilled_bytes(made, row_kernels(kernels(), 0, apart=True, sharded=False), GIVEN, TILE) is None
 
 
 def test_a_triton_that_says_nothing_of_spills_is_not_taken_for_one_that_says_none() -> None:
-    made = module(lambda name: None)
-    with pytest.raises(SpillsUnknown, match="`fuse_rows0`"):
-        spilled_bytes(made, row_kernels(kernels(), 0, sharded=False), GIVEN, TILE)
+    """Nor is one that does not compile what it is asked for: an update then says so by itself."""
+    with pytest.raises(SpillsUnknown, match="`read_rows0`: AttributeError: Triton says nothing of spills"):
+        spilled_bytes(module(lambda name: None), row_kernels(kernels(), 0, apart=True, sharded=False), GIVEN, TILE)
+    broken = module(lambda name: 0, read_rows0=TypeError("no such option"))
+    with pytest.raises(SpillsUnknown, match="`read_rows0`: TypeError: no such option"):
+        spilled_bytes(broken, row_kernels(kernels(), 0, apart=True, sharded=False), GIVEN, TILE)
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_every_parameter_of_every_row_kernel_has_an_argument(name: str) -> None:
+    """A dtype for a tensor, a number for a number, and all constants."""
+    for kernel in (entry for entry in kernels(name) if entry.tiled):
+        given = GIVEN.arguments(kernel, TILE)
+        assert {*given} == {*kernel.arguments, *kernel.values(TILE.shape)}
+        for parameter, kind in kernel.arguments.items():
+            assert isinstance(given[parameter], torch.dtype if kind.startswith("*") else int), (kernel.name, parameter)
 
 
 # ------------------------------------------------------------------ compiled by Triton's own launches
@@ -164,7 +179,7 @@ loaded = load_objective(compiled("generalised").staged)
 given = Specialised(torch.bfloat16, torch.bfloat16, 32_000, 32_000)
 tiles = [Tile(*shape) for shape in json.loads(sys.argv[1])]
 taken = unspilled(Situation("a Hopper", "kernels", 32_000, ("bf16", "bf16"), ()), tiles, lambda tile: spilled_bytes(
-    loaded.functions, row_kernels(loaded.kernels, 0, False), given, tile), Path(sys.argv[2]))
+    loaded.functions, row_kernels(loaded.kernels, 0, apart=False, sharded=False), given, tile), Path(sys.argv[2]))
 print(json.dumps([taken.shape, taken.spilled, taken.passed]))
 '''
 

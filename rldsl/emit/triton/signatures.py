@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 TILE = ("BLOCK", "WARPS", "STAGES")
-WHOLE_ROWS = "fuse_rows", "read_rows", "write_rows"  # kernels of a group, without its number
-SHARED_ROWS = "partition_rows", "compare_parts"      # of rows whose columns other processes hold too
+FUSED_ROWS = ("fuse_rows",)                      # kernels of a group, without its number
+ROWS_APART = "read_rows", "write_rows"
+SHARED_ROWS = "partition_rows", "compare_parts"  # of rows whose columns other processes hold too
 
 
 @dataclass(frozen=True, slots=True)
