@@ -191,7 +191,7 @@ class TritonBackend:
         own: _Own = batch.own
         self._combined(batch)
         slopes = [[own.slopes.tensors[read.key] for read in group.reads if read.coefficient is not None]
-                  for group in self.staged.groups]
+                  if not self.staged.pulls_every_row(group) else [] for group in self.staged.groups]
         own.marks = tuple(Marks(0, ActiveRows(entry)) if entry else None for entry in slopes)
         batch.combined = True
 
@@ -262,7 +262,8 @@ class TritonBackend:
             tuple(own.slopes.tensors[read.key] for read in group.reads if read.coefficient is not None),
             moved_to(torch.tensor(settings, dtype=torch.float64), self.device), capped,
             None if needed is None else tuple(_argument(parameter, own, _no_span) for parameter in needed),
-            None if partners is None or rows.shard is None else Shares(partners, rows.shard.start))
+            None if partners is None or rows.shard is None else Shares(partners, rows.shard.start),
+            self.staged.pulls_every_row(group))
 
     # ------------------------------------------------------------ reads that the model gives as they are
     def _store_direct(self, batch: UpdateBatch, run: Run, direct: Mapping[int, Tensor]) -> None:

@@ -93,6 +93,11 @@ class StagedObjective:
     axes: tuple[Axis, ...]             # every axis in use that is not derived: coarse to fine, parents first; BATCH included
     blocker: int | None = None         # the node that couples, for messages
 
+    def pulls_every_row(self, group: HeadGroup) -> bool:
+        """Whether each row of the group has a gradient, whatever the numbers: one of its coefficients is never 0, by its range."""
+        return any(not self.graph[read.coefficient].type.interval.contains(0.0)
+                   for read in group.reads if read.coefficient is not None)
+
     @property
     def multiplies_vectors(self) -> bool:
         """Whether vectors are read: those of the whole update batch are held at once, and it is never split."""

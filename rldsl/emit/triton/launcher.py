@@ -341,10 +341,10 @@ class _Writer:
     def _write_rows(self, group: _Group, depth: int, suffix: str = "") -> None:
         if not group.slopes:
             return
-        self._active(group, depth, suffix)
+        active = self._active(group, depth, suffix)
         self._launch("write", group, [group.tuple_of(group.slopes), f"statistics{suffix}", f"settings{group.number}",
                                       f"tile{group.number}"], writes=True, depth=depth, suffix=suffix, others=f"others{suffix}")
-        self._add(f"{group.rows}.store(start{suffix}, out{suffix}, active{suffix})", depth)
+        self._add(f"{group.rows}.store(start{suffix}, out{suffix}, {active})", depth)
 
     def _launch(self, name: str, group: _Group, rest: Sequence[str], *, writes: bool, depth: int, suffix: str = "",
                 others: str = "") -> None:
@@ -355,13 +355,16 @@ class _Writer:
             f"start{suffix}", group.tuple_of(group.reads), *rest, f"capped={rows}.cap != 0.0"], depth)
 
     def _store(self, group: _Group, depth: int) -> None:
-        self._active(group, depth)
-        self._add(f"{group.rows}.store(start, out, active)", depth)
+        self._add(f"{group.rows}.store(start, out, {self._active(group, depth)})", depth)
 
     def _done(self, group: _Group) -> None:
         self._add(f"{group.rows}.{'done()' if group.slopes else 'buffers.clear()'}")
 
-    def _active(self, group: _Group, depth: int, suffix: str = "") -> None:
+    def _active(self, group: _Group, depth: int, suffix: str = "") -> str:
+        """Which rows have a gradient: the variable; nothing is asked where all of them have one, whatever the numbers."""
+        if self.staged.pulls_every_row(group.group):
+            return "None"
         parts = ", ".join(f"{slope}[start{suffix}:stop{suffix}]" for slope in group.slopes)
         self._add(f"active{suffix} = ActiveRows([{parts}])", depth)
+        return f"active{suffix}"
 

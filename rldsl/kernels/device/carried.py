@@ -35,7 +35,7 @@ class Rows:
     by_weight: Tensor | None = None
     by_bias: Tensor | None = None
     buffers: dict[str, Tensor] = field(default_factory=dict)        # of one chunk
-    left: tuple[int, Tensor, ActiveRows] | None = None              # of the chunk before: first row, gradient, which rows have one
+    left: tuple[int, Tensor, ActiveRows | None] | None = None       # of the chunk before: first row, gradient, which rows have one
 
     @property
     def vocabulary(self) -> int:
@@ -82,8 +82,9 @@ class Rows:
         """The logits of the other policies, as row kernels take them."""
         return tuple((other.formed(start, stop), None) for other in self.others)
 
-    def store(self, start: int, gradient: Tensor, active: ActiveRows) -> None:
-        """The gradient of rows `start` and on lies there. Its products are queued later, when the host asks which rows have one."""
+    def store(self, start: int, gradient: Tensor, active: ActiveRows | None) -> None:
+        """The gradient of rows `start` and on lies there. Its products are queued later, when the host asks which rows have one
+        (None: all of them, whatever the numbers)."""
         if self.hidden is not None:
             self.left = (start, gradient, active)
 
@@ -92,7 +93,7 @@ class Rows:
         if self.left is None or self.hidden is None or self.weight is None:
             return
         (start, gradient, active), self.left = self.left, None
-        marked = active.host()
+        marked = torch.ones(len(gradient), dtype=torch.bool) if active is None else active.host()
         count = int(marked.sum())
         if not count:
             return

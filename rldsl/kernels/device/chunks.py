@@ -61,7 +61,8 @@ class DeviceGroup:
 
     `first` is the token of row 0. `starts[i]` (on the host) is the first token of piece `i`. `others` are the sources of other
     policies; `reads` and `slopes` are float64 over all tokens. `settings` are 1 / temperature, the soft cap that the kernels
-    apply (0: none, as `capped` says), and parameters of divergences. `arguments` are what `fused` takes besides.
+    apply (0: none, as `capped` says), and parameters of divergences. `arguments` are what `fused` takes besides. `pulls_all`: no
+    row is without a gradient, whatever the numbers.
     """
 
     rows: RowLaunches
@@ -77,6 +78,7 @@ class DeviceGroup:
     capped: bool
     arguments: tuple[Any, ...] | None = None
     shares: Shares | None = None
+    pulls_all: bool = False
 
     @property
     def row_bytes(self) -> int:
@@ -97,6 +99,11 @@ class DeviceGroup:
     def writes(self) -> bool:
         """Whether a gradient flows back through these rows to something that takes it."""
         return self.rows.write is not None and self.source.wants_gradient
+
+    @property
+    def drops(self) -> bool:
+        """Whether rows without a gradient leave before the products back: the host has to know which these are."""
+        return self.writes and self.source.skips_zeros and not self.pulls_all
 
     @property
     def is_fused(self) -> bool:
@@ -209,8 +216,7 @@ def marks_of(groups: Sequence[DeviceGroup], run: Range) -> tuple[Marks | None, .
     found: list[Marks | None] = []
     for group in groups:
         begin, end = _tokens(group, run)
-        skips = group.writes and group.source.skips_zeros
-        found.append(Marks(begin, ActiveRows([slope[begin:end] for slope in group.slopes])) if skips else None)
+        found.append(Marks(begin, ActiveRows([slope[begin:end] for slope in group.slopes])) if group.drops else None)
     return tuple(found)
 
 
@@ -222,7 +228,7 @@ def write_rows(groups: Sequence[DeviceGroup], run: Range, budget: Budget, worksp
     todo = []
     for group, chunk, mark in zip(groups, lying or (None,) * len(groups), marks, strict=True):
         begin, end = _tokens(group, run)
-        known = mark if group.source.skips_zeros else None
+        known = mark if group.drops else None
         todo.append((group, (begin, end if chunk is None else chunk.first), known))
         if chunk is not None:
             _write(group, chunk, group.slopes)
@@ -284,7 +290,7 @@ class _Chunk:
 
 def _active(group: DeviceGroup, first: int, count: int) -> Mask | None:
     """Which of so many tokens have a gradient, where somebody asks. It sets out when this is called."""
-    if not group.writes or not group.source.skips_zeros:
+    if not group.drops:
         return None
     return ActiveRows([slope[first : first + count] for slope in group.slopes]).host
 
