@@ -67,7 +67,7 @@ def eager_bytes(name: str, sizes: Sizes) -> int:
 
 def peak_bytes(call: Callable[[], tuple[Tensor, ...]]) -> tuple[int, tuple[Tensor, ...]]:
     """The most bytes that torch's allocator on the CPU holds for a call, and what the call gives."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as watched:
         found = call()
     assert watched.profiler is not None
     events = [event for event in watched.profiler.kineto_results.events() if event.name() == "[memory]"]
