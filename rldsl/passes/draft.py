@@ -77,8 +77,13 @@ def move(draft: Draft, builder: Builder, moved: Mapping[int, int]) -> Draft:
         loss=None if draft.loss is None else moved[draft.loss],
         values=tuple((label, moved[key]) for label, key in draft.values),
         coefficients=tuple((moved[read], moved[key]) for read, key in draft.coefficients))
-    graph = builder.graph(placed.roots)
+    # A read stays for its derivative's sake, though the values need it no more; with one of 0 it goes, and the derivative with it.
+    live = tuple(read for read, key in placed.coefficients if not _is_zero(builder[key]))
+    graph = builder.graph((*placed.roots, *live))
     inputs = tuple(replace(given, key=moved[given.key]) for given in draft.inputs if moved[given.key] in graph.by_key)
-    return replace(placed, graph=graph, inputs=inputs)
+    kept = tuple((read, key) for read, key in placed.coefficients if read in graph.by_key)
+    return replace(placed, graph=graph, inputs=inputs, coefficients=kept)
 
 
+def _is_zero(node: Node) -> bool:
+    return not node.type.optional and node.type.interval.low == node.type.interval.high == 0.0

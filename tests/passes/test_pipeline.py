@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 from time import process_time
 
+import numpy as np
 import pytest
 
-from rldsl.graph.model import Function
+from rldsl.graph.model import Function, Read
 from rldsl.graph.order import ancestors, descendants, is_in_order, pruned, sorted_graph, topological_order
 from rldsl.graph.show import show_graph
 from rldsl.passes import PASSES
-from tests.passes.cases import Case
+from tests.passes.cases import Case, finite_differences
 from tests.passes.generator import random_case
 from tests.passes.objectives import OBJECTIVES
 
@@ -108,3 +109,13 @@ def test_an_objective_of_ten_thousand_nodes_is_compiled_in_seconds() -> None:
     staged = case.compile()
     assert process_time() - started < 5
     assert len(staged.graph) > 9_000
+
+
+def test_a_read_that_only_a_derivative_of_zero_is_left_of_is_not_read() -> None:
+    """The loss of this graph depends on the entropy until adjoints are simplified."""
+    case = random_case(12, 37)
+    staged = case.compile()
+    assert [read.read.kind.value for group in staged.groups for read in group.reads] == ["logp"]
+    entropy = next(node.key for node in case.graph.nodes if isinstance(node.operation, Read) and node.operation.kind == "entropy")
+    slopes = finite_differences(case, entropy)
+    np.testing.assert_allclose(slopes[np.isfinite(slopes)], 0.0, atol=1e-9)

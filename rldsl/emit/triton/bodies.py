@@ -113,7 +113,17 @@ class Body:
                 found = name
             self.writer.known[key, home.index] = Argument(found)
         if kept:
-            self.store(self.host.keep(key), home, found, self.block)
+            self.keep(key, home, found)
+
+    def keep(self, key: int, place: Place, text: str) -> None:
+        """A settled value, for other launches: none of this one may read it."""
+        self.store(self.host.keep(key), place, text, place.block)
+        self.host.arrays.settling.add(key)
+
+    def barrier(self, block: Block) -> None:
+        """Behind it a launch of one program reads what it has stored."""
+        block.add("tl.debug_barrier()")
+        self.host.arrays.settling.clear()
 
     def store(self, array: str, place: Place, text: str, block: Block) -> None:
         """At a place of an array."""
@@ -139,7 +149,7 @@ class Body:
         add(f"{term} = tl.where({place.mask}, {x}, 0.0)")
         add(f"{factor}, {term} = tl.associative_scan(({factor}, {term}), 0, after)")
         add(f"{term} = {term} + {factor} * {carried}")
-        self.store(self.host.keep(key), place, term, place.block)
+        self.keep(key, place, term)
         add(f"{carried} = tl.sum(tl.where(tl.arange(0, BLOCK) == BLOCK - 1, {term}, 0.0), 0)")
         self.run(first, last, place, [f"{carried} = tl.full((), 0.0, tl.float64)"])
 

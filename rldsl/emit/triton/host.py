@@ -68,6 +68,7 @@ class Host:
         name = self.names.fresh(f"{self.given.name}_{len(self.kernels) + 1}")
         kernel = Kernel(name, integers, tuple(self.arrays.asked.items()), tuple(lines), block, says)
         self.kernels.append(kernel)
+        self.arrays.begin()
         tail = [*([f"BLOCK={block}"] if block else []), f"num_warps={warps_of(block)}", "enable_fp_fusion=False"]
         given = [*numbers, *(pointer for pointer, _ in kernel.pointers), *tail]
         if condition:

@@ -232,7 +232,7 @@ class FunctionWriter:
         body.run("0", "count", part, [line for _, fold in found for line in fold.start()])
         for key, fold in found:
             body.add(*fold.finish())
-            body.store(self.host.keep(key), body.writer.batch, fold.result(), body.block)
+            body.keep(key, body.writer.batch, fold.result())
         self._after_barrier(body, self._written(beside), body.block)
         says = f"Puts the parts of {said} together" + (f", and writes {self._names(beside)}." if beside else ".")
         self.host.launch(body.lines, ("count",), MERGE_BLOCK, "1", (count,), says)
@@ -240,7 +240,7 @@ class FunctionWriter:
     def _after_barrier(self, body: Body, beside: Sequence[Written], block: Block) -> None:
         """Outputs of the batch from what the program has stored: read anew, more of them are no more than registers hold."""
         if beside:
-            block.add("tl.debug_barrier()")
+            body.barrier(block)
             writer = body.another(block, [key for key, _ in beside])
             for key, array in beside:
                 body.store(array, writer.batch, real(writer.value(key, writer.batch)), block)

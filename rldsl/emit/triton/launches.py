@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rldsl.diagnostics import InternalError
 from rldsl.emit.names import Names, identifier
 from rldsl.emit.parameters import FUNCTIONS, FunctionName, Parameter, signature
 from rldsl.emit.triton.signatures import KernelSignature
@@ -69,9 +70,12 @@ class Arrays:
     spans: dict[str, Parameter] = field(default_factory=dict)
     used: dict[str, Parameter] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)  # of the kernel that is being written: its pointers
+    settling: set[int] = field(default_factory=set)      # and what its programs have stored so far
 
     def values(self, key: int) -> str | None:
         """The array of a value that is handed over or kept."""
+        if key in self.settling:
+            raise InternalError(f"a program would read v{key}, which other programs write in the same launch")
         if key in self.given:
             parameter = self.given[key]
             self.used[parameter.name] = parameter
@@ -108,7 +112,7 @@ class Arrays:
 
     def begin(self) -> None:
         """Another kernel is written."""
-        self.asked = {}
+        self.asked, self.settling = {}, set()
 
 
 def wrapped(opening: str, arguments: Sequence[str], width: int = 112) -> Iterator[str]:

@@ -100,11 +100,11 @@ class Writer:
         return found
 
     def _written(self, node: Node, place: Place) -> Argument:
+        if node.key in self.picked:
+            return self._picked(node, self.picked[node.key], place)
         truth = is_truth(node)
         array = self.arrays.values(node.key)
         match node.operation:
-            case Pick() if node.key in self.picked:
-                return self._picked(node, self.picked[node.key], place)
             case Pick(to=to, reduction=reduction) if array and reduction is not Reduction.QUANTILE and node.key not in self.given:
                 return self._picked(node, self._load(array, self.at(place, to)), place)
             case _ if array is not None:
@@ -187,15 +187,15 @@ class Writer:
     # ------------------------------------------------------------ places
     def at(self, place: Place, axis: Axis) -> Place:
         """The place of a coarser axis in which a place lies."""
+        for fixed in self.fixed:  # also where a loop goes over the places of its own axis: it has one
+            if fixed.axis == axis and self._stands_below(place, fixed):
+                return fixed
         if place.axis == axis:
             return place
         if axis == BATCH:
             return self.batch
         if not place.axis.is_within(axis):
             raise InternalError(f"{place.axis} does not lie within {axis}")
-        for fixed in self.fixed:
-            if fixed.axis == axis and self._stands_below(place, fixed):
-                return fixed
         found = self._owners.get((place.index, axis.name))
         if found is None:
             above = next((fixed for fixed in self.fixed if fixed is not place and self._stands_below(place, fixed)
@@ -208,11 +208,13 @@ class Writer:
         """Whether a place lies in the one that the program stands at: the loops over it do, places elsewhere may not."""
         return place.block is not fixed.block and place.axis.is_within(fixed.axis) and place.index in self.looped
 
-    looped: frozenset[str] = frozenset()  # the variables of loops over what lies below a fixed place
+    looped: frozenset[str] = frozenset()  # the variables of loops over what lies below a fixed place, and of owners found there
 
     def _owner(self, place: Place, axis: Axis) -> Place:
         name = self.names.fresh(f"{axis.name}_of_{place.index}", "axis")
         place.block.add(f"{name} = {self._load(self.arrays.owners(place.axis, axis), place)}")
+        if place.index in self.looped:
+            self.looped = self.looped | {name}
         return Place(axis, name, place.mask, place.block)
 
     def ends(self, axis: Axis, within: Axis, place: Place) -> tuple[str, str]:
