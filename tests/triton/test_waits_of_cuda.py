@@ -52,7 +52,7 @@ def within(batch: Batch) -> Batch:
 
 @pytest.mark.wide(6)
 @pytest.mark.parametrize("given", ["hidden", "logits", "support"])
-@pytest.mark.parametrize("name", ["token", "sample", "batch"])
+@pytest.mark.parametrize("name", ["plain", "sample", "batch"])
 def test_cuda_finds_no_wait_but_that_for_masks(name: str, given: str) -> None:
     """The second time: the first one compiles kernels and takes memory."""
     batch = as_logits(ragged(name)) if given == "logits" else ragged(name)
