@@ -132,6 +132,26 @@ def test_bf16_projections_round_their_gradients_alone(name: str, logits: str) ->
         assert float((got.double() - exactly.double()).abs().max()) <= allowed * float(exactly.double().abs().max())
 
 
+@pytest.mark.parametrize("name", ["token", pytest.param("exact", marks=pytest.mark.slow)])
+def test_logits_of_a_few_rows_at_a_time_give_the_gradient_of_all(name: str) -> None:
+    """Chunks of 15 and 14 tokens keep their bf16 gradients; float32 logits of four of them give way to those of the next four."""
+    plain = ragged(name)
+    narrow = next(iter(plain.rows.values())).weight
+    assert narrow is not None
+    weight = narrow.detach().bfloat16().requires_grad_()
+    batch = replace(plain, rows={key: replace(entry, hidden=entry.hidden.detach().bfloat16().requires_grad_(), weight=weight)  # type: ignore[union-attr]
+                                 for key, entry in plain.rows.items()})
+    policies = 1 + len(next(iter(batch.rows.values())).others)
+    bytes_each = 320 * (15 * 2 + 4 * 4 * policies)
+    objective = on_triton(name, TritonOptions(chunk_bytes=bytes_each, least_rows=1, block_rows=4))
+    wanted = gradients(reference(name), batch)
+    for got, exactly in zip(found(objective, batch), wanted, strict=True):
+        assert float((got.double() - exactly.double()).abs().max()) <= 0.02 * float(exactly.double().abs().max())
+    assert isinstance(objective.runner, TritonBackend)
+    with objective.runner.workspaces.lend() as workspace:
+        assert 0 < workspace.bytes - bytes_each <= 15 * (4 * 16 + 8 * 4)  # gradients by hidden states, and statistics
+
+
 def test_a_vocabulary_of_one_is_certain() -> None:
     batch, objective = ragged("token", vocabulary=1), on_triton("token")
     given = moved(batch, objective)
