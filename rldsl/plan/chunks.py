@@ -17,7 +17,9 @@ TYPICAL_TOKENS = 8192       # of an update batch, which is cut into equal parts
 SHARE = 1 / 40              # of the device's memory that a chunk may take
 EAGER = 20, 4               # bytes a logit that eager torch has at its peak, more for each other policy: benchmarks/gpu/memory.py
 PROMISED = 1 / 20           # of what eager torch takes beyond the gradients
+UNMISSED = 256 << 20        # bytes that no promise saves
 TOLERANCE = 0.01            # so much slower is as good
+LAUNCHES = 4                # of a chunk that logits do not count: two products, the mask, what moves rows
 FILLING = 2048              # rows of a chunk of whole pieces: they never fill it
 TILE_ROWS, TILE_COLUMNS = 128, 256  # of a large bf16 GEMM on these GPUs
 
@@ -106,11 +108,13 @@ def chunk_for(products: Products, buffers: Buffers, *, budget: int | None = None
     beside = 4 * products.hidden if budget is None else 0  # bytes a row of fp32 gradients by hidden states
     sizes = {(rows, block): buffers.size(rows, block, products.vocabulary) for rows, block in _pairs(buffers)}
     within = [(rows, block) for (rows, block), size in sizes.items() if size + rows * beside <= allowed]
-    times = {(rows, block): parts_of(TYPICAL_TOKENS, rows) * products.chunk(rows, block, buffers.others)
+    times = {(rows, block): parts_of(TYPICAL_TOKENS, rows) * (products.chunk(rows, block, buffers.others) + LAUNCHES * LAUNCH)
              for rows, block in within or [min(sizes, key=lambda pair: sizes[pair])]}
     good = [pair for pair, time in times.items() if time <= (1 + TOLERANCE) * min(times.values())]
     rows, block = min(good, key=lambda pair: (-pair[0] if buffers.is_passing else pair[0] < FILLING, sizes[pair]))
-    return Chunk(rows, block, sizes[rows, block], tuple(_reasons(products, buffers, (rows, block), allowed)))
+    held = "within" if within else "the fewest rows there are, and more than"
+    limit = f"{held} {allowed / 1e9:.2f} GB, {'as given' if budget is not None else _limit(buffers)}"
+    return Chunk(rows, block, sizes[rows, block], tuple(_reasons(products, buffers, (rows, block), limit)))
 
 
 def parts_of(tokens: int, rows: int) -> int:
@@ -129,7 +133,14 @@ def _allowed(products: Products, buffers: Buffers) -> int:
     """Bytes of a chunk. Where few logits are kept, also a twentieth of what eager torch takes; where all of a chunk's are, a piece
     may be as long as the chunk, and that cannot be held to."""
     share = int(products.machine.memory * SHARE)
-    return min(share, int(PROMISED * eager_bytes(products, buffers.others))) if buffers.is_passing else share
+    promised = max(UNMISSED, int(PROMISED * eager_bytes(products, buffers.others)))
+    return min(share, promised) if buffers.is_passing else share
+
+
+def _limit(buffers: Buffers) -> str:
+    share = f"{SHARE:.1%} of the device"
+    eager = EAGER[0] + EAGER[1] * buffers.others
+    return f"{share}, or a twentieth of what eager torch takes, {eager} bytes a logit" if buffers.is_passing else share
 
 
 def _pairs(buffers: Buffers) -> Iterator[tuple[int, int]]:
@@ -141,15 +152,15 @@ def _pairs(buffers: Buffers) -> Iterator[tuple[int, int]]:
         yield rows, rows
 
 
-def _reasons(products: Products, buffers: Buffers, pair: tuple[int, int], allowed: int) -> Iterator[str]:
+def _reasons(products: Products, buffers: Buffers, pair: tuple[int, int], limit: str) -> Iterator[str]:
     rows, block = pair
-    gigabytes, eager, gradient = f"{allowed / 1e9:.2f} GB", EAGER[0] + EAGER[1] * buffers.others, buffers.gradient
     if buffers.is_passing:
-        yield f"{gradient} bytes a logit for the gradient of a chunk, {buffers.logits} for the logits of {block:,} rows at a time"
-        yield f"{gigabytes} allow it: {SHARE:.1%} of the device, or a twentieth of what eager torch takes, {eager} bytes a logit"
+        gradient, logits = buffers.gradient, buffers.logits
+        yield f"{gradient} bytes a logit for the gradient of a chunk, {logits} for the logits of {block:,} rows at a time"
+        yield limit
         chosen = "the most rows, for the sum of `dW`, and then the fewest bytes"
     else:
-        yield f"{buffers.logits + buffers.gradient} bytes a logit, within {gigabytes}: {SHARE:.1%} of the device"
+        yield f"{buffers.logits + buffers.gradient} bytes a logit, {limit}"
         chosen = f"the fewest rows, from {FILLING:,} on, since whole pieces never fill a chunk"
     yield f"of {TYPICAL_TOKENS:,} tokens in equal parts, predicted within {TOLERANCE:.0%} of the fastest: {chosen}"
     yield (f"{occupied(rows, products.hidden, products.machine):.0%} of the processors work in the product for `dhidden`, "

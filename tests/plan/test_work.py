@@ -95,7 +95,15 @@ def test_a_chunk_keeps_to_its_bytes_and_never_below_its_least_rows() -> None:
     assert chunk_for(products, COUPLED, budget=10**6).rows == LEAST_ROWS
     least = chunk_for(products, ALONE, budget=10**6)
     assert (least.rows, least.block, least.size) == (LEAST_ROWS, LEAST_BLOCK, 151_936 * (2 * LEAST_ROWS + 4 * LEAST_BLOCK))
+    assert least.why[1] == "the fewest rows there are, and more than 0.00 GB, as given"
     assert chunk_for(Products(151_937, 4096, H200), ALONE, budget=10**6).size == 152_000 * (2 * LEAST_ROWS + 4 * LEAST_BLOCK)
+
+
+@pytest.mark.parametrize("buffers", [COUPLED, ALONE])
+def test_a_small_vocabulary_has_one_chunk_for_all(buffers: Buffers) -> None:
+    """A few megabytes: launches take longer than the products."""
+    found = chunk_for(Products(64, 128, H200), buffers)
+    assert (found.rows, found.block) == (8192, 8192)
 
 
 @pytest.mark.parametrize("buffers", [COUPLED, ALONE])

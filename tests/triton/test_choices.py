@@ -48,7 +48,7 @@ def test_a_chunk_is_what_the_model_of_the_device_says() -> None:
     found = chosen(HIDDEN)
     assert found.chunk_bytes is not None and (1024 * 2 + 512 * 4) * 151_936 <= found.chunk_bytes <= 1.179e9
     assert found.block_rows is not None and found.block_rows >= 512
-    assert any("1.18 GB allow it: 2.5% of the device, or a twentieth of what eager torch" in sentence for sentence in found.why)
+    assert "within 1.18 GB, 2.5% of the device, or a twentieth of what eager torch takes, 20 bytes a logit" in found.why
     assert (chosen(LOGITS).chunk_bytes, chosen(LOGITS).block_rows) == (None, None)
 
 
