@@ -16,7 +16,7 @@ from benchmarks.gpu.situation import Situation
 from rldsl.emit.parameters import FunctionName, Parameter, live_reads
 from rldsl.emit.triton.combine import combine_function
 from rldsl.graph.staged import StagedObjective
-from rldsl.plan.machines import LAUNCH
+from rldsl.plan.machines import LAUNCH, Machine
 from rldsl.plan.work import NUMBER
 from rldsl.triton_backend import TritonBackend
 
@@ -54,13 +54,22 @@ def _figure(situation: Situation) -> Figure:
         return Peer(f"eager, {name}", (Variant("padded tensors", run, packed),))
 
     tokens = TOKENS if situation.place.rehearses else batch.layout.size("y.token")
-    moved = float(NUMBER * ARRAYS * tokens)
-    launches = sum(len(combine_function(staged, name, {}).kernels) for name in STEPS)
     ceilings = situation.ceilings
     return Contest("combine", situation.clock, Variant("prepare, combined", Kernels(batch, staged)),
                    [padded(torch.float32, "float32"), padded(torch.float64, "float64")], reference,
-                   limit=None if ceilings is None else 1e3 * moved / ceilings.copy,
-                   predicted=1e3 * ((moved + OWNER * tokens) / situation.machine.copy + launches * LAUNCH)).figure()
+                   limit=None if ceilings is None else limit_ms(tokens, ceilings.copy),
+                   predicted=predicted_ms(staged, tokens, situation.machine)).figure()
+
+
+def limit_ms(tokens: int, copy: float) -> float:
+    """Every array over tokens moved once, at so many bytes a second."""
+    return 1e3 * NUMBER * ARRAYS * tokens / copy
+
+
+def predicted_ms(staged: StagedObjective, tokens: int, machine: Machine) -> float:
+    """The bytes that the kernels move, and a wait for each launch."""
+    launches = sum(len(combine_function(staged, name, {}).kernels) for name in STEPS)
+    return limit_ms(tokens, machine.copy) + 1e3 * (OWNER * tokens / machine.copy + launches * LAUNCH)
 
 
 class Kernels:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LAUNCH = 4e-6               # seconds that a device waits between kernels
+# Seconds that a device waits between queued kernels: taken for 2 us, since 1.3 us are reported of those of a CUDA graph on an H100
+# (Hazy Research, "Look Ma, No Bubbles!", 2025). Not measured here.
+LAUNCH = 2e-6
 COPY_SHARE = 4.3 / 4.8     # of the datasheet's bandwidth that a copy reached on an H200 (read and written bytes)
 GEMM_SHARE = 790 / 989     # of the datasheet's dense bf16 rate that a large GEMM on random data reached there
 SEEN = f"datasheet; copies and GEMMs at the shares that an H200 reached ({COPY_SHARE:.2f} and {GEMM_SHARE:.2f})"

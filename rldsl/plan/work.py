@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from rldsl.emit.parameters import FunctionName
+from rldsl.emit.triton.combine import combine_function
 from rldsl.graph.model import ReadKind
 from rldsl.graph.staged import HeadGroup, StagedObjective
 from rldsl.plan.chunks import Buffers, Chunk, Products, chunk_for, parts_of
@@ -162,13 +164,16 @@ def _row_name(staged: StagedObjective, work: RowWork) -> str:
 
 
 def _combine(staged: StagedObjective, group: HeadGroup, sizes: Sizes, machine: Machine) -> Step:
-    """The arrays over tokens, once each way; those over coarser places are small beside them."""
+    """The arrays over tokens, once each way; those over coarser places are small beside them. Coefficients are part of the row
+    kernel where tokens are not coupled."""
     given = sum(entry.axis.level >= Level.TOKEN for entry in staged.inputs)
     read = len(group.reads)
     slopes = sum(live.coefficient is not None for live in group.reads)
     arrays = given + read if staged.coupling is Level.TOKEN else given + 2 * read + 2 * slopes
     moved = float(NUMBER * arrays * sizes.tokens)
-    launches = 2 if staged.coupling is Level.TOKEN else 3
+    names: tuple[FunctionName, ...] = ("prepare", "combined") if staged.coupling is Level.BATCH else (
+        "prepare", "values") if staged.coupling is Level.TOKEN else ("prepare", "coefficients", "values")
+    launches = sum(len(combine_function(staged, name, {}).kernels) for name in names)
     return Step("combine", 0.0, moved, moved / machine.copy + launches * LAUNCH)
 
 

@@ -18,7 +18,8 @@ import torch
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
-from benchmarks.gpu import peers, runs, training
+from benchmarks.combine import grpo
+from benchmarks.gpu import combining, peers, runs, training
 from benchmarks.gpu.clock import Clock
 from benchmarks.gpu.contest import Contest, Peer, Variant, WrongAnswer, relative_error
 from benchmarks.gpu.figures import ROWS, SECTIONS, Figure, Found, PeerFigure, failed, found_of, table
@@ -120,6 +121,13 @@ def test_the_page_shows_what_the_model_predicts(name: str, sizes: Sizes, row: st
     lines = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8").splitlines()
     cells = next(line for line in lines if line.startswith(f"| {row}")).split("|")
     assert [cell.strip() for cell in cells[2:5]] == [f"{limit:.3g} ms", f"{own:.3g} ms", f"{100 * limit / own:.0f} %"]
+
+
+def test_the_page_shows_what_the_model_predicts_of_the_combine_step() -> None:
+    limit, own = combining.limit_ms(1_000_000, 4.3e12), combining.predicted_ms(grpo(), 1_000_000, machine_of("NVIDIA H200"))
+    lines = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8").splitlines()
+    cells = next(line for line in lines if line.startswith("| combine, 1,000,000")).split("|")
+    assert [cell.strip() for cell in cells[2:5]] == [f"{limit:.2g} ms", f"{own:.2g} ms", f"{100 * limit / own:.0f} %"]
 
 
 # ------------------------------------------------------------------ comparing
