@@ -17,7 +17,7 @@ from rldsl.graph.model import Graph, Reduce, Reduction, Scan
 from rldsl.source import Source
 from rldsl.types import BATCH, Axis
 
-FLAT_BLOCK = 512    # places of a launch over all places of an axis
+FLAT_BLOCK = 256    # places of a launch over all places of an axis
 _BOUNDS = ("first", "last", "length", "start", "stop")
 Found: TypeAlias = Sequence[tuple[int, Fold]]  # a settled value, and how it is accumulated
 

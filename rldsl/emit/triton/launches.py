@@ -13,11 +13,11 @@ from rldsl.emit.triton.signatures import KernelSignature
 from rldsl.types import Axis
 
 INDENT = "    "
-WHOLE_BLOCK = 512   # places at a time, of a part of the batch
+WHOLE_BLOCK = 256   # places at a time, of a part of the batch
 PARTS = 512         # of a reduction to the batch, at most
 MERGE_BLOCK = 256   # parts at a time, by one program
 WARPS = 4           # at least
-LANE = 2            # places of one thread: with more of them many float64 values are more than registers hold
+LANE = 1            # place of one thread: with two, calls of float64 division spill where there are many values
 HELPERS = ("gate", "smaller", "larger", "clip", "sign", "relu", "power", "known", "choose", "otherwise", "expm1", "log1p",
            "sigmoid", "log_sigmoid", "softplus", "tanh", "after", "first_smallest", "first_largest")
 COMBINING: tuple[FunctionName, ...] = (*FUNCTIONS, "combined")  # the functions of an emitted module, but for those of rows
