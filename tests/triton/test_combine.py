@@ -12,12 +12,13 @@ pytest.importorskip("triton", reason="Triton is not installed")
 
 from rldsl.emit.combine import Combine
 from rldsl.emit.triton import emit_triton
+from rldsl.graph.model import Function
 from rldsl.triton_backend import TritonBackend
 from rldsl.triton_module import TritonOptions
 from tests.differential.combining import Problem, assert_same, oracle
 from tests.differential.test_combine import FIXED_VALUES, OBJECTIVES
 from tests.differential.worlds import LAYOUTS, ragged
-from tests.passes.cases import Case
+from tests.passes.cases import SAMPLE, Case
 from tests.passes.generator import random_case
 
 pytestmark = pytest.mark.gpu
@@ -136,3 +137,19 @@ def test_a_literal_that_float32_does_not_hold_is_a_constant_of_the_kernel() -> N
     assert "tl.full((), 0.8, tl.float64)" in text or "tl.full((), 1.2, tl.float64)" in text
     exact = replace(problem)
     assert_same(exact.by("triton"), exact.by("torch"), 1e-12)
+
+
+@pytest.mark.parametrize(("fast", "ending"), [(False, "tl.store(v"), (True, "tl.atomic_add(v")])
+def test_what_one_axis_adds_up_is_stored_before_the_next_axis_is_gone_over(fast: bool, ending: str) -> None:
+    """Held until the end of the kernel it would take registers from the loops that follow."""
+    case = Case()
+    score = case.leaf("score", SAMPLE)
+    case.at_update()
+    problem = Problem.of(case.minimize(case.sum(case.make(Function.EXP, case.logp()))).minimize(case.sum(score)).minimize(
+        case.sum(case.make(Function.EXP, case.logp("win")))))
+    text = emit_triton(problem.staged, fast=fast).text
+    kernel = text[text.index("def values_1("):].partition("\n\n\n")[0]
+    _, *loops = kernel.split("    for at in range(")
+    assert len(loops) == 2
+    assert all(loop.count(f"\n    {ending}") == 1 for loop in loops), kernel
+    assert_same(problem.combined(Combine(problem.staged, "triton", fast=fast)), problem.by("torch"), RELATIVE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from rldsl.emit.triton.bodies import Body, Written, block_of
@@ -20,6 +20,7 @@ from rldsl.types import BATCH, Axis
 FLAT_BLOCK = 256    # places of a launch over all places of an axis
 _BOUNDS = ("first", "last", "length", "start", "stop")
 Found: TypeAlias = Sequence[tuple[int, Fold]]  # a settled value, and how it is accumulated
+End: TypeAlias = Callable[[int, Fold], Iterable[str]]  # the lines that follow when a value is accumulated
 
 
 class FunctionWriter:
@@ -165,8 +166,9 @@ class FunctionWriter:
         operation = self.graph[key].operation
         return isinstance(operation, Reduce) and operation.reduction is Reduction.SUM
 
-    def _parts(self, step: Whole) -> tuple[Body, list[tuple[int, Fold]], tuple[str, ...]]:
-        """The kernel of one part of each axis, what it accumulates, and its integers."""
+    def _parts(self, step: Whole, end: End) -> tuple[Body, list[tuple[int, Fold]], tuple[str, ...]]:
+        """The kernel of one part of each axis, what it accumulates, and its integers. What a loop has found is
+        stored by the lines of `end` before the next one begins: no register holds it any longer."""
         below = self._below(step.below)
         roots = [source for _, keys in step.over for key in keys for source in self.graph[key].inputs]
         body = Body(self.host, self.sources, [*roots, *(key for written in below.values() for key, _ in written)])
@@ -181,9 +183,11 @@ class FunctionWriter:
             folds = body.folds(keys, place)
             body.write(below.get(axis, ()), place)
             body.run(start, stop, place, [line for fold in folds for line in fold.start()])
-            found += zip(keys, folds, strict=True)
+            for key, fold in zip(keys, folds, strict=True):
+                body.add(*fold.finish())
+                body.add(*end(key, fold))
+                found.append((key, fold))
             integers += [first, last, length]
-        body.add(*(line for _, fold in found for line in fold.finish()))
         return body, found, tuple(integers)
 
     def _divided(self, step: Whole) -> tuple[str, list[str]]:
@@ -202,15 +206,17 @@ class FunctionWriter:
 
     def _whole(self, step: Whole) -> None:
         """Parts, then one program that puts them together and writes outputs of the batch."""
-        body, found, integers = self._parts(step)
-        count, numbers = self._divided(step)
         parts: dict[str, tuple[str, str]] = {}
-        for _, fold in found:
+
+        def stored(_: int, fold: Fold) -> Iterator[str]:
             for name, kind in fold.parts:
-                array = self.host.names.fresh(name, suffix="_parts")
-                parts[name] = array, "fp64" if kind == "float64" else "i64"
-                self.host.lines.append(f"{array} = torch.empty({count}, dtype=torch.{kind}, device=device)")
-                body.add(f"tl.store({self.host.target(*parts[name])} + tl.program_id(0), {name})")
+                parts[name] = self.host.names.fresh(name, suffix="_parts"), "fp64" if kind == "float64" else "i64"
+                yield f"tl.store({self.host.target(*parts[name])} + tl.program_id(0), {name})"
+
+        body, found, integers = self._parts(step, stored)
+        count, numbers = self._divided(step)
+        for name, kind in (part for _, fold in found for part in fold.parts):
+            self.host.lines.append(f"{parts[name][0]} = torch.empty({count}, dtype=torch.{kind}, device=device)")
         said = self.host.said(key for key, _ in found)
         written = [number for outputs in step.below for number in outputs.numbers]
         self.host.launch(body.lines, integers, WHOLE_BLOCK, count, tuple(numbers), f"Sums up {said} in parts of the batch" + (
@@ -247,14 +253,16 @@ class FunctionWriter:
 
     def _added(self, step: Whole) -> None:
         """Sums to the batch in one launch, in the order in which programs end; the last one to end writes outputs of the batch."""
-        body, found, integers = self._parts(step)
+        def added(key: int, fold: Fold) -> Iterator[str]:
+            self.host.arrays.kept[key] = self.host.names.fresh(self.graph[key].name or f"v{key}", suffix="_kept")
+            yield f"tl.atomic_add({self.host.target(self.host.arrays.kept[key])}, {fold.name})"
+
+        body, found, integers = self._parts(step, added)
         count, numbers = self._divided(step)
         sums = self.host.names.fresh("sums")
         self.host.lines.append(f"{sums} = torch.zeros({len(found) + 1}, dtype=torch.float64, device=device)")
-        for number, (key, fold) in enumerate(found):
-            array = self.host.arrays.kept[key] = self.host.names.fresh(self.graph[key].name or f"v{key}", suffix="_kept")
-            self.host.lines.append(f"{array} = {sums}[{number}:{number + 1}]")
-            body.add(f"tl.atomic_add({self.host.target(array)}, {fold.name})")
+        for number, (key, _) in enumerate(found):
+            self.host.lines.append(f"{self.host.arrays.kept[key]} = {sums}[{number}:{number + 1}]")
         says = f"Adds up {self.host.said(key for key, _ in found)}, in no certain order"
         if step.beside:
             done = self.host.names.fresh("done", suffix="_kept")
