@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("triton", reason="Triton is not installed")
 
 from rldsl.emit.templates import render
-from rldsl.emit.triton.load import load_triton
+from rldsl.emit.triton.load import interprets, load_triton
 from tests.triton.rows import device
 
 pytestmark = pytest.mark.gpu
@@ -59,11 +59,13 @@ def wanted(name: str, x: Numbers, y: Numbers) -> Numbers:
 
 @pytest.mark.parametrize("name", [*ONE, *TWO])
 def test_helpers_are_those_of_ieee_754_and_absence(name: str) -> None:
-    """Infinities and absence exactly, numbers to some units of the last place: of a power as many as its exponent has."""
+    """Infinities and absence exactly, numbers to some units of the last place: of a power as many as its exponent has, and twice
+    as many on a GPU, whose logarithm errs by a unit where that of the interpreter errs by half of one."""
     x, y = (part.ravel().copy() for part in np.meshgrid(SPECIAL, SPECIAL))
     with np.errstate(all="ignore"):
         got, exactly = found(name, x, y), wanted(name, x, y)
-        units = 4 + np.nan_to_num(np.abs(y * np.log(np.abs(x))), posinf=0.0) if name == "power" else 4.0
+        exponent = np.nan_to_num(np.abs(y * np.log(np.abs(x))), posinf=0.0)
+        units = 4 + (1 if interprets() else 2) * exponent if name == "power" else 4.0
         close = np.abs(got - exactly) <= units * 2.3e-16 * np.abs(exactly) + 5e-324
     same = (got == exactly) | (np.isnan(got) & np.isnan(exactly)) | close
     assert same.all(), list(zip(x[~same], y[~same], got[~same], exactly[~same], strict=True))[:5]
