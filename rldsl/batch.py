@@ -182,6 +182,27 @@ def run_of(staged: StagedObjective, layout: Layout, axis: str, places: tuple[int
     return Run(axis, *places, tokens, read, is_whole)
 
 
+# ------------------------------------------------------------------ layouts
+def needed_axes(staged: StagedObjective) -> dict[str, str]:
+    """The parent of each axis that a layout has to give: those of inputs and reads with their ancestors, coarse to fine. Pairs and
+    fixed parts follow from these by their names."""
+    levels = (Level.PAIR, Level.CRITERION, Level.MEMBER)
+    chains = [axis.chain() for axis in (*(entry.axis for entry in staged.inputs), *(read.axis for read in live_reads(staged)))]
+    return {axis.name: axis.parent.name for chain in chains for axis in reversed(chain)
+            if axis.parent is not None and axis.level not in levels}
+
+
+def check_layout(staged: StagedObjective, layout: Layout) -> None:
+    """Raise `ValueError` for a layout without an axis that the objective needs, or with another parent of it."""
+    needed = needed_axes(staged)
+    wrong = [f"`{axis}` of `{parent}` is not there" if axis not in layout.parents else
+             f"`{axis}` lies below `{layout.parents[axis]}`, not below `{parent}`"
+             for axis, parent in needed.items() if layout.parents.get(axis) != parent]
+    if wrong:
+        parents = ", ".join(f'"{axis}": "{parent}"' for axis, parent in needed.items())
+        raise ValueError(f"objective `{staged.name}` takes Layout.of({{{parents}}}, …): {', '.join(wrong)}")
+
+
 # ------------------------------------------------------------------ inputs
 def named_inputs(staged: StagedObjective, given: Mapping[str, ArrayLike]) -> dict[str, Numbers]:
     """The frozen inputs as float64 arrays. Raises `ValueError` for a name that is missing or that nothing reads."""

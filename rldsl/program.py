@@ -13,7 +13,20 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from rldsl.batch import ArrayLike, GroupKey, Numbers, Run, Runs, UpdateBatch, cut, named_inputs, require_all, whole
+from rldsl.batch import (
+    ArrayLike,
+    GroupKey,
+    Numbers,
+    Run,
+    Runs,
+    UpdateBatch,
+    check_layout,
+    cut,
+    named_inputs,
+    needed_axes,
+    require_all,
+    whole,
+)
 from rldsl.graph.spec import Spec
 from rldsl.graph.staged import StagedObjective
 from rldsl.kernels.adapter import Adapter
@@ -103,9 +116,21 @@ class CompiledObjective:
         self.staged, self.backend, self.meaning = staged, backend, meaning
         self.runner = _backend(self, chunk_bytes, dtype, options)
 
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The frozen inputs that a batch takes, each with the axis of which it has one number for each place."""
+        return {entry.name: entry.axis.name for entry in self.staged.inputs}
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """The axes that a batch's layout takes, each with its parent, coarse to fine: the first argument of `Layout.of`."""
+        return needed_axes(self.staged)
+
     # ------------------------------------------------------------ in runs
     def batch(self, layout: Layout, inputs: Mapping[str, ArrayLike] | None = None) -> UpdateBatch:
-        """An update batch: its layout, and the frozen inputs by name, packed. Normalisers are computed here, once."""
+        """An update batch: its layout (of `axes`), and the frozen inputs by name (of `inputs`), packed. Normalisers are computed
+        here, once. Raises `ValueError` for an axis or an input that is missing, is not one, or has another length."""
+        check_layout(self.staged, layout)
         return self.runner.begin(layout, named_inputs(self.staged, inputs or {}))
 
     def pieces(self, batch: UpdateBatch, *, rows: int) -> Runs:

@@ -48,6 +48,24 @@ def test_an_input_that_is_missing_or_unknown_is_named() -> None:
         compiled("plain").batch(batch.layout, {"advantages": 1.0, "y_logp": batch.inputs["y_logp"]})
 
 
+def test_an_objective_lists_what_a_batch_takes() -> None:
+    objective = compiled("plain")
+    assert objective.axes == {"problems": "batch", "y.sample": "problems", "y.token": "y.sample"}
+    assert objective.inputs == {"advantage": "y.sample", "y_logp": "y.token"}
+    assert list(objective.axes) == list(ragged("plain").layout.parents)
+
+
+@pytest.mark.parametrize(("parents", "said"), [
+    ({"problems": "batch", "y.sample": "problems", "y.tokens": "y.sample"}, "`y.token` of `y.sample` is not there$"),
+    ({"problem": "batch", "y.sample": "problem", "y.token": "y.sample"},
+     "`problems` of `batch` is not there, `y.sample` lies below `problem`, not below `problems`$")])
+def test_an_axis_of_a_layout_that_is_misnamed_is_named_with_all_that_are_needed(parents: dict[str, str], said: str) -> None:
+    layout = Layout.of(parents, dict(zip(parents, ([1], [2], [3, 4]), strict=True)))
+    takes = r'objective `main` takes Layout.of\({"problems": "batch", "y.sample": "problems", "y.token": "y.sample"}, …\): '
+    with pytest.raises(ValueError, match=takes + said):
+        compiled("plain").batch(layout, {"advantage": [0.0, 0.0], "y_logp": [0.0] * 7})
+
+
 def test_another_back_end_is_refused_when_the_spec_is_loaded() -> None:
     with pytest.raises(ValueError, match="backend is `numba`, `triton` or `torch`, not `cuda`"):
         rldsl.compile("", backend="cuda")  # type: ignore[arg-type]
