@@ -63,18 +63,25 @@ class Contest:
     chosen: dict[str, Variant] = field(default_factory=dict)
 
     def figure(self) -> Figure:
-        """Compare, then time."""
+        """Compare, then time; ours by itself first, so that a peer that breaks the device does not take the row with it."""
         wanted = self._wanted()
         error = self._error(self.ours, wanted)
-        entries = [self._entry(peer, wanted) for peer in self.peers]
-        del wanted
+        own = self.clock.interleaved({"ours": self.ours.run}, self.restore)["ours"]
+        try:
+            entries = [self._entry(peer, wanted) for peer in self.peers]
+            del wanted
+            own, peers = self._in_turns(entries)
+        except Exception as fault:
+            said = f"{_sentence(fault)}; ours was timed before, by itself"
+            peers = (PeerFigure("peers", "", note=said, faults=(where_it_failed(),)),)
+        return Figure(self.key, own.median, own.median_call, self.limit, self.predicted, error, self.ours.settings,
+                      peers, rehearsed=self.clock.place.rehearses)
+
+    def _in_turns(self, entries: Sequence[PeerFigure]) -> tuple[Times, tuple[PeerFigure, ...]]:
         self.clock.place.forget()
         calls: dict[str, Call] = {"ours": self.ours.run, **{name: variant.run for name, variant in self.chosen.items()}}
         times = self.clock.interleaved(calls, self.restore)
-        peers = tuple(_timed(entry, times) for entry in entries)
-        own = times["ours"]
-        return Figure(self.key, own.median, own.median_call, self.limit, self.predicted, error, self.ours.settings,
-                      peers, rehearsed=self.clock.place.rehearses)
+        return times["ours"], tuple(_timed(entry, times) for entry in entries)
 
     def peaks(self) -> Mapping[str, float | None]:
         """Peak bytes of ours and of each peer that ran, with nothing kept from calls before."""

@@ -20,7 +20,7 @@ pytest.importorskip("triton", reason="Triton is not installed")
 
 from benchmarks.combine import grpo
 from benchmarks.gpu import combining, peers, runs, training
-from benchmarks.gpu.clock import Clock
+from benchmarks.gpu.clock import Clock, Times
 from benchmarks.gpu.contest import Contest, Peer, Variant, WrongAnswer, relative_error
 from benchmarks.gpu.figures import ROWS, SECTIONS, Figure, Found, PeerFigure, failed, found_of, table
 from benchmarks.gpu.place import Place
@@ -163,6 +163,21 @@ def test_a_peer_that_fails_leaves_its_other_settings_and_the_row() -> None:
                      Peer("broken", (Variant("wide", broken),)), Peer("absent", note="not here")).figure()
     assert [peer.settings for peer in figure.peers] == ["narrow, the fastest of 2", "", ""]
     assert figure.peers[1].note == "does not run here: RuntimeError: out of resources (wide)" and figure.peers[2].note == "not here"
+
+
+def test_a_peer_that_breaks_the_device_does_not_take_the_row_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def interleaved(clock: Clock, calls: dict[str, Any], restore: Any) -> dict[str, Times]:
+        asked.append(list(calls))
+        if len(calls) > 1:
+            raise RuntimeError("CUDA error: misaligned address")
+        return {"ours": Times((2.0,), (3.0,))}
+    monkeypatch.setattr(Clock, "interleaved", interleaved)
+    figure = contest(answer(14.0, 2.0, 4.0, 6.0), Peer("other", (Variant("fast", answer(14.0, 2.0, 4.0, 6.0)),))).figure()
+    assert asked == [["ours"], ["ours", "other"]] and (figure.value, figure.call) == (2.0, 3.0)
+    assert [(peer.name, peer.value, "misaligned address; ours was timed before" in peer.note) for peer in figure.peers] == [
+        ("peers", None, True)]
 
 
 def test_an_error_is_relative_to_the_whole_gradient() -> None:
