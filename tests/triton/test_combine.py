@@ -12,13 +12,13 @@ pytest.importorskip("triton", reason="Triton is not installed")
 
 from rldsl.emit.combine import Combine
 from rldsl.emit.triton import emit_triton
-from rldsl.graph.model import Function
+from rldsl.graph.model import Function, Reduction
 from rldsl.triton_backend import TritonBackend
 from rldsl.triton_module import TritonOptions
 from tests.differential.combining import Problem, assert_same, oracle
 from tests.differential.test_combine import FIXED_VALUES, OBJECTIVES
-from tests.differential.worlds import LAYOUTS, ragged
-from tests.passes.cases import SAMPLE, Case
+from tests.differential.worlds import LAYOUTS, layout_of, ragged
+from tests.passes.cases import PROBLEM, SAMPLE, Case
 from tests.passes.generator import random_case
 
 pytestmark = pytest.mark.gpu
@@ -81,6 +81,26 @@ def test_coefficients_and_values_at_once_have_the_bits_of_each(name: str) -> Non
         key: array.tobytes() for key, array in apart.coefficients.items()}
     np.testing.assert_array_equal(list(values.values()), [apart.values[label] for label in values])
     assert values.keys() == apart.values.keys()
+
+
+def test_groups_of_many_samples_are_summed_in_one_order_whatever_else_a_launch_settles() -> None:
+    """With the values a launch settles a maximum over the tokens of each group too, 256 at a time; without them only a sum over its
+    samples, 32 at a time: 70 of them would be added up in another order."""
+    case = Case(layout_of(2, [70, 45], [1 + number % 4 for number in range(115)])).at_update()
+    score = case.make(Function.EXP, case.mean(case.logp(), SAMPLE))
+    share = case.make(Function.DIVIDE, score, case.sum(score, PROBLEM))
+    top = case.builder.freeze(case.builder.reduce(Reduction.MAXIMUM, case.logp(), PROBLEM))
+    problem = Problem.of(case.minimize(case.sum(case.make(Function.MULTIPLY, share, share))).minimize(case.sum(top)))
+    combine = Combine(problem.staged, "triton")
+    prepared = combine.prepare(problem.layout, problem.inputs)
+    together, values = combine.combined(problem.layout, problem.inputs, prepared, problem.reads)
+    apart = problem.combined(combine)
+    assert {key: array.tobytes() for key, array in together.items()} == {
+        key: array.tobytes() for key, array in apart.coefficients.items()}
+    assert values == apart.values
+    kernel = combine.text[combine.text.index("def combined_2("):].partition("\n\n\n")[0]
+    assert "at in range(first_y_token, last_y_token, BLOCK)" in kernel
+    assert "at in range(first_y_sample, last_y_sample, 32)" in kernel
 
 
 @pytest.mark.wide(4)

@@ -21,9 +21,12 @@ Written = tuple[int, str]  # a value, and the array that it is written to
 class Body:
     """A kernel that is being written: its lines so far, and the writer of its values."""
 
-    def __init__(self, host: Host, sources: Mapping[str, Source], roots: Iterable[int], indent: str = INDENT) -> None:
-        """It will look at the values `roots`."""
+    def __init__(self, host: Host, sources: Mapping[str, Source], roots: Iterable[int], indent: str = INDENT,
+                 size: int | None = None) -> None:
+        """It will look at the values `roots`. `size`: of BLOCK, where axes say how many of their places are looked at together, so
+        that sums run in the same order whatever else a launch settles."""
         host.arrays.begin()
+        self.size = size
         self.host, self.graph, self.sources = host, host.graph, sources
         self.locals = LocalNames(RESERVED)
         self.block = Block(indent)
@@ -57,14 +60,16 @@ class Body:
 
     def loop(self, axis: Axis, last: str) -> Place:
         """A block of places within a loop over them, whose variable is `at`."""
-        return self._looped(axis, "at + tl.arange(0, BLOCK)", f"< {last}")
+        return self._looped(axis, "at + tl.arange(0, {width})", f"< {last}")
 
     def loop_backwards(self, axis: Axis, first: str, last: str) -> Place:
         """A block of places, the last one first."""
-        return self._looped(axis, f"{last} - 1 - (at - {first}) - tl.arange(0, BLOCK)", f">= {first}")
+        return self._looped(axis, f"{last} - 1 - (at - {first}) - tl.arange(0, {{width}})", f">= {first}")
 
     def _looped(self, axis: Axis, index: str, bound: str) -> Place:
-        place = self._place(Block(self.block.indent + INDENT, self.block), axis, index, bound)
+        width = "BLOCK" if self.size is None or block_of(axis) == self.size else str(block_of(axis))
+        block = Block(self.block.indent + INDENT, self.block, width=width)
+        place = self._place(block, axis, index.format(width=width), bound)
         self.writer.looped = self.writer.looped | {place.index}
         return place
 
@@ -76,7 +81,7 @@ class Body:
 
     def run(self, first: str, last: str, place: Place, before: Iterable[str] = ()) -> None:
         """Over the places from `first` to `last`, after the lines `before`: the block of `place` is the loop's body."""
-        self.add(*before, f"for at in range({first}, {last}, BLOCK):")
+        self.add(*before, f"for at in range({first}, {last}, {place.block.width}):")
         self.lines.extend(place.block.lines)
 
     # ------------------------------------------------------------ what loops do
@@ -87,7 +92,7 @@ class Body:
     def _accumulated(self, key: int, place: Place) -> Fold:
         node = self.graph[key]
         assert isinstance(node.operation, Reduce | Pick)
-        fold = fold_of(node.operation, self.locals.fresh(node.name or f"v{key}"))
+        fold = fold_of(node.operation, self.locals.fresh(node.name or f"v{key}"), place.block.width)
         self.reserve(name for name, _ in fold.parts if name != fold.name)
         value = self.writer.value(node.inputs[0], place)
         keep = [place.mask or ""]
@@ -150,7 +155,8 @@ class Body:
         add(f"{factor}, {term} = tl.associative_scan(({factor}, {term}), 0, after)")
         add(f"{term} = {term} + {factor} * {carried}")
         self.keep(key, place, term)
-        add(f"{carried} = tl.sum(tl.where(tl.arange(0, BLOCK) == BLOCK - 1, {term}, 0.0), 0)")
+        width = place.block.width
+        add(f"{carried} = tl.sum(tl.where(tl.arange(0, {width}) == {width} - 1, {term}, 0.0), 0)")
         self.run(first, last, place, [f"{carried} = tl.full((), 0.0, tl.float64)"])
 
 

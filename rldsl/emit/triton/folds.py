@@ -16,10 +16,11 @@ Kind: TypeAlias = Literal["sum", "smallest", "largest", "place_smallest", "place
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One accumulation. Its variables begin with `name`."""
+    """One accumulation. Its variables begin with `name`; `width` lanes accumulate."""
 
     kind: Kind
     name: str
+    width: str = "BLOCK"
 
     @property
     def parts(self) -> tuple[tuple[str, str], ...]:
@@ -40,11 +41,11 @@ class Fold:
     def start(self) -> list[str]:
         """Before the loop."""
         first = "0.0" if self.kind == "sum" else 'float("inf")' if "smallest" in self.kind else 'float("-inf")'
-        found = [f"{self.name} = tl.full([BLOCK], {first}, tl.float64)"]
+        found = [f"{self.name} = tl.full([{self.width}], {first}, tl.float64)"]
         if self.kind in ("smallest", "largest"):
-            found.append(f"{self.name}_found = tl.zeros([BLOCK], tl.int64)")
+            found.append(f"{self.name}_found = tl.zeros([{self.width}], tl.int64)")
         elif self.is_place:
-            found.append(f"{self.name}_place = tl.full([BLOCK], -1, tl.int64)")
+            found.append(f"{self.name}_place = tl.full([{self.width}], -1, tl.int64)")
         return found
 
     def update(self, value: str, keep: str, place: str) -> list[str]:
@@ -85,9 +86,9 @@ class Fold:
                 return f"{self.name}_place.to(tl.float64)"
 
 
-def fold_of(operation: Reduce | Pick, name: str) -> Fold:
+def fold_of(operation: Reduce | Pick, name: str, width: str) -> Fold:
     """How a reduction, or the pick of one, is accumulated."""
     kinds: dict[tuple[bool, Reduction], Kind] = {
         (False, Reduction.SUM): "sum", (False, Reduction.MINIMUM): "smallest", (False, Reduction.MAXIMUM): "largest",
         (True, Reduction.MINIMUM): "place_smallest", (True, Reduction.MAXIMUM): "place_largest"}
-    return Fold(kinds[isinstance(operation, Pick), operation.reduction], name)
+    return Fold(kinds[isinstance(operation, Pick), operation.reduction], name, width)

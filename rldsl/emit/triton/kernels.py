@@ -61,9 +61,9 @@ class FunctionWriter:
         return {outputs.axis: self._written(outputs.numbers) for outputs in below}
 
     # ------------------------------------------------------------ a program for each place, or block of places
-    def _body(self, roots: Iterable[int], beside: Sequence[Written]) -> Body:
+    def _body(self, roots: Iterable[int], beside: Sequence[Written], size: int | None = None) -> Body:
         """Of a kernel of which one program more writes the outputs of the batch `beside`."""
-        body = Body(self.host, self.sources, roots, INDENT * 2 if beside else INDENT)
+        body = Body(self.host, self.sources, roots, INDENT * 2 if beside else INDENT, size)
         if beside:
             only = Block(INDENT * 2)
             writer = body.another(only, [key for key, _ in beside])
@@ -88,19 +88,20 @@ class FunctionWriter:
         below = self._below(step.below)
         roots = [*(source for key in step.keys for source in self.graph[key].inputs),
                  *(key for written in below.values() for key, _ in written)]
-        body = self._body(roots, self._written(step.beside))
+        axes = [*(self._over(key) for key in step.keys), *(axis for axis in below if axis != step.home)]
+        size = max(map(block_of, axes))
+        body = self._body(roots, self._written(step.beside), size)
         home = self._home(body, step.home)
         for keys in step.rounds:
             self._round(body, keys, home)
         for axis, written in below.items():
             self._write_below(body, axis, written, home)
-        axes = [*(self._over(key) for key in step.keys), *(axis for axis in below if axis != step.home)]
         numbers = [*(number for outputs in step.below for number in outputs.numbers), *step.beside]
         says = f"Settles {self.host.said(step.keys)} at each place of {step.home.name}" + (
             f", and writes {self._names(numbers)}." if numbers else ".")
         is_placed = step.home != BATCH
         places = self.host.places(step.home)
-        self.host.launch(body.lines, ("first",) if is_placed else (), max(map(block_of, axes)),
+        self.host.launch(body.lines, ("first",) if is_placed else (), size,
                          (f"{places} + 1" if step.beside else places) if is_placed else "1",
                          self.host.span(step.home)[:1] if is_placed else (), says,
                          f"{places} > 0" if is_placed and not step.beside else "")

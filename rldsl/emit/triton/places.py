@@ -54,11 +54,13 @@ class Place:
 
 @dataclass(slots=True, eq=False)
 class Block:
-    """Lines that run one after the other: the body of the program, or of a loop in it (`outer` is around it)."""
+    """Lines that run one after the other: the body of the program, or of a loop in it (`outer` is around it) that looks at `width`
+    places together."""
 
     indent: str
     outer: Block | None = None
     lines: list[str] = field(default_factory=list)
+    width: str = "BLOCK"
 
     def add(self, line: str) -> None:
         """One line more."""
