@@ -27,7 +27,7 @@ _ORDERED = (F.LESS, F.LESS_EQUAL, F.GREATER, F.GREATER_EQUAL)
 _UNARY = (F.NEGATE, F.ABSOLUTE, F.SIGN, F.EXP, F.LOG, F.EXPM1, F.LOG1P, F.SQRT, F.SIGMOID, F.LOG_SIGMOID, F.SOFTPLUS,
           F.TANH, F.RELU, F.FLOOR)
 _BINARY = (F.ADD, F.SUBTRACT, F.MULTIPLY, F.DIVIDE, F.POWER, F.MINIMUM, F.MAXIMUM)
-_REDUCTIONS = tuple(reduction for reduction in Reduction if reduction is not Reduction.QUANTILE)
+REDUCTIONS = tuple(reduction for reduction in Reduction if reduction is not Reduction.QUANTILE)
 
 
 def random_layout(chosen: random.Random) -> Layout:
@@ -42,10 +42,10 @@ def random_layout(chosen: random.Random) -> Layout:
 
 def random_case(seed: int, size: int = 30) -> Case:
     """An objective for `actor` of about `size` operations; its loss depends on live reads."""
-    return _Growing(seed).grown(size)
+    return Growing(seed).grown(size)
 
 
-class _Growing:
+class Growing:
     """A case that is growing; knows the value of each node, to keep them tame."""
 
     def __init__(self, seed: int) -> None:
@@ -124,12 +124,17 @@ class _Growing:
 
     # ------------------------------------------------------------ what is made
     def _steps(self, count: int) -> None:
-        makers: Sequence[Callable[[], int]] = (
-            self._unary, self._unary, self._binary, self._binary, self._binary, self._compare, self._logic,
-            self._select, self._otherwise, self._reduce, self._reduce, self._quantile, self._along, self._freeze,
-            self._clip, self._counted, self._exponential)
+        makers = self._makers()
         for _ in range(count):
-            self._keep(self.chosen.choice(makers)())
+            self._made(self.chosen.choice(makers))
+
+    def _makers(self) -> Sequence[Callable[[], int]]:
+        return (self._unary, self._unary, self._binary, self._binary, self._binary, self._compare, self._logic,
+                self._select, self._otherwise, self._reduce, self._reduce, self._quantile, self._along, self._freeze,
+                self._clip, self._counted, self._exponential)
+
+    def _made(self, maker: Callable[[], int]) -> None:
+        self._keep(maker())
 
     def _unary(self) -> int:
         return self.case.make(self.chosen.choice(_UNARY), self._any())
@@ -181,7 +186,7 @@ class _Growing:
 
     def _reduce(self) -> int:
         x = self._any()
-        return self.case.builder.reduce(self.chosen.choice(_REDUCTIONS), x, self._above(x), self._mask_for(x))
+        return self.case.builder.reduce(self.chosen.choice(REDUCTIONS), x, self._above(x), self._mask_for(x))
 
     def _quantile(self) -> int:
         x = self._number()

@@ -19,6 +19,7 @@ from rldsl.graph.model import (
     Freeze,
     Function,
     Graph,
+    Mirror,
     Node,
     Pick,
     Position,
@@ -87,6 +88,9 @@ def evaluate_node(graph: Graph, layout: Layout, node: Node, inputs: list[Array])
             return _scan(inputs[0], inputs[1], layout.bounds(axis, per.name), from_end)
         case Shift(per=per, offset=offset):
             return _shift(inputs[0], inputs[1], layout.bounds(axis, per.name), offset)
+        case Mirror(per=per):
+            members = node.type.axis.members.name
+            return _mirrored(inputs[0], layout.bounds(members, per.name), layout.bounds(axis, members))
         case Rank(per=per, descending=descending):
             return _rank(inputs[0], layout.bounds(axis, per.name), descending)
         case Position(per=per):
@@ -250,6 +254,16 @@ def _shift(x: Array, fill: Array, bounds: npt.NDArray[np.int64], offset: int) ->
         for t in range(start, stop):
             if start <= t + offset < stop:
                 result[t] = x[t + offset]
+    return result
+
+
+def _mirrored(x: Array, groups: npt.NDArray[np.int64], pairs: npt.NDArray[np.int64]) -> Array:
+    """Of the pair of i and j what stands at the pair of j and i."""
+    at = {(i, j): pairs[i] + number for start, stop in zip(groups[:-1], groups[1:], strict=True) for i in range(start, stop)
+          for number, j in enumerate(other for other in range(start, stop) if other != i)}
+    result = np.zeros_like(x)
+    for (i, j), place in at.items():
+        result[place] = x[at[j, i]]
     return result
 
 

@@ -23,6 +23,7 @@ from tests.differential.test_combine import FIXED_VALUES, OBJECTIVES
 from tests.differential.worlds import LAYOUTS
 from tests.passes.cases import PROBLEM, SAMPLE, TOKEN, Case
 from tests.passes.generator import random_case
+from tests.passes.wider import wider_case
 from tests.triton.launch_text import faults_of
 from tests.triton.races import watched
 
@@ -86,6 +87,15 @@ def test_no_program_touches_what_another_one_writes_in_ragged_layouts(name: str,
 def test_no_program_of_a_random_graph_touches_what_another_one_writes(seed: int) -> None:
     problem = Problem.of(random_case(seed, 25 + seed % 45))
     assert_same(_watched(problem), problem.by("torch"), 1e-9)
+
+
+@needs_interpreter
+@pytest.mark.wide(6)
+@pytest.mark.parametrize("seed", range(60))
+def test_steps_pairs_and_parts_agree_and_no_program_touches_what_another_one_writes(seed: int) -> None:
+    problem = Problem.of(wider_case(seed, 25 + seed % 45))
+    assert_same(_watched(problem), problem.by("torch"), 1e-9)
+    assert faults_of(emit_triton(problem.staged).text) == []
 
 
 def _watched(problem: Problem) -> Result:
