@@ -81,7 +81,7 @@ def watched() -> Iterator[Watched]:
         "create_masked_load", "create_masked_store", "create_atomic_rmw", "create_barrier", "set_grid_dim", "set_grid_idx")}
 
     def lanes(pointers: Any, mask: Any) -> np.ndarray[Any, Any]:
-        at = np.asarray(pointers.data).reshape(-1)
+        at: np.ndarray[Any, Any] = np.asarray(pointers.data).reshape(-1)
         return at[np.broadcast_to(np.asarray(mask.data, dtype=bool).reshape(-1), at.shape)]
 
     def load(self: Any, pointers: Any, mask: Any, *others: Any) -> Any:

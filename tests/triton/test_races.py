@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from rldsl.emit.combine import Combine
 from rldsl.emit.triton import emit_triton
 from rldsl.emit.triton.load import interprets
 from rldsl.graph.model import Function, Reduction
+from rldsl.passes import compile_objective
+from rldsl.reporting import check_path
 from tests.differential.combining import Problem, Result, assert_same, oracle
 from tests.differential.test_combine import FIXED_VALUES, OBJECTIVES
 from tests.differential.worlds import LAYOUTS
@@ -29,6 +32,8 @@ from tests.triton.races import watched
 
 needs_interpreter = pytest.mark.skipif(not interprets(), reason="what programs touch is seen where they are interpreted")
 RELATIVE = 1e-11
+FOLDER = Path(__file__).parents[2] / "examples"
+EXAMPLES = [*sorted(FOLDER.glob("*.rl")), *sorted((FOLDER / "methods").glob("*.rl"))]
 
 
 def through_samples(case: Case) -> Case:
@@ -120,6 +125,15 @@ def _watched(problem: Problem) -> Result:
 def test_launches_read_what_launches_before_them_have_written_and_nothing_is_written_twice(name: str) -> None:
     staged = Problem.of(OBJECTIVES[name](Case())).staged
     assert [fault for fast in (False, True) for fault in faults_of(emit_triton(staged, fast=fast).text)] == []
+
+
+@pytest.mark.wide(4)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_launches_of_examples_and_methods_read_what_launches_before_them_have_written(path: Path) -> None:
+    report = check_path(path, {})
+    assert report.spec is not None
+    staged = [compile_objective(report.spec, objective) for objective in report.spec.objectives]
+    assert [fault for entry in staged for fast in (False, True) for fault in faults_of(emit_triton(entry, fast=fast).text)] == []
 
 
 @pytest.mark.wide(8)
