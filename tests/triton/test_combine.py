@@ -173,3 +173,20 @@ def test_what_one_axis_adds_up_is_stored_before_the_next_axis_is_gone_over(fast:
     assert len(loops) == 2
     assert all(loop.count(f"\n    {ending}") == 1 for loop in loops), kernel
     assert_same(problem.combined(Combine(problem.staged, "triton", fast=fast)), problem.by("torch"), RELATIVE)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_terms_are_written_before_the_loss_that_is_made_of_them(fast: bool) -> None:
+    """All of them at the end are more than registers hold."""
+    text = emit_triton(Problem.of(OBJECTIVES["extremes"](Case())).staged, fast=fast).text
+    behind = text.rpartition("def values(")[0].rpartition("tl.debug_barrier()")[2]
+    assert 0 < behind.index("tl.store(objective_term0_out") < behind.index("tl.store(loss_out")
+
+
+def test_kernels_are_compiled_ahead_with_the_integers_that_launches_give_them() -> None:
+    """Numbers of places are below 2^31, where Triton takes them as 32 bits wide; arrays of where places start are int64."""
+    source = emit_triton(Problem.of(OBJECTIVES["sequence ratio"](Case())).staged)
+    arguments = [pair for kernel in source.kernels if "rows" not in kernel.name for pair in kernel.arguments.items()]
+    assert {pair for pair in arguments if re.fullmatch("first|last|length|count", pair[0])} == {
+        ("first", "i32"), ("last", "i32"), ("length", "i32"), ("count", "i32")}
+    assert {kind for name, kind in arguments if "_in_" in name} == {"*i64"}

@@ -245,11 +245,13 @@ class FunctionWriter:
         self.host.launch(body.lines, ("count",), MERGE_BLOCK, "1", (count,), says)
 
     def _after_barrier(self, body: Body, beside: Sequence[Written], block: Block) -> None:
-        """Outputs of the batch from what the program has stored: read anew, more of them are no more than registers hold."""
+        """Outputs of the batch from what the program has stored: read anew, more of them are no more than registers hold. Terms
+        come before the loss that is made of them: they need not wait for it in registers."""
         if beside:
+            places = {node.key: place for place, node in enumerate(self.graph.nodes)}
             body.barrier(block)
             writer = body.another(block, [key for key, _ in beside])
-            for key, array in beside:
+            for key, array in sorted(beside, key=lambda entry: places[entry[0]]):
                 body.store(array, writer.batch, real(writer.value(key, writer.batch)), block)
 
     def _added(self, step: Whole) -> None:

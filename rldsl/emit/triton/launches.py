@@ -53,8 +53,8 @@ class Kernel:
 
     @property
     def signature(self) -> KernelSignature:
-        """For compilation ahead of time."""
-        arguments = {**dict.fromkeys(self.integers, "i64"), **{name: f"*{kind}" for name, kind in self.pointers}}
+        """For compilation ahead of time: integers below 2^31 are 32 bits wide where Triton launches, and places are fewer."""
+        arguments = {**dict.fromkeys(self.integers, "i32"), **{name: f"*{kind}" for name, kind in self.pointers}}
         return KernelSignature(self.name, arguments, {"BLOCK": self.block} if self.block else {}, warps_of(self.block), 3,
                                fuses=False)
 
