@@ -98,13 +98,13 @@ def _faults(job: Job, made: Sequence[Made], asked: Asked) -> Iterator[str]:
     for result in refused:
         if not result.is_target:
             yield f"error: `{result.name}` of `{job.staged.name}` did not compile for {job.target}\n why: {result.message}\n"
-    for _, kernel in _compiled(made) if not asked.accepts_spills else ():
+    for unit, kernel in _compiled(made) if not asked.accepts_spills else ():
         if kernel.listing is not None and kernel.spills:
-            yield _spill(job, kernel, kernel.listing)
+            yield _spill(job, kernel, kernel.listing, "fewer reads of one row" if unit.counts else "another release of Triton")
 
 
-def _spill(job: Job, kernel: Compiled, listing: Listing) -> str:
+def _spill(job: Job, kernel: Compiled, listing: Listing, remedy: str) -> str:
     return (f"error: `{kernel.name}` of `{job.staged.name}` spills {listing.spilled} bytes a thread on {job.target}\n"
             f" why: {kernel.usage.registers} registers a thread do not hold what it keeps: {listing.local_stores} stores to local "
             f"memory, {listing.local_loads} loads from it.\n"
-            " fix: fewer reads of one row, or --accept-spills\n")
+            f" fix: {remedy}, or --accept-spills\n")

@@ -287,12 +287,6 @@ def _only(step: Whole, keys: Sequence[int]) -> Whole:
 
 
 def _update(fold: Fold) -> list[str]:
-    """A block of parts more: what a program found in its own part."""
-    match fold.kind:
-        case "smallest" | "largest":
-            keep, place = f"inside & ({fold.name}_found_part > 0)", "part"
-        case "sum":
-            keep, place = "inside", "part"
-        case _:
-            keep, place = f"inside & ({fold.name}_place_part >= 0)", f"{fold.name}_place_part"
-    return fold.update(f"{fold.name}_part", keep, place)
+    """A block of parts more: what a program found in its own part, if it found anything."""
+    keep = "inside" if fold.kind == "sum" else f"inside & ({fold.name}_found_part > 0)"
+    return fold.update(f"{fold.name}_part", keep, "part")
