@@ -125,9 +125,11 @@ def _faults_of_host(function: ast.FunctionDef, kernels: dict[str, KernelText]) -
             if array not in kernel.adds:
                 yield f"{kernel.name} reads {array} again, which other programs of the launch write"
         stored = [named[array] for array in kernel.stores]
-        yield from (f"{name} is stored twice, the second time by {kernel.name}" for name in stored if name in written)
+        for name in stored:  # two pointers of one launch may be the same array too
+            if name in written:
+                yield f"{name} is stored twice, the second time by {kernel.name}"
+            written.add(name)
         yield from (f"all programs of {kernel.name} store {array}" for array in kernel.singles if not is_one)
-        written |= set(stored)
         there |= {*stored, *(named[array] for array in kernel.adds)}
     yield from (f"{function.name} does not write {name}" for name in sorted(asked - written))
 
