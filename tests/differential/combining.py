@@ -141,6 +141,8 @@ def _gradients(loss: torch.Tensor, by: Mapping[int, torch.Tensor]) -> dict[int, 
 
 def assert_same(one: Result, other: Result, relative: float = RELATIVE) -> None:
     """Equal numbers where both have them; NaN only in the same places."""
+    assert one.coefficients.keys() == other.coefficients.keys()
+    assert "loss" in one.values.keys() & other.values.keys()
     for key in one.coefficients:
         a, b = one.coefficients[key], other.coefficients[key]
         scale = max(float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0)), 1e-4)
