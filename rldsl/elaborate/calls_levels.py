@@ -53,7 +53,13 @@ def target_axis(ctx: Context, env: Environment, expr: tree.Expr | None, axis: Ax
 
 
 def _axis_of_value(ctx: Context, env: Environment, expr: tree.Expr, named: Axis, axis: Axis) -> Axis | None:
-    """`per: s`, a value: the axis on which it stands."""
+    """`per: s`, a value: the axis on which it stands. One number for the whole batch stands on none."""
+    if named == BATCH:
+        meant = next((level.word for level in Level if isinstance(expr, tree.Name) and expr.text == level.words), "prompt")
+        ctx.report(error("RL104", "this value stands on no level", env.span(expr), "one number for the whole batch",
+                         others=env.labels(expr, "in here"), why="`per:` names a level, or a value that stands on it.",
+                         fix=f"`per: {meant}`, or leave it out for the batch"))
+        return None
     if axis.is_within(named):
         return named
     ctx.report(error("RL104", "the values do not lie in those of `per:`", env.span(expr), f"this is @ {named}"[:40],
