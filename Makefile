@@ -14,8 +14,9 @@ OLDER_PEERS := trl-1.0.0 openrlhf-0.8.11
 SPEC ?= examples/quickstart.rl
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 SEED ?= 0
-# Two processes; tests/conftest.py gives each one thread.
-PYTEST := $(BIN)/python -m pytest tests -n 2 --dist loadfile
+# Two processes; tests/conftest.py gives each one thread. One that dies ends the run: in its place another one would begin, and xdist
+# 3.8 then waits for tests of whole files that it has handed out twice.
+PYTEST := $(BIN)/python -m pytest tests -n 2 --dist loadfile --max-worker-restart 0
 
 .PHONY: help setup run check test fast lint types golden bench gpu docs oracles clean
 

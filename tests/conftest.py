@@ -7,6 +7,7 @@ import os
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from rldsl.elaborate.whole import FRAMES
 
@@ -22,6 +23,12 @@ if not os.path.exists("/dev/nvidiactl"):
 
 # As elaborating a first spec does: hypothesis warns where the limit changes within a test.
 sys.setrecursionlimit(max(sys.getrecursionlimit(), FRAMES))
+
+
+# The same examples every time, however long one takes: whether a test passes says nothing of the machine. Others are looked for
+# with `--hypothesis-profile default`.
+settings.register_profile("rldsl", deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+settings.load_profile("rldsl")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

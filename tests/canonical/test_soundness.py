@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldsl.canonical.meaning import Meaning
@@ -16,7 +16,7 @@ from tests.passes.interpreter import coefficients, evaluate, live_reads
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 40)
-quick = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+quick = settings(max_examples=150)
 
 
 def both(case: Case) -> list[tuple[int, np.ndarray, np.ndarray]]:

@@ -39,7 +39,7 @@ def test_draws_do_not_depend_on_how_they_are_cut() -> None:
 
 
 @given(count=st.integers(1, 60), position=st.integers(0, 300), n=st.integers(0, 60), seed=st.integers(0, 5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_one_draw_never_holds_a_row_twice_where_there_are_enough(count: int, position: int, n: int,
                                                                  seed: int) -> None:
     drawn = RowOrder(count, seed).draw(position, n).tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rldsl.graph.model import Position, Size
@@ -104,7 +104,6 @@ def stepped(draw: st.DrawFn) -> Layout:
                      {"y.step": ("y.token", inside)})
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(stepped(), st.randoms(use_true_random=False))
 def test_a_part_of_a_layout_has_the_steps_and_members_of_its_rows(layout: Layout, random: object) -> None:
     rows = list(range(layout.size("rows")))

@@ -111,7 +111,7 @@ ARITY = {F.CLIP: 3, F.SELECT: 3, **dict.fromkeys((F.NEGATE, F.ABSOLUTE, F.SIGN, 
          F.SIGMOID, F.LOG_SIGMOID, F.SOFTPLUS, F.TANH, F.COS, F.RELU, F.FLOOR, F.NOT, F.IS_MISSING), 1)}
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=400)
 @given(st.data(), st.sampled_from([function for function in Function if function not in (F.DOT, F.COSINE)]))
 def test_every_value_lies_in_the_interval(data: st.DataObject, function: Function) -> None:
     inputs = [data.draw(intervals()) for _ in range(ARITY.get(function, 2))]

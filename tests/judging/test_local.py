@@ -132,7 +132,7 @@ schemas = st.dictionaries(st.sampled_from(["x", "y", "z"]), parts, max_size=3).m
 @pytest.mark.wide(1)
 @pytest.mark.parametrize("name", ALPHABETS)
 @given(schema=schemas, data=st.data())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_whatever_is_chosen_of_what_is_allowed_the_reply_fits(name: str, schema: dict[str, Any], data: st.DataObject) -> None:
     alphabet = ALPHABETS[name]
     writing, tokens = Writing(alphabet, form_of(schema)), list[int]()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldsl.graph.staged import StagedObjective
@@ -13,7 +13,7 @@ from tests.passes.interpreter import coefficients, coefficients_by_pieces, evalu
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 40)
-quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+quick = settings(max_examples=60)
 
 
 def _gradients(case: Case, staged: StagedObjective) -> dict[object, np.ndarray]:

@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -78,12 +77,6 @@ NAMES = list(BODIES)
 Backend = Literal["numba", "torch"]
 Lengths = tuple[tuple[int, ...], ...]  # tokens of each sample of each prompt
 lengths = st.lists(st.lists(st.integers(0, 6), min_size=1, max_size=4).map(tuple), min_size=1, max_size=4).map(tuple)
-
-
-def seeded(examples: int) -> settings:
-    """Nothing is drawn anew from run to run, and nothing is kept."""
-    return settings(deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck),
-                    max_examples=examples)
 
 
 def text_of(name: str, train: str = "") -> str:

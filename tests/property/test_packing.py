@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldsl.kernels.rows import Rows
@@ -27,7 +27,6 @@ from tests.property.splitting import (
     is_same,
     lengths,
     objective_of,
-    seeded,
 )
 
 every_objective = pytest.mark.parametrize("name", NAMES)
@@ -44,7 +43,7 @@ def repacked(batch: Batch, seed: int) -> tuple[Batch, dict[str, np.ndarray]]:
 
 @pytest.mark.wide(2)
 @every_objective
-@seeded(8)
+@settings(max_examples=8)
 @given(shape=lengths, seed=st.integers(0, 99))
 def test_packing_in_another_order_permutes_the_gradient(name: str, shape: Lengths, seed: int) -> None:
     """At once, and cut into the runs that the new order gives."""

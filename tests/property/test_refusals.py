@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 
 import rldsl
 from rldsl.graph.spec import Amount
@@ -23,7 +23,6 @@ from tests.property.splitting import (
     lengths,
     micro_batch,
     objective_of,
-    seeded,
     text_of,
 )
 
@@ -47,7 +46,7 @@ def chain(batch: Batch, axis: str) -> list[str]:
 
 
 @every_objective
-@seeded(15)
+@settings(max_examples=15)
 @given(shape=lengths)
 def test_runs_hold_whole_pieces_or_take_two_passes(name: str, shape: Lengths) -> None:
     """They follow each other without a gap; none has more tokens than asked for, unless it is a single place."""

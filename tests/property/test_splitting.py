@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldsl.batch import Runs
@@ -30,7 +30,6 @@ from tests.property.splitting import (
     is_same,
     lengths,
     objective_of,
-    seeded,
 )
 
 ANY_MODEL: LoadedModel = None  # type: ignore[assignment]  # is asked only where no micro-batch is named
@@ -50,7 +49,7 @@ def test_the_objectives_have_the_couplings_that_they_stand_for(name: str, coupli
 
 @pytest.mark.wide(2)
 @every_objective
-@seeded(10)
+@settings(max_examples=10)
 @given(shape=lengths, seed=seeds)
 def test_every_micro_batch_gives_the_same_gradient(name: str, shape: Lengths, seed: int) -> None:
     """Runs of one token, as far as values allow it, to all at once."""
@@ -63,7 +62,7 @@ def test_every_micro_batch_gives_the_same_gradient(name: str, shape: Lengths, se
 
 @pytest.mark.wide(2)
 @every_objective
-@seeded(6)
+@settings(max_examples=6)
 @given(shape=lengths, seed=seeds)
 def test_from_logits_every_micro_batch_gives_the_same_bits(name: str, shape: Lengths, seed: int) -> None:
     """No GEMM is in the way: reads, coefficients, values and gradients do not depend on how a batch is cut at all."""
@@ -77,7 +76,7 @@ def test_from_logits_every_micro_batch_gives_the_same_bits(name: str, shape: Len
 
 @pytest.mark.wide(2)
 @every_objective
-@seeded(2)
+@settings(max_examples=2)
 @given(shape=lengths, seed=seeds)
 def test_in_torch_every_micro_batch_gives_the_same_gradient(name: str, shape: Lengths, seed: int) -> None:
     """Autograd on the spec's own graph; also what the CPU kernels say of the same batch."""
@@ -110,7 +109,7 @@ def named(objective: CompiledObjective, batch: Batch, number: int, unit: str) ->
 
 
 @every_objective
-@seeded(5)
+@settings(max_examples=5)
 @given(shape=lengths, seed=seeds)
 def test_every_accumulation_count_gives_the_same_gradient(name: str, shape: Lengths, seed: int) -> None:
     """From one step over the whole batch to as many as there are prompts."""
@@ -152,7 +151,7 @@ def test_chunks_of_any_size_give_the_same_gradient(name: str, rows: int, threads
 
 @pytest.mark.slow
 @every_objective
-@seeded(150)
+@settings(max_examples=150)
 @given(shape=lengths, seed=st.integers(0, 10**6))
 def test_it_is_so_on_many_batches(name: str, shape: Lengths, seed: int) -> None:
     objective, batch = objective_of(name), batch_of(name, shape, seed)

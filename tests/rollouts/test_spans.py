@@ -116,7 +116,7 @@ def test_special_tokens_stand_where_they_are_written_out() -> None:
     assert places is not None and places.tolist() == [0, 1, 16]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 255), max_size=12))
 def test_bytes_that_are_no_text_belong_to_the_marks_that_stand_for_them(spelled: list[int]) -> None:
     codec = bytes_vocabulary(256)

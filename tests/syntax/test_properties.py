@@ -6,7 +6,7 @@ import random
 import re
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldsl.source import Source
@@ -18,7 +18,7 @@ from tests.golden import sources
 from tests.syntax.generate import modules, text_of
 
 ACCEPTED = [path.read_text(encoding="utf-8") for path in sources(Path(__file__).parent / "accept")]
-SLOW = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), max_examples=60)
+SLOW = settings(max_examples=60)
 
 
 def parsed(text: str) -> tree.Module:
