@@ -41,9 +41,10 @@ class RunLock:
 
     def release(self) -> None:
         """Lets another process write; may be called twice."""
-        if self._folder in _held:
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
             _held.discard(self._folder)
-            os.close(self._descriptor)
+            os.close(descriptor)
 
 
 def _try_lock(descriptor: int) -> bool:

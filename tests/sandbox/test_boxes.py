@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from rldsl.rewards.outcome import FailureKind
 from rldsl.rewards.run import HostCalls
 from rldsl.rewards.sandbox import calls_filter, frames, system
 from rldsl.rewards.sandbox.blocks import code_in
-from tests.sandbox.bench import CONTAINER, Bench, descendants, refusal
+from tests.sandbox.bench import CONTAINER, Bench, Verdict, descendants, refusal
 
 ROOT = Path(__file__).parents[2]
 OWN = -1  # the number of the process that asks
@@ -32,16 +33,24 @@ def kill_at_once(process: int) -> None:
         os.kill(process, signal.SIGKILL)
 
 
-def test_an_item_whose_keeper_died_is_tried_again(bench: Bench) -> None:
-    assert bench.program("print(1)", ("", "1")).value == 1.0
+SLEEPING: dict[str, Callable[[Bench, float], Verdict]] = {
+    "program": lambda bench, seconds: bench.program(f"import time\ntime.sleep({seconds})\nprint(1)", ("", "1"), timeout=20.0),
+    "tests": lambda bench, seconds: bench.tests(f"import time\ndef f():\n    time.sleep({seconds})\n    return 1",
+                                                ["assert f() == 1"], timeout=20.0)}
+
+
+@pytest.mark.parametrize("kind", SLEEPING)
+def test_an_item_whose_keeper_died_is_tried_again(bench: Bench, kind: str) -> None:
+    assert SLEEPING[kind](bench, 0.0).value == 1.0
     keepers = descendants("box.keeper")
     killer = threading.Timer(0.7, lambda: [kill_at_once(keeper) for keeper in keepers])
     killer.start()
-    assert bench.program("import time\ntime.sleep(1.5)\nprint(1)", ("", "1"), timeout=20.0).value == 1.0
+    assert SLEEPING[kind](bench, 1.5).value == 1.0
     killer.join()
 
 
-def test_code_whose_keeper_dies_twice_is_wrong(near: Bench) -> None:
+@pytest.mark.parametrize("kind", SLEEPING)
+def test_code_whose_keeper_dies_twice_is_wrong(near: Bench, kind: str) -> None:
     stop = threading.Event()
 
     def kill() -> None:
@@ -49,11 +58,11 @@ def test_code_whose_keeper_dies_twice_is_wrong(near: Bench) -> None:
             for process in descendants("box.keeper"):
                 kill_at_once(process)
 
-    assert near.program("print(1)", ("", "1")).value == 1.0
+    assert SLEEPING[kind](near, 0.0).value == 1.0
     killer = threading.Thread(target=kill)
     killer.start()
     try:
-        found = near.program("import time\ntime.sleep(9)\nprint(1)", ("", "1"), timeout=20.0)
+        found = SLEEPING[kind](near, 9.0)
     finally:
         stop.set()
         killer.join()

@@ -151,7 +151,9 @@ class Box:
         return found
 
     def kill(self) -> dict[str, Any] | None:
-        """End the code that runs: how it ended. None where the keeper did not say so, and was ended as well."""
+        """End the code that runs: how it ended. None where the keeper did not say so (it is ended as well) or is no more."""
+        if self._port is None:
+            return None
         self.put("K")
         until = time.monotonic() + _ENDING
         try:
