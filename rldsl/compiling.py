@@ -18,6 +18,7 @@ from rldsl.resolve.modules import LoadFailure
 
 if TYPE_CHECKING:
     from rldsl.ahead.asked import Asked
+    from rldsl.emit.triton.module import TritonSource
     from rldsl.program import BackendName
 
 
@@ -56,10 +57,11 @@ def compile_file(path: Path, out: Path, overrides: Mapping[str, str], *, certify
         print(fault, file=sys.stderr)
         return 2
     out.mkdir(parents=True, exist_ok=True)
-    for name, text in kernel_files(result.spec, fast=fast):
+    emitted = list(_emitted(result.spec, fast))
+    for name, text in (entry for one in emitted for entry in one.files()):
         (out / name).write_text(text, encoding="utf-8")
         print(f"wrote {out / name}")
-    status = 0 if ahead is None else _compile_ahead(result.spec, out, ahead, fast)
+    status = 0 if ahead is None else _compile_ahead(emitted, out, ahead)
     return max(status, _certify(result.spec, out, seed, "triton" if backend == "triton" else "numba") if certify else 0)
 
 
@@ -71,34 +73,47 @@ def _asked(ahead: Ahead) -> Asked:
     return Asked(ahead.targets, ahead.dtype, ahead.machine, sizes, ahead.accepts_spills)
 
 
-def _compile_ahead(spec: Spec, out: Path, ahead: Ahead, fast: bool) -> int:
+def _compile_ahead(emitted: Iterable[_Emitted], out: Path, ahead: Ahead) -> int:
     from rldsl.ahead.command import compile_ahead
-    from rldsl.emit.triton import emit_triton
-    staged = [compile_objective(spec, objective) for objective in spec.objectives]
-    return compile_ahead([(entry, emit_triton(entry, spec.sources, fast=fast)) for entry in staged], out, _asked(ahead))
+    return compile_ahead([(one.staged, one.triton) for one in emitted], out, _asked(ahead))
 
 
 def kernel_files(spec: Spec, *, fast: bool = False) -> Iterator[tuple[str, str]]:
     """File name and text of each kernel of each objective. `fast`: see `compile_file`."""
+    for one in _emitted(spec, fast):
+        yield from one.files()
+
+
+@dataclass(frozen=True, slots=True)
+class _Emitted:
+    """An objective, and its module for GPUs, of which machine code is made as well."""
+
+    spec: Spec
+    staged: StagedObjective
+    triton: TritonSource
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        """Name and text."""
+        from rldsl.emit.to_head import emit_rows, emit_sweep, row_shape
+        from rldsl.emit.to_numba import emit_numba
+        from rldsl.emit.to_torch import emit_torch
+        staged, sources = self.staged, self.spec.sources
+        yield f"{staged.name}_torch.py", emit_torch(staged, sources)
+        yield f"{staged.name}_combine_numba.py", emit_numba(staged, sources).text
+        yield f"{staged.name}_triton.py", self.triton.text
+        shapes = [row_shape(group) for group in staged.groups]
+        modules = _distinct(f"{staged.name}_rows_{group.model}_{group.response}" for group in staged.groups)
+        for module, shape in zip(modules, shapes, strict=True):
+            yield f"{module}.py", emit_rows(shape)
+        if shapes:
+            yield f"{staged.name}_sweep_numba.py", emit_sweep(staged.name, f"{staged.name}_combine_numba", modules, shapes)
+
+
+def _emitted(spec: Spec, fast: bool) -> Iterator[_Emitted]:
+    from rldsl.emit.triton import emit_triton
     for objective in spec.objectives:
         staged = compile_objective(spec, objective)
-        yield from _files_of(staged, spec, fast)
-
-
-def _files_of(staged: StagedObjective, spec: Spec, fast: bool) -> Iterator[tuple[str, str]]:
-    from rldsl.emit.to_head import emit_rows, emit_sweep, row_shape
-    from rldsl.emit.to_numba import emit_numba
-    from rldsl.emit.to_torch import emit_torch
-    from rldsl.emit.triton import emit_triton
-    yield f"{staged.name}_torch.py", emit_torch(staged, spec.sources)
-    yield f"{staged.name}_combine_numba.py", emit_numba(staged, spec.sources).text
-    yield f"{staged.name}_triton.py", emit_triton(staged, spec.sources, fast=fast).text
-    shapes = [row_shape(group) for group in staged.groups]
-    modules = _distinct(f"{staged.name}_rows_{group.model}_{group.response}" for group in staged.groups)
-    for module, shape in zip(modules, shapes, strict=True):
-        yield f"{module}.py", emit_rows(shape)
-    if shapes:
-        yield f"{staged.name}_sweep_numba.py", emit_sweep(staged.name, f"{staged.name}_combine_numba", modules, shapes)
+        yield _Emitted(spec, staged, emit_triton(staged, spec.sources, fast=fast))
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

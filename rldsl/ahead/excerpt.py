@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,6 +21,7 @@ class Excerpt:
     names: Mapping[str, str]
 
 
+@lru_cache(maxsize=256)
 def excerpt(module: str, name: str) -> Excerpt:
     """The text of a module that defines the function `name` and all that it names, transitively."""
     statements = _statements(module)
@@ -30,28 +30,45 @@ def excerpt(module: str, name: str) -> Excerpt:
     found = False
     while not found:  # until nothing new is named
         found = True
-        for place, (_, bound, named, _) in enumerate(statements):
-            if place not in kept and bound & needed:
+        for place, statement in enumerate(statements):
+            if place not in kept and statement.bound & needed:
                 kept.add(place)
-                needed |= named
+                needed |= statement.named
                 found = False
     several = [statements[place] for place in sorted(kept)]
-    chosen = [deepcopy(statement) for statement, _, _, _ in several]
+    chosen = ast.parse("".join(statement.text for statement in several)).body
     kernel = next((entry for entry in chosen if isinstance(entry, ast.FunctionDef) and entry.name == name), None)
     if kernel is None:
         raise InternalError(f"the emitted module defines no kernel `{name}`")
     parameters = [entry.arg for entry in kernel.args.args]
-    fixed = {word for _, bound, _, keywords in several for word in bound | keywords}
+    fixed = {word for statement in several for word in statement.bound | statement.keywords}
     text = "\n\n".join(ast.unparse(_renamed(_without_docstring(statement), fixed)) for statement in chosen) + "\n"
     return Excerpt(text, dict(zip(parameters, [entry.arg for entry in kernel.args.args], strict=True)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """At the top of a module, with the names that it binds, takes from the module, and hands arguments over by."""
+
+    text: str
+    bound: frozenset[str]
+    named: frozenset[str]
+    keywords: frozenset[str]
+
+
 @lru_cache(maxsize=4)
-def _statements(module: str) -> tuple[tuple[ast.stmt, frozenset[str], frozenset[str], frozenset[str]], ...]:
-    """The statements of a module, each with the names that it binds, takes from the module, and hands arguments over by. They stay
-    as they are: all kernels of a module are cut out of them."""
-    return tuple((statement, frozenset(_bound(statement)), frozenset(_named(statement)), frozenset(_keywords(statement)))
-                 for statement in ast.parse(module).body)
+def _statements(module: str) -> tuple[_Statement, ...]:
+    """Of a module that all its kernels are cut out of. Their text is parsed again for each: that is faster than to copy a tree."""
+    lines = module.splitlines(keepends=True)
+    return tuple(_statement(statement, lines) for statement in ast.parse(module).body)
+
+
+def _statement(statement: ast.stmt, lines: list[str]) -> _Statement:
+    nodes = list(ast.walk(statement))
+    first = min(entry.lineno for entry in (statement, *getattr(statement, "decorator_list", ())))
+    text = "".join(lines[first - 1:statement.end_lineno])
+    return _Statement(text, frozenset(_bound(statement, nodes)), frozenset(_named(statement, nodes)),
+                      frozenset(_keywords(statement, nodes)))
 
 
 class _Renaming(ast.NodeTransformer):
@@ -84,15 +101,15 @@ def _renamed(statement: ast.stmt, fixed: set[str]) -> ast.stmt:
     return statement
 
 
-def _keywords(statement: ast.stmt) -> Iterable[str]:
+def _keywords(statement: ast.stmt, nodes: Iterable[ast.AST]) -> Iterable[str]:
     """The names by which arguments are handed over, and by which a decorator means parameters."""
-    yield from (node.arg for node in ast.walk(statement) if isinstance(node, ast.keyword) and node.arg is not None)
+    yield from (node.arg for node in nodes if isinstance(node, ast.keyword) and node.arg is not None)
     if isinstance(statement, ast.FunctionDef):
         yield from (node.value for entry in statement.decorator_list for node in ast.walk(entry)
                     if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
-def _bound(statement: ast.stmt) -> Iterable[str]:
+def _bound(statement: ast.stmt, nodes: Iterable[ast.AST]) -> Iterable[str]:
     """The names that a statement at the top of a module binds."""
     match statement:
         case ast.Import(names=names) | ast.ImportFrom(names=names):
@@ -100,15 +117,15 @@ def _bound(statement: ast.stmt) -> Iterable[str]:
         case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
             yield name
         case _:
-            yield from (node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+            yield from (node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
 
 
-def _named(statement: ast.stmt) -> set[str]:
+def _named(statement: ast.stmt, nodes: Iterable[ast.AST]) -> set[str]:
     """The names that a statement takes from the module: not those of a function's own variables."""
-    names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
+    names = [node for node in nodes if isinstance(node, ast.Name)]
     own: set[str] = set()
     if isinstance(statement, ast.FunctionDef):
-        own = {entry.arg for entry in ast.walk(statement) if isinstance(entry, ast.arg)}
+        own = {entry.arg for entry in nodes if isinstance(entry, ast.arg)}
         own |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
     return {node.id for node in names if isinstance(node.ctx, ast.Load)} - own
 
