@@ -68,7 +68,7 @@ def _of_logarithm(facts: Facts, place: Bounded, value: Node, scale: LogScale, sp
         return error("RL408", "a log-probability is used as a ratio", span, "it is never above 0",
                      others=[Label(facts.span(value.key, span), "at most 0")],
                      why=f"a log-probability is at most 0, so nothing of it lies within {_shown(place)}.",
-                     fix=_ratio(facts, scale))
+                     fix=ratio_of(facts, scale))
     return None
 
 
@@ -84,14 +84,14 @@ def _of_probability(facts: Facts, place: Bounded, value: Node, scale: LogScale, 
     return error("RL408", "a probability is used as a ratio", span, f"the bounds are {_shown(place)}"[:40],
                  others=[Label(facts.span(value.key, span), "at most 1, and mostly far below")],
                  why="a ratio is a probability over that of the policy that wrote the text: 1 where that policy is unchanged.",
-                 fix=_ratio(facts, scale))
+                 fix=ratio_of(facts, scale))
 
 
 def _shown(place: Bounded) -> str:
     return f"{format_number(place.low)} .. {format_number(place.high)}"
 
 
-def _ratio(facts: Facts, scale: LogScale) -> str:
+def ratio_of(facts: Facts, scale: LogScale) -> str:
     """The importance ratio of the text that is scored."""
     scored = scale.parts[0].of
     response = facts.responses.get(scored.response)
