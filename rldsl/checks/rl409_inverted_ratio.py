@@ -3,8 +3,8 @@
 Why: the ratio says how much more likely the policy has made a text than it was when it wrote it. Its inverse falls as the text
 becomes more likely, so `maximize` pushes away from good answers; and no inverse corrects for who drew the samples.
 
-Example: `let r = exp(y.logp - logp(actor, y))` and `maximize s: mean(clipped(r, advantage, 0.8 .. 1.2))`; `mean(advantage / r)` with
-`r = exp(logp(actor, y) - y.logp)`
+Example: `let r = exp(y.logp - logp(actor, y))` and `maximize s: mean(clipped(r, advantage, 0.8 .. 1.2))`; `mean(advantage / r)`
+with `r = exp(logp(actor, y) - y.logp)`
 
 Instead: `exp(logp(actor, y) - y.logp)`, the policy that learns first.
 
