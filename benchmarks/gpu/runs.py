@@ -182,11 +182,13 @@ def section(chosen: argparse.Namespace) -> int:
     """In a process of its own: one section, written where the whole run looks, part by part. Where it takes too long it says in
     which line it is, and ends."""
     faulthandler.dump_traceback_later(chosen.seconds, exit=True)
-    found = NOTHING
-    for part in measured(chosen.section, chosen.rehearse, json.loads(chosen.ceilings)):
-        found = found.and_then(part)
-        written(chosen.json, found.as_plain())
-    faulthandler.cancel_dump_traceback_later()
+    try:
+        found = NOTHING
+        for part in measured(chosen.section, chosen.rehearse, json.loads(chosen.ceilings)):
+            found = found.and_then(part)
+            written(chosen.json, found.as_plain())
+    finally:
+        faulthandler.cancel_dump_traceback_later()
     return 0
 
 

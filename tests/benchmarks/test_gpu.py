@@ -207,6 +207,29 @@ def test_each_part_of_a_section_is_written_down_when_it_is_known(tmp_path: Path,
     assert found_of(json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))) == MEASURED
 
 
+FAILING = """
+import argparse, sys, time
+from pathlib import Path
+from benchmarks.gpu import runs
+
+def fails(*arguments):
+    raise RuntimeError("the device is lost")
+
+runs.measured = fails
+chosen = argparse.Namespace(section="sequence", rehearse=True, apart=True, ceilings="{}", json=Path(sys.argv[1]), seconds=0.5)
+try:
+    runs.section(chosen)
+except RuntimeError:
+    time.sleep(1.5)
+    print("goes on")
+"""
+
+
+def test_a_section_that_fails_does_not_end_its_process_later(tmp_path: Path) -> None:
+    """What watches over its time would end whatever the process does by then."""
+    assert run(["-c", FAILING, str(tmp_path / "found.json")], 120.0) == Ended(0, "goes on\n")
+
+
 @pytest.mark.parametrize(("ended", "why"), [
     (Ended(None, "somewhere"), "out of time"), (Ended(1, "Timeout (0:00:09)!\nin a line"), "out of time"),
     (Ended(-6, "a kernel\nCUDA error: misaligned address\n"), "failed: its process ended with -6: CUDA error: misaligned address")])
