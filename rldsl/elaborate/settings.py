@@ -32,6 +32,7 @@ class Allowed:
     arguments: tuple[str, ...] = ()
 
 
+LONGEST = 60  # letters of a setting that a fix repeats
 WITH_UNIT = "a duration is written with its unit: `5ms`, `30s`, `2m` or `1h`"
 _MESSAGES = {"number": "a number", "whole": "a whole number", "word": "a word", "text": "a text in quotes",
              "truth": "true or false", "texts": "a text in quotes, or a list of them", "pair": "a list of two numbers",
@@ -46,10 +47,9 @@ def settings_of(ctx: Context, env: Environment, written: Sequence[tree.Setting],
     for setting in written:
         rule = allowed.get(setting.name)
         if rule is None:
-            near = did_you_mean(setting.name, allowed)
             ctx.report(error("RL017", f"{where} has no setting `{setting.name[:20]}`"[:60], env.span(setting),
                              "nothing reads this setting", why=f"it has {listed(sorted(allowed))}.",
-                             fix=near or "delete it"))
+                             fix=_home_of(env, setting, written, allowed) or did_you_mean(setting.name, allowed) or "delete it"))
         elif setting.name in seen:
             ctx.report(error("RL017", f"`{setting.name[:30]}` is set twice", env.span(setting), "the second time",
                              why="one setting, one value.", fix="delete one of them"))
@@ -64,6 +64,21 @@ def settings_of(ctx: Context, env: Environment, written: Sequence[tree.Setting],
                 if rule.later:
                     ctx.defer(setting.name, f"`{setting.name}` type-checks, but running it is not built yet", setting.span)
     return tuple(found.items())
+
+
+def _home_of(env: Environment, setting: tree.Setting, written: Sequence[tree.Setting], allowed: dict[str, Allowed]) -> str:
+    """The setting whose constructor takes this as an argument, as it would be written; empty where none does."""
+    for name, rule in allowed.items():
+        if setting.name in rule.arguments:
+            if any(other.name == name and _has_argument(other.value, setting.name) for other in written):
+                return f"delete it: `{name}` sets it"
+            text = " ".join(env.scope.source.text[setting.span.start:setting.span.end].split())
+            return f"`{name}: {rule.words[0]}({text if len(text) <= LONGEST else f'{setting.name}: …'})`"
+    return ""
+
+
+def _has_argument(value: tree.Expr, name: str) -> bool:
+    return isinstance(value, tree.Call) and any(argument.name == name for argument in value.arguments)
 
 
 def unit_is_amiss(written: tree.Expr, is_duration: bool) -> bool:
