@@ -16,9 +16,10 @@ import argparse
 import asyncio
 import hashlib
 import json
+import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -171,6 +172,27 @@ class Counts:
     largest: int = 0
 
 
+class _Connection(asyncio.StreamReaderProtocol):
+    """Is among the open ones from when it is made, before anybody serves it, until it is lost: then its socket is closed."""
+
+    def __init__(self, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+                 among: set[asyncio.WriteTransport]) -> None:
+        super().__init__(asyncio.StreamReader(), serve)
+        self._among = among
+        self._made: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        """It is open."""
+        self._made = transport
+        self._among.add(transport)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is no more."""
+        self._among.discard(self._made)
+        super().connection_lost(exc)
+
+
 class JudgeServer:
     """Serves on a thread of its own until it is closed. `script` is for the first calls in the order in which they come, `then` for
     all others; `judge` decides verdicts instead of `verdict_of`."""
@@ -184,7 +206,9 @@ class JudgeServer:
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._listening: asyncio.Server | None = None
+        self._open: set[asyncio.WriteTransport] = set()
+        self._accepting: set[asyncio.Task[Any]] = set()
+        self._listening: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, name="judge-server", daemon=True)
         self._thread.start()
         assert self._ready.wait(10)
@@ -228,27 +252,47 @@ class JudgeServer:
     # ------------------------------------------------------------ on the server's thread
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._listening = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", self._port, backlog=512))
-        self._port = self._listening.sockets[0].getsockname()[1]
+        self._listening = socket.create_server(("127.0.0.1", self._port), backlog=512)
+        self._listening.setblocking(False)
+        self._port = self._listening.getsockname()[1]
+        self._loop.add_reader(self._listening, self._accept, self._listening)
         self._ready.set()
         self._loop.run_forever()
         self._loop.run_until_complete(self._late())
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
+    def _accept(self, listening: socket.socket) -> None:
+        """Not `asyncio.start_server`: closed while a connection is accepted, it leaves that one's socket open."""
+        with suppress(BlockingIOError, ConnectionError):
+            while True:
+                found, _ = listening.accept()
+                making = self._loop.connect_accepted_socket(lambda: _Connection(self._serve, self._open), found)
+                task = self._loop.create_task(making)
+                self._accepting.add(task)
+                task.add_done_callback(self._accepting.discard)
+
     async def _vanish(self) -> None:
         if self._listening is not None:
+            self._loop.remove_reader(self._listening)
             self._listening.close()
+            self._listening = None
+        await asyncio.gather(*self._accepting, return_exceptions=True)
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _late(self) -> None:
-        """A connection that was accepted while the others were ended begins now, and is ended too."""
+        """A connection that was accepted while the others were ended begins now, and is ended too. One whose client does not read
+        would wait for that."""
         for _ in range(10):
             await asyncio.sleep(0)
         await self._vanish()
+        for transport in list(self._open):
+            transport.abort()
+        while self._open:
+            await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
