@@ -14,9 +14,9 @@ OLDER_PEERS := trl-1.0.0 openrlhf-0.8.11
 SPEC ?= examples/quickstart.rl
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 SEED ?= 0
-# Two processes; tests/conftest.py gives each one thread. One that dies ends the run: in its place another one would begin, and xdist
-# 3.8 then waits for tests of whole files that it has handed out twice.
-PYTEST := $(BIN)/python -m pytest tests -n 2 --dist loadfile --max-worker-restart 0
+# Several processes; tests/conftest.py gives each one thread. One that dies ends the run: in its place another one would begin, and
+# xdist 3.8 then waits for tests of whole files that it has handed out twice. All tests take 5 GB a process.
+PYTEST := $(BIN)/python -m pytest tests --dist loadfile --max-worker-restart 0
 
 .PHONY: help setup run check test fast lint types golden bench gpu docs oracles clean
 
@@ -43,10 +43,10 @@ check: setup  ## check and format-check every example and library module
 	$(BIN)/rldsl fmt --check examples/*.rl examples/methods/*.rl stdlib/*.rl
 
 test: setup  ## the tests that CI runs
-	$(PYTEST)
+	$(PYTEST) -n 2
 
-fast: setup  ## a case or two of each kind of test, a minute or two
-	$(PYTEST) -m "not slow"
+fast: setup  ## a case or two of each kind of test, on every core: three minutes of the processor, six the first time
+	$(PYTEST) -n auto -m "not slow"
 
 lint: setup  ## ruff
 	$(BIN)/ruff check rldsl tests benchmarks examples
