@@ -46,13 +46,13 @@ def wait_until_gone(pids: list[int], seconds: float = 5.0) -> list[int]:
 
 def test_a_hang_is_killed_at_its_deadline_and_the_rest_goes_on(calls: HostCalls) -> None:
     started = time.perf_counter()
-    outcome = calls.call(function("hangs", timeout=0.4), [["a", "hang", "b", "c"]])
+    outcome = calls.call(function("hangs", timeout=1.0), [["a", "hang", "b", "c"]])
     assert kinds(outcome) == [1, FailureKind.TIMEOUT, 1, 1]
-    assert time.perf_counter() - started < 4
+    assert time.perf_counter() - started < 30
 
 
 def test_a_hang_that_never_lets_go_of_the_interpreter_is_killed_too(calls: HostCalls) -> None:
-    outcome = calls.call(function("spins", timeout=0.4), [["aa", "a" * 60 + "!", "b"]])
+    outcome = calls.call(function("spins", timeout=1.0), [["aa", "a" * 60 + "!", "b"]])
     assert kinds(outcome) == [1, FailureKind.TIMEOUT, 0]
 
 

@@ -42,10 +42,10 @@ def test_a_pattern_that_cannot_be_read_has_failed(calls: HostCalls) -> None:
 def test_a_catastrophic_pattern_runs_into_the_deadline_and_the_others_do_not(calls: HostCalls) -> None:
     texts = ["aaa", "a" * 60 + "!", "aab", "aaaa"]
     started = time.perf_counter()
-    outcome = calls.call(operation("verify.regex", timeout=0.3), [texts, ["(a+)+$"] * 4])
+    outcome = calls.call(operation("verify.regex", timeout=1.0), [texts, ["(a+)+$"] * 4])
     assert verdicts(outcome) == [1, FailureKind.TIMEOUT, 0, 1]
-    assert outcome.failed[1].message == "no result within 0.3 s"
-    assert time.perf_counter() - started < 3
+    assert outcome.failed[1].message == "no result within 1 s"
+    assert time.perf_counter() - started < 30
 
 
 def test_odd_characters_reach_a_pattern_as_they_are(calls: HostCalls) -> None:
@@ -102,7 +102,7 @@ def test_an_answer_without_an_expression_has_failed(calls: HostCalls) -> None:
 @pytest.mark.slow
 def test_endless_mathematics_runs_into_the_deadline(calls: HostCalls) -> None:
     pytest.importorskip("math_verify")
-    operation_ = operation("verify.math", timeout=0.5)
+    operation_ = operation("verify.math", timeout=5.0)
     outcome = calls.call(operation_, [["$9^{9^{9^{9}}}$", "$7$"], ["9^{9^{9^{8}}}+1", "7"]])
     assert outcome.values[1] == 1
     assert verdicts(outcome)[0] in (0.0, FailureKind.TIMEOUT, FailureKind.EXCEPTION, FailureKind.CRASH)
