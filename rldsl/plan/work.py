@@ -191,8 +191,9 @@ def _products(staged: StagedObjective, sizes: Sizes, machine: Machine, chunk: Ch
     found = [Step("logits", once, 0.0, forward)]
     if others:
         found.append(Step("logits of other policies", once * others, 0.0, forward * others))
-    if again:
-        found.append(Step("logits once more", once * (1 + others), 0.0, forward * (1 + others)))
+    if again and chunks > 1:
+        share = (1 + others) * (chunks - 1) / chunks  # those of the last chunk are still there
+        found.append(Step("logits once more", once * share, 0.0, forward * share))
     if gradient:
         found.append(Step("dhidden", once, 0.0, chunks * products.by_hidden(rows)))
     if gradient and not sizes.frozen:

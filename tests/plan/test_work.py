@@ -47,13 +47,17 @@ def test_a_frozen_projection_saves_its_gradient() -> None:
     assert planned("grpo", replace(LARGE, frozen=True)).flops == pytest.approx(2 * ONCE)
 
 
-def test_a_batch_that_couples_computes_its_logits_twice() -> None:
+def test_a_batch_that_couples_computes_its_logits_twice_but_those_of_the_last_chunk() -> None:
     from rldsl.graph.model import Graph
     from rldsl.types import Level
     objective = staged("grpo")
     assert isinstance(objective.graph, Graph)
     coupled = replace(objective, coupling=Level.BATCH)
-    assert plan_group(coupled, coupled.groups[0], LARGE, H200).flops == pytest.approx(4 * ONCE)
+    plan = plan_group(coupled, coupled.groups[0], LARGE, H200)
+    assert plan.chunk is not None and LARGE.tokens == 4 * plan.chunk.rows
+    assert plan.flops == pytest.approx((3 + 3 / 4) * ONCE)
+    one = replace(LARGE, tokens=plan.chunk.rows)
+    assert plan_group(coupled, coupled.groups[0], one, H200).flops == pytest.approx(3 * ONCE / 4)
 
 
 def test_each_other_policy_is_one_product_more() -> None:
