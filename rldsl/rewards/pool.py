@@ -331,7 +331,11 @@ class _Batch:
         self._lose(worker, opening, Failure(FailureKind.CRASH, message))
 
     def _on_silence(self, worker: Worker) -> None:
-        if replies := worker.read_replies():  # it was we who did not listen
+        replies = worker.read_replies()
+        if replies is None:
+            self._on_crash(worker)
+            return
+        if replies:  # it was we who did not listen
             for reply in replies:
                 self._on_reply(worker, reply)
             return

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from rldsl.rewards import pool
 from rldsl.rewards.outcome import FailureKind
 from rldsl.rewards.pool import MOST_IN_A_ROW
 from rldsl.rewards.run import HostCalls
@@ -54,6 +55,17 @@ def test_a_hang_is_killed_at_its_deadline_and_the_rest_goes_on(calls: HostCalls)
 def test_a_hang_that_never_lets_go_of_the_interpreter_is_killed_too(calls: HostCalls) -> None:
     outcome = calls.call(function("spins", timeout=1.0), [["aa", "a" * 60 + "!", "b"]])
     assert kinds(outcome) == [1, FailureKind.TIMEOUT, 0]
+
+
+def test_a_process_that_is_found_ended_at_the_deadline_has_crashed(alone: HostCalls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens before the deadline here: what is there by then is read, and that it has ended is no silence."""
+    move = pool._Batch._move
+
+    def late(batch: pool._Batch, worker: pool.Worker, what: str) -> None:
+        if what != "replies" or worker.opening is not None:
+            move(batch, worker, what)
+    monkeypatch.setattr(pool._Batch, "_move", late)
+    assert kinds(alone.call(function("crashes", timeout=1.0), [["a", "crash", "b"]])) == [1, FailureKind.CRASH, 1]
 
 
 def test_a_crash_is_the_failure_of_its_item_alone(alone: HostCalls) -> None:
