@@ -21,6 +21,7 @@ from rldsl.scores.faults import ScoreError
 from rldsl.scores.live import LiveScores
 
 MOST_BYTES: Final = 1 << 28
+MOST_DIGITS: Final = 20
 SILENCE: Final = 60.0  # seconds without a byte after which a connection is let go
 _KNOWN: Final = ("rows", "group")
 
@@ -117,9 +118,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read(self) -> bytes:
         length = self.headers.get("Content-Length", "")
-        if not length.isdigit():
+        if not (length.isascii() and length.isdigit()):
+            self.close_connection = True
             raise BadRequest(HTTPStatus.LENGTH_REQUIRED, "the request has no Content-Length")
-        if int(length) > MOST_BYTES:
+        if len(length) > MOST_DIGITS or int(length) > MOST_BYTES:
             self.close_connection = True
             raise BadRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MOST_BYTES:,} bytes; score in several requests")
         content = self.rfile.read(int(length))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
 import urllib.error
@@ -73,6 +74,20 @@ def test_a_request_that_cannot_be_scored_is_answered_with_what_is_wrong(url: str
     found, answer = _ask(url, body)
     assert found == status
     assert said in answer["error"]
+
+
+@pytest.mark.parametrize(("length", "status"), [
+    (None, 411), ("", 411), ("-1", 411), ("\u00b2", 411), ("1e3", 411), ("1" * 12, 413), ("9" * 5000, 413)])
+def test_a_length_that_is_none_or_too_large_is_answered(url: str, length: str | None, status: int) -> None:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+    connection.putrequest("POST", "/score")
+    if length is not None:
+        connection.putheader("Content-Length", length)
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert (answer.status, "error" in json.loads(answer.read())) == (status, True)
+    connection.close()
+    assert _ask(url, {"rows": [_row("4")]})[0] == 200
 
 
 def test_another_path_is_not_there_and_the_server_goes_on(url: str) -> None:
