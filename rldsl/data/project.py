@@ -28,10 +28,10 @@ def project_on_path(project: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(folder)
-        for name in set(sys.modules) - before:
-            if _is_inside(sys.modules[name], folder):
-                del sys.modules[name]
+        own = [name for name in set(sys.modules) - before if _is_inside(sys.modules[name], folder)]
+        sys.path.remove(folder)  # from now on a package that is a mere folder has only the places that are elsewhere
+        for name in own:
+            del sys.modules[name]
 
 
 def find_function(reference: str) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rldsl.data.project import find_function, project_on_path
 from tests.data.declare import Faults, Load
 
 MAKERS = '''
@@ -100,6 +101,20 @@ def test_the_path_and_the_modules_of_a_project_do_not_outlive_the_loading(load: 
     assert sys.path == before
     assert "makers" not in sys.modules
     assert "helper" not in sys.modules
+
+
+def test_a_folder_of_the_same_name_elsewhere_on_the_path_keeps_no_module_of_a_project(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python takes all such folders for one package, and forgets the places that left the path."""
+    for folder in ("one/parts", "two", "elsewhere/parts"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "one/parts/first.py").write_text("def found(): return 1\n")
+    (tmp_path / "two/parts.py").write_text("def found(): return 2\n")
+    monkeypatch.syspath_prepend(tmp_path / "elsewhere")
+    with project_on_path(tmp_path / "one"):
+        assert find_function("parts.first:found")() == 1
+    with project_on_path(tmp_path / "two"):
+        assert find_function("parts:found")() == 2
 
 
 def test_a_changed_module_is_read_again(load: Load, tmp_path: Path) -> None:
