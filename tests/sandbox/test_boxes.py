@@ -165,6 +165,16 @@ def test_a_function_runs_where_it_is_told_to(elsewhere: Bench) -> None:
     assert called(elsewhere, "low") == 1.0
 
 
+def test_a_path_that_holds_the_folder_of_temporary_files_is_shown_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new root lies over a folder, which is then not there to be shown."""
+    if reason := refusal("namespace"):
+        pytest.skip(f"no `isolate: namespace` here: {reason}")
+    (tmp_path / "functions.py").write_text(FUNCTIONS)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(("/tmp", "/mnt")))
+    with HostCalls((), tmp_path, workers=1) as calls:
+        assert [called(Bench(calls, "namespace"), name) for name in ("reads", "writes")] == [1.0, 1.0]
+
+
 def test_a_function_in_a_namespace_has_no_network_and_writes_in_its_folder_alone(elsewhere: Bench) -> None:
     if elsewhere.level != "namespace":
         pytest.skip("what a container keeps apart is the container's business")

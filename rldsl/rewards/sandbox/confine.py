@@ -18,6 +18,7 @@ from . import calls_filter, landlock, system
 SYSTEM_TREES = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 BOX = "/box"
+_PLACES = ("/tmp", "/mnt", "/media", "/srv", "/opt")
 _OTHER_USER = 1_789_000_000
 _MOST_FILES = 4096
 _FILES_OF_A_FILE_SYSTEM = "nr_inodes"
@@ -141,10 +142,18 @@ def _outermost(paths: Sequence[str]) -> list[str]:
     return found
 
 
+def _place_of_root(shown: Sequence[str]) -> str:
+    """A folder that the new root may lie over: it is not shown, nor below what is, which would be shown with that root on it."""
+    for place in (*_PLACES, tempfile.gettempdir()):
+        if os.path.isdir(place) and not any(place == path or place.startswith(path.rstrip("/") + "/") for path in shown):
+            return place
+    raise Refused(f"no folder is left for a root of its own: {', '.join(_PLACES)} are all to be read")
+
+
 def _new_root(readable: Sequence[str]) -> None:
     shown = [_Shown(path) for path in (*_outermost(readable), *DEVICES) if os.path.exists(path)]
     system.mount("none", "/", "none", system.MS_REC | system.MS_PRIVATE)
-    root = "/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir()
+    root = _place_of_root([entry.path for entry in shown])
     system.mount("box", root, "tmpfs", system.MS_NOSUID | system.MS_NODEV, "size=1m,mode=755")
     os.mkdir(root + BOX)
     for entry in shown:
