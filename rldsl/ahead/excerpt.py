@@ -6,6 +6,7 @@ launches kernels, and what it imports (torch), stays behind. Comments go as well
 from __future__ import annotations
 
 import ast
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -59,7 +60,7 @@ class _Statement:
 @lru_cache(maxsize=4)
 def _statements(module: str) -> tuple[_Statement, ...]:
     """Of a module that all its kernels are cut out of. Their text is parsed again for each: that is faster than to copy a tree."""
-    lines = module.splitlines(keepends=True)
+    lines = io.StringIO(module, newline="").readlines()  # as Python counts them: no line ends at U+2028 or a form feed
     return tuple(_statement(statement, lines) for statement in ast.parse(module).body)
 
 

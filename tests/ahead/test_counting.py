@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from rldsl.ahead.excerpt import excerpt
 from rldsl.ahead.results import Compiled
 from rldsl.ahead.sass import Usage, listing_of, usage_of
@@ -169,6 +171,12 @@ def test_a_variable_that_is_called_as_a_function_of_the_module_takes_nothing_alo
 def test_kernels_that_differ_in_comments_alone_have_one_text() -> None:
     assert excerpt(MODULE, "first").text == excerpt(MODULE.replace("# by two", "# twice"), "first").text
     assert excerpt(MODULE, "first").text != excerpt(MODULE.replace("2.0", "3.0"), "first").text
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\x0c", "\x85", "\x1c", "\u2028\u2029\x0b"])
+def test_what_is_no_line_end_to_python_is_none_here(mark: str) -> None:
+    """A spec's own lines stand above the kernels, as comments."""
+    assert excerpt(f"# a spec {mark} of many{mark} lines\n{MODULE}", "first").text == excerpt(MODULE, "first").text
 
 
 def test_kernels_that_differ_in_names_of_variables_have_one_text_but_for_what_is_handed_over_by_name() -> None:
