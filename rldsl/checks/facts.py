@@ -17,12 +17,14 @@ from rldsl.checks.ranges_of_run import ranges_of_run
 from rldsl.graph.model import (
     Constant,
     Elementwise,
+    Foreign,
     Freeze,
     Function,
     Graph,
     Leaf,
     Node,
     Read,
+    ReadKind,
     Reduce,
     Reduction,
     SourceKind,
@@ -307,6 +309,11 @@ class Facts:
 def is_sampled_text(node: Node) -> bool:
     """Whether a node is what a sampler recorded."""
     return isinstance(node.operation, Leaf) and node.operation.kind is SourceKind.RECORDED
+
+
+def is_reward(node: Node) -> bool:
+    """Whether a node is what rewards are made of: what a call on the host or a scorer gives."""
+    return isinstance(node.operation, Foreign) or (isinstance(node.operation, Read) and node.operation.kind is ReadKind.SCORE)
 
 
 def is_ratio(node: Node) -> bool:

@@ -20,11 +20,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from rldsl.checks.facts import Facts
+from rldsl.checks.facts import Facts, is_reward
 from rldsl.checks.model import Check
 from rldsl.checks.rl301_k1_as_loss import is_own
 from rldsl.diagnostics import Diagnostic, Severity, error
-from rldsl.graph.model import Elementwise, Foreign, Function, Node, Read, ReadKind, Reduce, Reduction
+from rldsl.graph.model import Elementwise, Function, Node, Reduce, Reduction
 from rldsl.graph.spec import TermSpec
 from rldsl.graph.steps import Every, Repeat, Reset, StageStep, Step, When
 from rldsl.types import LogProbability, LogRatio, Ratio, Version
@@ -101,5 +101,4 @@ def _keeps_slopes(facts: Facts, node: Node) -> bool:
 
 def _weighs_reward(facts: Facts, term: TermSpec) -> bool:
     """By calls on the host, or by scorers."""
-    return any(isinstance(node.operation, Foreign) or (isinstance(node.operation, Read) and node.operation.kind is ReadKind.SCORE)
-               for node in facts.nodes_of(term.key))
+    return any(is_reward(node) for node in facts.nodes_of(term.key))

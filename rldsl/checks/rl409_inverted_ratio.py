@@ -20,12 +20,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rldsl.checks.bounded import bounded_values
-from rldsl.checks.facts import Facts, is_function
+from rldsl.checks.facts import Facts, is_function, is_reward
 from rldsl.checks.log_scale import LogScale, is_importance
 from rldsl.checks.model import Check
 from rldsl.checks.rl408_not_a_ratio import ratio_of
 from rldsl.diagnostics import Diagnostic, Label, Severity, error
-from rldsl.graph.model import Foreign, Function, Node, Read, ReadKind
+from rldsl.graph.model import Function, Node
 
 CHECK = Check("RL409", "inverted-ratio", Severity.ERROR, "a ratio with the policy that learns below the line")
 
@@ -55,7 +55,7 @@ def _uses(facts: Facts) -> Iterator[tuple[Node, Node, LogScale]]:
     for place in bounded_values(facts):
         if place.cuts and 0 < place.low < 1 < place.high:
             yield from _inverted(facts, place.node, place.key, -1)
-    rewarded = facts.have_below(_is_reward)
+    rewarded = facts.have_below(is_reward)
     for node in facts.graph.nodes:
         if is_function(node, Function.MULTIPLY, Function.GATED_MULTIPLY):
             for key, other in (node.inputs, node.inputs[::-1]):
@@ -76,8 +76,3 @@ def _inverted(facts: Facts, node: Node, key: int, sign: int) -> Iterator[tuple[N
     live = [part.weight for part in scale.parts if facts.graph[part.key].type.is_live and not part.is_frozen]
     if live and all(sign * weight > 0 for weight in live):
         yield node, value, scale
-
-
-def _is_reward(node: Node) -> bool:
-    """What comes from the host, or from a scorer."""
-    return isinstance(node.operation, Foreign) or (isinstance(node.operation, Read) and node.operation.kind is ReadKind.SCORE)
