@@ -120,15 +120,16 @@ def oracle(case: Case, staged: StagedObjective) -> Result:
     by_read = {node.operation: node.key for node in graph.nodes if isinstance(node.operation, Read)}
     reads = {key: torch.tensor(case.given[key], requires_grad=True) for key in by_read.values()}
     found = evaluate(graph, [term.key for term in case.terms], case.layout, {**case.given, **reads})
-    terms = []
+    terms, values = [], {}
     for term in case.terms:
         value = torch.as_tensor(found[term.key])
+        values[f"objective/{term.label}"] = float(value.detach().sum())
         there = torch.where(torch.isnan(value), 0.0, value) if graph[term.key].type.optional else value
         terms.append((-1.0 if term.maximize else 1.0) * there.sum())
     loss = torch.stack(terms).sum()
     wanted = [read for read in live_reads(staged) if read.coefficient is not None]
     gradients = _gradients(loss, {read.key: reads[by_read[read.read]] for read in wanted})
-    return Result(gradients, {"loss": float(loss.detach())})
+    return Result(gradients, {"loss": float(loss.detach()), **values})
 
 
 def _gradients(loss: torch.Tensor, by: Mapping[int, torch.Tensor]) -> dict[int, Array]:
@@ -140,14 +141,14 @@ def _gradients(loss: torch.Tensor, by: Mapping[int, torch.Tensor]) -> dict[int, 
 
 
 def assert_same(one: Result, other: Result, relative: float = RELATIVE) -> None:
-    """Equal numbers where both have them; NaN only in the same places."""
+    """The same coefficients, loss and terms, with equal numbers; NaN only in the same places."""
     assert one.coefficients.keys() == other.coefficients.keys()
-    assert "loss" in one.values.keys() & other.values.keys()
+    assert "loss" in one.values and one.values.keys() == other.values.keys()
     for key in one.coefficients:
         a, b = one.coefficients[key], other.coefficients[key]
         scale = max(float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0)), 1e-4)
         np.testing.assert_allclose(a, b, rtol=relative, atol=relative * scale, err_msg=f"coefficient of {key}")
-    for label in one.values.keys() & other.values.keys():
+    for label in one.values:
         np.testing.assert_allclose(one.values[label], other.values[label], rtol=relative, atol=relative, err_msg=label)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rldsl.emit.combine import Combine, CombineError
-from tests.differential.combining import Problem, assert_same, oracle
+from tests.differential.combining import Problem, Result, assert_same, oracle
 from tests.differential.worlds import LAYOUTS, ragged, set_log_ratio
 from tests.differential.worlds import OBJECTIVES as OURS
 from tests.passes.cases import Case
@@ -49,7 +49,8 @@ def test_emitted_text_agrees_with_autograd_on_the_graph_as_written(name: str) ->
 def test_the_emitted_loss_is_differentiable(name: str) -> None:
     case = OBJECTIVES[name](Case())
     problem = Problem.of(case)
-    assert_same(problem.by_autograd(), oracle(case, problem.staged))
+    expected = oracle(case, problem.staged)
+    assert_same(problem.by_autograd(), Result(expected.coefficients, {"loss": expected.values["loss"]}))  # it gives no terms
 
 
 @pytest.mark.wide(5)
@@ -82,6 +83,32 @@ def test_numba_agrees_and_pieces_are_the_whole_bit_for_bit(name: str) -> None:
     for pieces in (2, 7, 10_000):
         cut = problem.combined(combine, pieces)
         assert all(np.array_equal(cut.coefficients[key], whole.coefficients[key]) for key in whole.coefficients)
+
+
+@pytest.mark.parametrize("what", ["a coefficient", "the loss", "a term", "a term that is not there",
+                                  "a coefficient that is not there", "a number where there is none"])
+def test_a_comparison_sees_what_differs(what: str) -> None:
+    case = OBJECTIVES["clipped surrogate"](Case())
+    expected = oracle(case, Problem.of(case).staged)
+    assert_same(expected, expected)
+    coefficients = {key: array.copy() for key, array in expected.coefficients.items()}
+    values, key, term = dict(expected.values), next(iter(coefficients)), next(name for name in expected.values if name != "loss")
+    match what:
+        case "a coefficient":
+            coefficients[key][0] += 1e-6
+        case "a number where there is none":
+            coefficients[key][0] = np.nan
+        case "a coefficient that is not there":
+            del coefficients[key]
+        case "the loss":
+            values["loss"] += 1e-6
+        case "a term":
+            values[term] += 1e-6
+        case _:
+            del values[term]
+    for pair in ((Result(coefficients, values), expected), (expected, Result(coefficients, values))):
+        with pytest.raises(AssertionError):
+            assert_same(*pair)
 
 
 def test_missing_and_short_inputs_are_refused() -> None:
